@@ -1,0 +1,53 @@
+/**
+ * Lua from a file, with typed arguments and a typed reply. Sends EVALSHA and falls back to EVAL when the server
+ * does not know the script (new server, failover, SCRIPT FLUSH).
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { ChainableCommander, Redis } from "ioredis";
+
+/** What a script call sends: the keys it touches (all in one slot) and its arguments. */
+export interface ScriptCall {
+  readonly keys: readonly string[];
+  readonly argv: readonly (string | number)[];
+}
+
+/** A script with its argument encoder and reply decoder. */
+export interface Script<Input, Output> {
+  /** Runs the script. Rejects with the Redis error, or with what `decode` throws on an unknown reply. */
+  run(redis: Redis, input: Input): Promise<Output>;
+  /** Queues the script in a pipeline. `EVAL`, since a pipeline cannot fall back; decode the reply yourself. */
+  queue(pipeline: ChainableCommander, input: Input): void;
+  /** Decodes a reply of `queue`. */
+  decode(reply: unknown): Output;
+}
+
+/**
+ * @param file the script, usually `new URL("../lua/name.lua", import.meta.url)`. Read once, now.
+ * @param encode typed input to keys and arguments.
+ * @param decode reply to typed output. Throw on anything the script cannot have answered.
+ */
+export function defineScript<Input, Output>(
+  file: URL,
+  encode: (input: Input) => ScriptCall,
+  decode: (reply: unknown) => Output,
+): Script<Input, Output> {
+  const source = readFileSync(file, "utf8");
+  const sha = createHash("sha1").update(source).digest("hex");
+  return {
+    async run(redis, input) {
+      const { keys, argv } = encode(input);
+      try {
+        return decode(await redis.evalsha(sha, keys.length, ...keys, ...argv));
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+        return decode(await redis.eval(source, keys.length, ...keys, ...argv));
+      }
+    },
+    queue(pipeline, input) {
+      const { keys, argv } = encode(input);
+      pipeline.eval(source, keys.length, ...keys, ...argv);
+    },
+    decode,
+  };
+}
