@@ -1,1 +1,23 @@
-export {};
+export { emitter, type DeferReason, type Emit, type Listener, type SluiceEvents } from "./events.ts";
+export {
+  failureKindSchema,
+  failureSchema,
+  OWN_FAILURES,
+  throttleDimensionSchema,
+  type Failure,
+  type FailureKind,
+  type ThrottleDimension,
+} from "./failure.ts";
+export { newJobId, parseJobId, replayId, type JobIdParts } from "./id.ts";
+export { JOB_DATA_VERSION, jobDataSchema, payloadSchema, type JobData, type Payload } from "./job.ts";
+export { DEFAULT_LANES, nameSchema, queueName, tenantSchema } from "./names.ts";
+export {
+  answerSchema,
+  outcomeSchema,
+  usageSchema,
+  type Answer,
+  type Outcome,
+  type Usage,
+} from "./outcome.ts";
+export { converseRequestSchema, jobKindSchema, type ConverseRequest, type JobKind } from "./request.ts";
+export type { Clock, Random } from "./time.ts";

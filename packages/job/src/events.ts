@@ -1,0 +1,69 @@
+/**
+ * Everything that happens, as typed events. Logs, metrics and traces subscribe; the code that decides knows none
+ * of them. Events carry references and counts, never text of prompts or answers.
+ */
+import type { Failure, FailureKind } from "./failure.ts";
+import type { Usage } from "./outcome.ts";
+
+interface OfJob {
+  readonly id: string;
+  readonly tenant: string;
+  readonly pool: string;
+  readonly lane: string;
+}
+
+/** Event name to its fields. */
+export interface SluiceEvents {
+  /** A producer's job was written to its lane, or recognised as one accepted before. */
+  "job:accepted": OfJob & { readonly repeated: boolean; readonly bytes: number };
+  /** The limiter let the call go; `waitedMs` since the job was accepted. */
+  "job:granted": OfJob & { readonly waitedMs: number };
+  "job:completed": OfJob & {
+    readonly waitedMs: number;
+    readonly latencyMs: number;
+    readonly usage: Usage;
+    readonly model: string;
+  };
+  "job:filtered": OfJob & { readonly usage: Usage; readonly model: string; readonly stopReason: string };
+  /** The job goes to the delayed set and comes back. `attempt` says whether the try counts against the job. */
+  "job:retry": OfJob & { readonly failure: Failure; readonly delayMs: number; readonly attempt: boolean };
+  /** Handed back without a call: a long wait at the gate, a shutdown, a crash suspect that has to run alone. */
+  "job:deferred": OfJob & { readonly reason: DeferReason; readonly delayMs: number };
+  /** Failed for good; the mover takes it from the failed set. */
+  "job:dead": OfJob & { readonly failure: Failure; readonly attempts: number };
+  /** A result was found for a job that came back: nothing is called, nothing paid. */
+  "job:recovered": OfJob;
+  /** Redis no longer holds our lock; the call goes on and its result is stored first. */
+  "job:lock-lost": { readonly id: string };
+  /** A dead letter reached its store. */
+  "dead-letter:stored": { readonly id: string; readonly errorClass: string; readonly kind: FailureKind };
+  /** The store does not answer: dead jobs wait in the failed set. */
+  "dead-letter:blocked": { readonly waiting: number; readonly error: string };
+  /** The sweeper ended a job whose deadline passed while it waited. */
+  "job:expired": { readonly id: string };
+  /** A part met an error that it survives by trying again. */
+  "worker:error": { readonly part: string; readonly error: string };
+  "worker:started": { readonly pools: readonly string[]; readonly slots: number };
+  "worker:stopped": { readonly drained: boolean };
+}
+
+export type DeferReason = "gate" | "shutdown" | "suspect" | "running-here";
+
+/** Takes one event. Implementations must not throw; `emitter` guards against those that do. */
+export type Emit = <Name extends keyof SluiceEvents>(name: Name, event: SluiceEvents[Name]) => void;
+
+/** Receives every event. */
+export type Listener = <Name extends keyof SluiceEvents>(name: Name, event: SluiceEvents[Name]) => void;
+
+/** Fans events out. A listener that throws loses its own event only: telling must never break doing. */
+export function emitter(listeners: readonly Listener[]): Emit {
+  return (name, event) => {
+    for (const listener of listeners) {
+      try {
+        listener(name, event);
+      } catch {
+        // Nobody is left to tell: the place errors are told to is the one that failed.
+      }
+    }
+  };
+}

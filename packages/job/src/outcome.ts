@@ -1,0 +1,42 @@
+/** How a job ended, and what stays of it. The record is also the tombstone that keeps an id from running again. */
+import { z } from "zod";
+import { failureSchema } from "./failure.ts";
+
+/** Tokens as Bedrock counts them for one call. */
+export const usageSchema = z.object({
+  inputTokens: z.int().nonnegative(),
+  outputTokens: z.int().nonnegative(),
+  cacheReadTokens: z.int().nonnegative().default(0),
+  cacheWriteTokens: z.int().nonnegative().default(0),
+});
+export type Usage = z.infer<typeof usageSchema>;
+
+/** What the model said. `stopReason` is Bedrock's own word and an open set. */
+export const answerSchema = z.object({
+  text: z.string(),
+  stopReason: z.string(),
+  /** The model or inference profile that answered. */
+  model: z.string(),
+  usage: usageSchema,
+  latencyMs: z.number().nonnegative(),
+});
+export type Answer = z.infer<typeof answerSchema>;
+
+const ended = {
+  id: z.string(),
+  tenant: z.string(),
+  /** Milliseconds since the epoch. */
+  acceptedAt: z.int(),
+  endedAt: z.int(),
+  /** Calls to Bedrock that this job started, as far as this record knows. */
+  attempts: z.int().nonnegative(),
+};
+
+export const outcomeSchema = z.discriminatedUnion("outcome", [
+  z.object({ ...ended, outcome: z.literal("completed"), answer: answerSchema }),
+  z.object({ ...ended, outcome: z.literal("filtered"), answer: answerSchema }),
+  z.object({ ...ended, outcome: z.literal("dead"), failure: failureSchema }),
+]);
+
+/** The end of a job: `completed`, `filtered` (a content filter stopped it) or `dead`. */
+export type Outcome = z.infer<typeof outcomeSchema>;
