@@ -16,8 +16,10 @@ export {
   outcomeSchema,
   usageSchema,
   type Answer,
+  type AnsweredOutcome,
   type Outcome,
   type Usage,
 } from "./outcome.ts";
 export { converseRequestSchema, jobKindSchema, type ConverseRequest, type JobKind } from "./request.ts";
+export { submissionSchema, type Submission, type SubmissionInput } from "./submission.ts";
 export type { Clock, Random } from "./time.ts";

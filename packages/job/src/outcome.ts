@@ -40,3 +40,6 @@ export const outcomeSchema = z.discriminatedUnion("outcome", [
 
 /** The end of a job: `completed`, `filtered` (a content filter stopped it) or `dead`. */
 export type Outcome = z.infer<typeof outcomeSchema>;
+
+/** The end of a job that a model answered. */
+export type AnsweredOutcome = Exclude<Outcome, { outcome: "dead" }>;

@@ -1,1 +1,15 @@
-export {};
+export { CapacityGuard, type Capacity } from "./capacity.ts";
+export { FailedSet, type FailedJob } from "./failed-set.ts";
+export { HeldJob, type Deferral, type KeepCompleted } from "./held-job.ts";
+export { Intake, type IntakeOptions, type Take } from "./intake.ts";
+export {
+  LaneQueue,
+  type LaneCounts,
+  type LaneJob,
+  type LaneQueueOptions,
+  type LaneState,
+} from "./lane-queue.ts";
+export { defaultLockTimes, LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
+export { decodePayload, encodePayload } from "./payload.ts";
+export { Slots, type ReleaseSlot } from "./slots.ts";
+export { Sweeper, type SweeperOptions } from "./sweeper.ts";

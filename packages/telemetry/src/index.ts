@@ -1,1 +1,1 @@
-export {};
+export { createLogger, logEvents, type LoggerOptions } from "./log.ts";

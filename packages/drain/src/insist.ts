@@ -1,0 +1,31 @@
+/** Trying again until it works: for what must not be lost while Redis is away. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Emit } from "@sluice/job";
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2_000;
+
+/**
+ * Repeats `operation` until it resolves. Every failure is told as a `worker:error` of `part`.
+ * @throws the last error once the signal has fired: the process has no more time.
+ */
+export async function insist<T>(
+  operation: () => Promise<T>,
+  { part, signal, emit }: { part: string; signal: AbortSignal; emit: Emit },
+): Promise<T> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await operation();
+    } catch (error) {
+      emit("worker:error", { part, error: describe(error) });
+      if (signal.aborted) throw error;
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** The first line of an error, short enough for a log. */
+export function describe(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return (text.split("\n", 1)[0] ?? "").slice(0, 200);
+}

@@ -1,0 +1,169 @@
+/**
+ * Moves dead jobs from the failed sets to the dead letter store. Runs in every worker without a leader: storing is
+ * idempotent per death and dropping is conditional, so two movers with the same job do no harm.
+ */
+import {
+  JOB_DATA_VERSION,
+  jobDataSchema,
+  type Clock,
+  type Emit,
+  type Failure,
+  type JobData,
+  type Random,
+} from "@sluice/job";
+import { describe } from "./insist.ts";
+import type { Outcomes } from "./ports.ts";
+
+/** A dead job in the outbox. */
+export interface Dead {
+  readonly id: string;
+  readonly data: unknown;
+  readonly failure: Failure;
+  readonly attempts: number;
+  readonly stalls: number;
+  readonly diedAt: number;
+}
+
+/** The failed set of one lane. */
+export interface Outbox {
+  readonly pool: string;
+  readonly lane: string;
+  readonly outcomes: Outcomes;
+  size(): Promise<number>;
+  oldest(limit: number): Promise<readonly Dead[]>;
+  drop(job: Dead): Promise<boolean>;
+}
+
+/** Where dead letters are kept. Storing the same death again must be harmless. */
+export interface DeadLetters {
+  put(death: {
+    data: JobData;
+    failure: Failure;
+    attempts: number;
+    stalls: number;
+    diedAt: number;
+  }): Promise<unknown>;
+}
+
+export interface MoverOptions {
+  readonly outboxes: readonly Outbox[];
+  readonly deadLetters: DeadLetters;
+  readonly emit: Emit;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Milliseconds between sweeps; a nudge sweeps at once. Default 5,000. */
+  readonly everyMs?: number;
+}
+
+const BATCH = 50;
+
+export class Mover {
+  readonly #options: MoverOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #sweep: Promise<unknown> | undefined;
+  #again = false;
+  #stopped = false;
+
+  constructor(options: MoverOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.nudge();
+  }
+
+  /** A job has just died: sweep now, or once more after the sweep under way. */
+  nudge(): void {
+    if (this.#stopped) return;
+    if (this.#sweep !== undefined) {
+      this.#again = true;
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#sweep = this.sweep().finally(() => {
+      this.#sweep = undefined;
+      if (this.#again) {
+        this.#again = false;
+        this.nudge();
+      } else {
+        this.#schedule();
+      }
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#sweep;
+  }
+
+  /** Moves everything that is dead by now. Resolves to how many were moved; a store that fails is told, not thrown. */
+  async sweep(): Promise<number> {
+    let moved = 0;
+    for (const outbox of this.#options.outboxes) {
+      try {
+        moved += await this.#empty(outbox);
+      } catch (error) {
+        const waiting = await outbox.size().catch(() => 0);
+        this.#options.emit("dead-letter:blocked", { waiting, error: describe(error) });
+      }
+    }
+    return moved;
+  }
+
+  async #empty(outbox: Outbox): Promise<number> {
+    let moved = 0;
+    for (;;) {
+      const batch = await outbox.oldest(BATCH);
+      const dropped = await Promise.all(batch.map(async (job) => this.#move(outbox, job)));
+      moved += dropped.filter(Boolean).length;
+      // A batch of which nothing could be dropped would come again: another mover is at it, or a retry won.
+      if (batch.length < BATCH || !dropped.some(Boolean)) return moved;
+    }
+  }
+
+  /** Store, leave a tombstone, drop: in this order, so that a crash between any two only means doing them again. */
+  async #move(outbox: Outbox, job: Dead): Promise<boolean> {
+    const { deadLetters, emit } = this.#options;
+    const data = readable(outbox, job);
+    const { failure, attempts, stalls, diedAt } = job;
+    await deadLetters.put({ data, failure, attempts, stalls, diedAt });
+    await outbox.outcomes.put({
+      outcome: "dead",
+      id: job.id,
+      tenant: data.tenant,
+      acceptedAt: data.acceptedAt,
+      endedAt: diedAt,
+      attempts,
+      failure,
+    });
+    const dropped = await outbox.drop(job);
+    if (dropped)
+      emit("dead-letter:stored", { id: job.id, errorClass: failure.errorClass, kind: failure.kind });
+    return dropped;
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    const everyMs = this.#options.everyMs ?? 5_000;
+    this.#timer = setTimeout(() => this.nudge(), everyMs * (0.75 + this.#options.random() / 2));
+  }
+}
+
+/** The job's data; for data nobody can read, a record around it, so that it is kept and can be looked at. */
+function readable({ pool, lane }: Outbox, job: Dead): JobData {
+  const parsed = jobDataSchema.safeParse(job.data);
+  if (parsed.success) return parsed.data;
+  return {
+    version: JOB_DATA_VERSION,
+    id: job.id,
+    tenant: "unknown",
+    pool,
+    lane,
+    kind: "converse",
+    payload: { encoding: "json", json: JSON.stringify(job.data ?? null) },
+    acceptedAt: job.diedAt,
+    deadlineAt: job.diedAt,
+    maxAttempts: 1,
+  };
+}

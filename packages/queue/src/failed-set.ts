@@ -1,0 +1,101 @@
+/**
+ * The failed set of a lane as the mover sees it: an outbox. A job stays in it until its dead letter is stored, and
+ * is dropped only if it is still that same death.
+ */
+import { failureSchema, type Failure } from "@sluice/job";
+import { defineScript, type KeySpace, type Script } from "@sluice/redis";
+import type { Redis } from "ioredis";
+import { z } from "zod";
+import { FAILURE_FIELD, laneKeys, type LaneKeys } from "./keys.ts";
+
+/** A dead job in the outbox. */
+export interface FailedJob {
+  readonly id: string;
+  /** As stored; parse it before use. */
+  readonly data: unknown;
+  readonly failure: Failure;
+  readonly attempts: number;
+  readonly stalls: number;
+  /** When it died, milliseconds since the epoch: the failed score, which identifies this death. */
+  readonly diedAt: number;
+}
+
+const drop: Script<{ keys: LaneKeys; id: string; diedAt: number }, boolean> = defineScript(
+  new URL("../lua/drop-failed.lua", import.meta.url),
+  ({ keys, id, diedAt }) => {
+    const hash = keys.jobPrefix + id;
+    return { keys: [keys.failed, hash, `${hash}:logs`, `${hash}:lock`], argv: [id, diedAt] };
+  },
+  (reply) => reply === 1,
+);
+
+const hashSchema = z.object({
+  data: z.string(),
+  atm: z.coerce.number().int().default(0),
+  stc: z.coerce.number().int().default(0),
+  failedReason: z.string().default(""),
+  [FAILURE_FIELD]: z.string().optional(),
+});
+
+export class FailedSet {
+  readonly #redis: Redis;
+  readonly #keys: LaneKeys;
+
+  constructor(redis: Redis, keySpace: KeySpace, pool: string, lane: string) {
+    this.#redis = redis;
+    this.#keys = laneKeys(keySpace, pool, lane);
+  }
+
+  /** Dead jobs waiting for their dead letter. */
+  async size(): Promise<number> {
+    return this.#redis.zcard(this.#keys.failed);
+  }
+
+  /** The oldest dead jobs, at most `limit`. One that vanishes between the two reads was moved by another mover. */
+  async oldest(limit: number): Promise<FailedJob[]> {
+    const flat = await this.#redis.zrangebyscore(
+      this.#keys.failed,
+      "-inf",
+      "+inf",
+      "WITHSCORES",
+      "LIMIT",
+      0,
+      limit,
+    );
+    const found: FailedJob[] = [];
+    for (let index = 0; index + 1 < flat.length; index += 2) {
+      const id = flat[index] ?? "";
+      const hash = hashSchema.safeParse(await this.#redis.hgetall(this.#keys.jobPrefix + id));
+      if (!hash.success) continue;
+      found.push({
+        id,
+        data: parseJson(hash.data.data),
+        failure: readFailure(hash.data[FAILURE_FIELD], hash.data.failedReason),
+        attempts: hash.data.atm,
+        stalls: hash.data.stc,
+        diedAt: Number(flat[index + 1]),
+      });
+    }
+    return found;
+  }
+
+  /** Removes the job, unless it was retried since it was read. Resolves to whether it was removed. */
+  async drop(job: Pick<FailedJob, "id" | "diedAt">): Promise<boolean> {
+    return drop.run(this.#redis, { keys: this.#keys, id: job.id, diedAt: job.diedAt });
+  }
+}
+
+/** The failure Sluice stored, or the best that can be said of a job that something else failed. */
+function readFailure(stored: string | undefined, reason: string): Failure {
+  const parsed = failureSchema.safeParse(stored === undefined ? undefined : parseJson(stored));
+  if (parsed.success) return parsed.data;
+  return { kind: "terminal", errorClass: "FailedOutsideSluice", message: reason.slice(0, 200) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Every key of a lane: BullMQ's own, which the scripts in `lua/` read and move, and the ones Sluice adds.
+ * BullMQ's layout is internal to it and changes with its majors; this file and `lua/` are all that know it.
+ */
+import { queueName } from "@sluice/job";
+import type { KeySpace } from "@sluice/redis";
+
+/** Keys of one lane. All carry the scope's hash tag. */
+export interface LaneKeys {
+  readonly wait: string;
+  readonly prioritized: string;
+  readonly delayed: string;
+  readonly failed: string;
+  readonly events: string;
+  /** Ids by deadline, of jobs that have not ended. Ours. */
+  readonly deadlines: string;
+  /** What precedes a job id in the key of its hash. */
+  readonly jobPrefix: string;
+}
+
+export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKeys {
+  const base = `${keySpace}:${queueName(pool, lane)}:`;
+  return {
+    wait: `${base}wait`,
+    prioritized: `${base}prioritized`,
+    delayed: `${base}delayed`,
+    failed: `${base}failed`,
+    events: `${base}events`,
+    deadlines: `${keySpace}:deadlines:${queueName(pool, lane)}`,
+    jobPrefix: base,
+  };
+}
+
+/**
+ * The field of a job's hash in which Sluice keeps the failure that ended it, as JSON. BullMQ keeps only its text.
+ */
+export const FAILURE_FIELD = "sluice:failure";

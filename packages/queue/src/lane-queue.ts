@@ -1,0 +1,111 @@
+/** A lane as its producers and its readers see it: add a job, look one up, count. */
+import { queueName, type JobData } from "@sluice/job";
+import type { KeySpace } from "@sluice/redis";
+import { Queue, type JobsOptions } from "bullmq";
+import type { Redis } from "ioredis";
+import { laneKeys, type LaneKeys } from "./keys.ts";
+
+/**
+ * New jobs queue behind every returning one, which has priority 1. Never 0 or unset: BullMQ serves that first.
+ */
+const NEW_PRIORITY = 2;
+
+/** Where a job is, as far as its lane knows. */
+export type LaneState = "waiting" | "delayed" | "active" | "completed" | "failed" | "unknown";
+
+/** A job as its lane knows it. */
+export interface LaneJob {
+  readonly state: LaneState;
+  /** As stored; parse it before use. */
+  readonly data: unknown;
+  readonly attemptsMade: number;
+}
+
+export interface LaneCounts {
+  readonly waiting: number;
+  readonly delayed: number;
+  readonly active: number;
+  readonly failed: number;
+}
+
+export interface LaneQueueOptions {
+  /** A connection of the `producer` profile for producers, of any profile for readers. */
+  readonly redis: Redis;
+  readonly keySpace: KeySpace;
+  readonly pool: string;
+  readonly lane: string;
+  readonly onError: (error: unknown) => void;
+}
+
+export class LaneQueue {
+  readonly #options: LaneQueueOptions;
+  readonly #queue: Queue<JobData>;
+  readonly #keys: LaneKeys;
+
+  constructor(options: LaneQueueOptions) {
+    this.#options = options;
+    this.#keys = laneKeys(options.keySpace, options.pool, options.lane);
+    this.#queue = new Queue(queueName(options.pool, options.lane), {
+      connection: options.redis,
+      prefix: options.keySpace,
+      // Without both, a producer that starts while Redis is down hangs, or stays broken for good.
+      skipWaitingForReady: true,
+      skipVersionCheck: true,
+    });
+    this.#queue.on("error", options.onError);
+  }
+
+  /**
+   * Adds the job under its own id: once, however often it is called for the same id.
+   * Rejects when Redis does not answer in time; the job may have been added all the same, so repeat with the same id.
+   */
+  async add(job: JobData): Promise<void> {
+    const options: JobsOptions = {
+      jobId: job.id,
+      priority: NEW_PRIORITY,
+      attempts: job.maxAttempts,
+      removeOnFail: false,
+    };
+    // First the deadline, then the job: a crash between the two leaves an entry that the sweeper drops, never a job
+    // that nothing watches.
+    await this.#options.redis.zadd(this.#keys.deadlines, job.deadlineAt, job.id);
+    await this.#queue.add(job.kind, job, options);
+  }
+
+  /** Looks the job up; `undefined` when the lane does not know it (any more). */
+  async find(id: string): Promise<LaneJob | undefined> {
+    const job = await this.#queue.getJob(id);
+    if (job === undefined) return undefined;
+    const state = await job.getState();
+    return { state: toLaneState(state), data: job.data, attemptsMade: job.attemptsMade };
+  }
+
+  async counts(): Promise<LaneCounts> {
+    const counts = await this.#queue.getJobCounts("wait", "prioritized", "delayed", "active", "failed");
+    return {
+      waiting: (counts["wait"] ?? 0) + (counts["prioritized"] ?? 0),
+      delayed: counts["delayed"] ?? 0,
+      active: counts["active"] ?? 0,
+      failed: counts["failed"] ?? 0,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+  }
+}
+
+function toLaneState(state: string): LaneState {
+  switch (state) {
+    case "waiting":
+    case "prioritized":
+      return "waiting";
+    case "delayed":
+    case "active":
+    case "completed":
+    case "failed":
+      return state;
+    default:
+      return "unknown";
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Keeps the locks of every job in hand, for the whole process: one timer, one batch per lane. Short locks while a
+ * job waits at the gate, so that a killed worker's jobs come back fast; long ones from the start of the call, so
+ * that a Redis outage does not make another worker pay for the same call.
+ */
+import type { Worker } from "bullmq";
+import type { HeldJob } from "./held-job.ts";
+
+export interface LockTimes {
+  /** Lock while a job is in hand but not calling, milliseconds. Default 15,000. */
+  readonly inHandMs: number;
+  /** Lock from the start of the call, milliseconds. Default 90,000. */
+  readonly callMs: number;
+}
+
+export const defaultLockTimes: LockTimes = { inHandMs: 15_000, callMs: 90_000 };
+
+interface Kept {
+  readonly job: HeldJob;
+  readonly worker: Worker<unknown>;
+  /** When the lock was last set, and how long it was set for. */
+  lockedAt: number;
+  lockMs: number;
+}
+
+export interface LockKeeperOptions {
+  readonly times: LockTimes;
+  /** Redis says that a lock is no longer ours. The run goes on: it stores its result first. */
+  readonly onLost: (job: HeldJob) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class LockKeeper {
+  readonly times: LockTimes;
+  readonly #options: LockKeeperOptions;
+  readonly #kept = new Map<string, Kept>();
+  readonly #renewing = new Set<Worker<unknown>>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: LockKeeperOptions) {
+    this.#options = options;
+    this.times = options.times;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.#tick(), this.times.inHandMs / 5);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Keeps the job's lock until `release`. BullMQ set it for `inHandMs` when it was fetched. */
+  keep(job: HeldJob, worker: Worker<unknown>): void {
+    this.#kept.set(job.token, { job, worker, lockedAt: Date.now(), lockMs: this.times.inHandMs });
+  }
+
+  release(job: HeldJob): void {
+    this.#kept.delete(job.token);
+  }
+
+  /** Renews at once what is due. A call that just started is due, since its lock is still the short one. */
+  nudge(): void {
+    this.#tick();
+  }
+
+  #tick(): void {
+    const due = new Map<Worker<unknown>, Kept[]>();
+    for (const kept of this.#kept.values()) {
+      if (this.#isDue(kept)) due.set(kept.worker, [...(due.get(kept.worker) ?? []), kept]);
+    }
+    for (const [worker, batch] of due) {
+      // During an outage the commands queue up: one batch per lane is enough to wait for its end.
+      if (this.#renewing.has(worker)) continue;
+      this.#renewing.add(worker);
+      void this.#renewAll(worker, batch)
+        .catch(this.#options.onError)
+        .finally(() => this.#renewing.delete(worker));
+    }
+  }
+
+  #isDue(kept: Kept): boolean {
+    return this.#wanted(kept) > kept.lockMs || Date.now() - kept.lockedAt >= kept.lockMs / 3;
+  }
+
+  #wanted(kept: Kept): number {
+    return kept.job.calling ? this.times.callMs : this.times.inHandMs;
+  }
+
+  async #renewAll(worker: Worker<unknown>, batch: readonly Kept[]): Promise<void> {
+    for (const lockMs of [this.times.inHandMs, this.times.callMs]) {
+      const same = batch.filter((kept) => this.#wanted(kept) === lockMs);
+      if (same.length === 0) continue;
+      const ids = same.map((kept) => kept.job.id);
+      const sentAt = Date.now();
+      const lost = new Set(
+        await worker.extendJobLocks(
+          ids,
+          same.map((kept) => kept.job.token),
+          lockMs,
+        ),
+      );
+      for (const kept of same) {
+        if (!this.#kept.has(kept.job.token)) continue;
+        if (lost.has(kept.job.id)) {
+          this.#kept.delete(kept.job.token);
+          this.#options.onLost(kept.job);
+        } else {
+          kept.lockedAt = sentAt;
+          kept.lockMs = lockMs;
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Ends waiting jobs whose deadline has passed and promotes delayed jobs that are overdue, whatever the intake and
+ * the breaker do meanwhile. Every worker runs one per lane; the scripts make a second sweep of the same job harmless.
+ */
+import { OWN_FAILURES, queueName, type Failure } from "@sluice/job";
+import { defineScript, type KeySpace, type Script } from "@sluice/redis";
+import { Queue } from "bullmq";
+import type { Redis } from "ioredis";
+import { FAILURE_FIELD, laneKeys, type LaneKeys } from "./keys.ts";
+
+export interface SweeperOptions {
+  readonly redis: Redis;
+  readonly keySpace: KeySpace;
+  readonly pool: string;
+  readonly lane: string;
+  /** Milliseconds between sweeps. Default 1,000. */
+  readonly everyMs?: number;
+  readonly onExpired: (id: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Jobs one sweep handles at most; the rest waits for the next, so that no sweep holds Redis for long. */
+const BATCH = 200;
+
+/** An intake promotes what is due whenever it fetches; the sweeper only helps where none does. */
+const OVERDUE_MS = 1_000;
+
+/** BullMQ's delayed scores are milliseconds times this, plus a sequence. */
+const DELAYED_SCORE_FACTOR = 4_096;
+
+const expire: Script<{ keys: LaneKeys; id: string; now: number; failure: Failure }, boolean> = defineScript(
+  new URL("../lua/expire.lua", import.meta.url),
+  ({ keys, id, now, failure }) => ({
+    keys: [
+      keys.wait,
+      keys.prioritized,
+      keys.delayed,
+      keys.failed,
+      keys.events,
+      keys.deadlines,
+      keys.jobPrefix + id,
+    ],
+    argv: [id, now, `${failure.errorClass}: ${failure.message}`, FAILURE_FIELD, JSON.stringify(failure)],
+  }),
+  (reply) => reply === 1,
+);
+
+export class Sweeper {
+  readonly #options: SweeperOptions;
+  readonly #keys: LaneKeys;
+  readonly #queue: Queue;
+  #timer: NodeJS.Timeout | undefined;
+  #sweep: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: SweeperOptions) {
+    this.#options = options;
+    this.#keys = laneKeys(options.keySpace, options.pool, options.lane);
+    this.#queue = new Queue(queueName(options.pool, options.lane), {
+      connection: options.redis,
+      prefix: options.keySpace,
+    });
+    this.#queue.on("error", options.onError);
+  }
+
+  start(): void {
+    this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#sweep;
+    await this.#queue.close();
+  }
+
+  /** One sweep, now. Resolves to the number of jobs it moved. */
+  async sweep(now: number = Date.now()): Promise<number> {
+    return (await this.#expireAll(now)) + (await this.#promoteOverdue(now));
+  }
+
+  #schedule(): void {
+    const everyMs = this.#options.everyMs ?? 1_000;
+    // Jitter, so that the workers of a fleet do not sweep in step.
+    this.#timer = setTimeout(
+      () => {
+        this.#sweep = this.sweep()
+          .then(() => undefined)
+          .catch(this.#options.onError)
+          .finally(() => {
+            if (!this.#stopped) this.#schedule();
+          });
+      },
+      everyMs * (0.75 + Math.random() / 2),
+    );
+  }
+
+  async #expireAll(now: number): Promise<number> {
+    const { redis, onExpired } = this.#options;
+    const keys = this.#keys;
+    const due = await redis.zrangebyscore(keys.deadlines, "-inf", now, "LIMIT", 0, BATCH);
+    let expired = 0;
+    for (const id of due) {
+      const failure: Failure = {
+        kind: "terminal",
+        errorClass: OWN_FAILURES.deadline,
+        message: "The deadline passed while the job waited",
+      };
+      if (!(await expire.run(redis, { keys, id, now, failure }))) continue;
+      expired += 1;
+      onExpired(id);
+    }
+    return expired;
+  }
+
+  async #promoteOverdue(now: number): Promise<number> {
+    const latest = (now - OVERDUE_MS) * DELAYED_SCORE_FACTOR;
+    const overdue = await this.#options.redis.zrangebyscore(
+      this.#keys.delayed,
+      "-inf",
+      latest,
+      "LIMIT",
+      0,
+      BATCH,
+    );
+    const backend = this.#queue.getBackend();
+    const results = await Promise.allSettled(overdue.map((id) => backend.promote(id)));
+    // One that was promoted by somebody else meanwhile is rejected: that is what we wanted too.
+    return results.filter((result) => result.status === "fulfilled").length;
+  }
+}

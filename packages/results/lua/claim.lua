@@ -1,0 +1,16 @@
+--[[
+  Binds a caller's idempotency key to a job id, once. One script, since two callers with the same key may ask at once
+  and exactly one of them may add the job.
+
+  KEYS[1] the claim
+  ARGV[1] id to bind   ARGV[2] hash of the request   ARGV[3] time to live, ms
+
+  Reply: { id, hash } as bound, now or before.
+]]
+local bound = redis.call("HMGET", KEYS[1], "id", "hash")
+if bound[1] then
+  return bound
+end
+redis.call("HSET", KEYS[1], "id", ARGV[1], "hash", ARGV[2])
+redis.call("PEXPIRE", KEYS[1], ARGV[3])
+return { ARGV[1], ARGV[2] }

@@ -1,0 +1,44 @@
+/** Events as structured logs. Every line has an event name and the job's references; none has text of a prompt. */
+import type { Listener, SluiceEvents } from "@sluice/job";
+import { pino, type DestinationStream, type Level, type Logger } from "pino";
+
+/** How loud each event is. One entry per event: a new event does not compile until somebody decided. */
+const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
+  "job:accepted": "debug",
+  "job:granted": "debug",
+  "job:completed": "info",
+  "job:filtered": "warn",
+  "job:retry": "warn",
+  "job:deferred": "debug",
+  "job:dead": "error",
+  "job:recovered": "info",
+  "job:lock-lost": "warn",
+  "job:expired": "warn",
+  "dead-letter:stored": "info",
+  "dead-letter:blocked": "error",
+  "worker:error": "error",
+  "worker:started": "info",
+  "worker:stopped": "info",
+};
+
+export interface LoggerOptions {
+  /** The program that logs, e.g. `worker`. */
+  readonly name: string;
+  /** Default `info`. */
+  readonly level?: Level | "silent";
+  /** Default: standard output. */
+  readonly destination?: DestinationStream;
+}
+
+/** A JSON logger. Times are ISO 8601, so that a person can read them too. */
+export function createLogger({ name, level = "info", destination }: LoggerOptions): Logger {
+  return pino(
+    { name, level, timestamp: pino.stdTimeFunctions.isoTime },
+    destination ?? pino.destination({ sync: false }),
+  );
+}
+
+/** Logs every event under its name, as fields. */
+export function logEvents(logger: Logger): Listener {
+  return (name, event) => logger[LEVELS[name]]({ event: name, ...event }, name);
+}
