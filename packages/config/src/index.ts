@@ -1,1 +1,5 @@
-export {};
+export { isOpaqueModel, modelFamily, type ModelFamily } from "./families.ts";
+export { parsePools, readPools, type Pools } from "./pools.ts";
+export { PoolsFileError, type Problem } from "./problems.ts";
+export type { Pool } from "./rules.ts";
+export type { Scope } from "./schema.ts";

@@ -1,0 +1,84 @@
+/** What is wrong with a pools file, said so that the reader can repair it: where, what was expected, what is there. */
+import type { z } from "zod";
+import { NAME_RULE, quotaFileSchema } from "./schema.ts";
+
+/** One thing to repair. */
+export interface Problem {
+  /** Keys from the top of the file, joined by dots. Empty for the file as a whole. */
+  readonly path: string;
+  /** Counted from 1; `undefined` when the problem has no place. */
+  readonly line?: number;
+  readonly message: string;
+}
+
+/** The pools file cannot be used. `problems` holds everything that is wrong with it, in the order of the file. */
+export class PoolsFileError extends Error {
+  override readonly name = "PoolsFileError";
+  readonly code = "POOLS_FILE";
+  readonly problems: readonly Problem[];
+
+  constructor(source: string, problems: readonly Problem[], cause?: unknown) {
+    const lines = problems.map(({ line, message }) =>
+      line === undefined ? message : `line ${line}: ${message}`,
+    );
+    super(
+      `Expected ${source} to be a pools file, found ${lines.length === 1 ? "a problem" : `${lines.length} problems`}:\n` +
+        lines.map((line) => `  - ${line}`).join("\n"),
+      cause === undefined ? undefined : { cause },
+    );
+    this.problems = problems;
+  }
+}
+
+/** A path in the file, keys and list positions. */
+export type Path = readonly (string | number)[];
+
+/** A problem before its line is known. */
+export interface Finding {
+  readonly path: Path;
+  readonly message: string;
+}
+
+export function badName(path: Path): Finding {
+  return { path, message: `Expected the name \`${path.join(".")}\` to be ${NAME_RULE}` };
+}
+
+/**
+ * The findings in what a schema objects to.
+ * @param value what was parsed, to show what is there.
+ * @param keys the known keys, to show for an unknown one.
+ */
+export function findings(
+  base: Path,
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+  keys: readonly string[],
+): Finding[] {
+  return issues.flatMap((issue) => {
+    const inner = issue.path.filter((step) => typeof step !== "symbol");
+    const path = [...base, ...inner];
+    if (issue.code === "unrecognized_keys") {
+      const known = issue.path[0] === "quota" ? Object.keys(quotaFileSchema.shape) : keys;
+      return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey([...path, key], known) }));
+    }
+    const place = path.length === 0 ? "the file" : `\`${path.join(".")}\``;
+    return [{ path, message: `Expected ${place} to be ${issue.message}, got ${show(at(value, inner))}` }];
+  });
+}
+
+function unknownKey(path: Path, keys: readonly string[]): string {
+  return `Expected \`${path.join(".")}\` not to be there: the keys are ${keys.join(", ")}`;
+}
+
+function at(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (inner, step) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, step) : undefined),
+    value,
+  );
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value) ?? typeof value;
+  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
+}

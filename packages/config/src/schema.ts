@@ -1,0 +1,69 @@
+/**
+ * The keys of the pools file: types, ranges, defaults. Messages complete the sentence "Expected `key` to be ...",
+ * because `problems.ts` prints them that way.
+ */
+import { DEFAULT_LANES, nameSchema } from "@sluice/job";
+import { z } from "zod";
+import { durationSchema } from "./duration.ts";
+
+export const NAME_RULE = "1 to 48 lower case letters, digits or inner hyphens";
+const name = z.string(NAME_RULE).refine((value) => nameSchema.safeParse(value).success, NAME_RULE);
+
+function wholeNumber(max: number) {
+  const expected = `a whole number from 1 to ${max}`;
+  return z.int(expected).min(1, expected).max(max, expected);
+}
+
+const REGION_RULE = "an AWS Region such as us-east-1";
+const MODEL_RULE = "the id or ARN of a model or inference profile";
+const LANES_RULE = "a list of 1 to 16 different lane names, most urgent first";
+const BURNDOWN_RULE = "a number from 1 to 100";
+export const MAPPING_RULE = "a mapping of keys to values";
+
+/** One AWS account in one Region. */
+export const scopeFileSchema = z.strictObject(
+  {
+    region: z.string(REGION_RULE).regex(/^[a-z]{2,3}(-[a-z]+)+-\d+$/, REGION_RULE),
+    tokensPerDay: wholeNumber(1e15).nullable().default(null),
+  },
+  MAPPING_RULE,
+);
+
+export const quotaFileSchema = z.strictObject(
+  {
+    tokensPerMinute: wholeNumber(1e12),
+    requestsPerMinute: wholeNumber(1e9).nullable().default(null),
+  },
+  MAPPING_RULE,
+);
+
+/** The keys of a pool, each by itself. */
+export const poolKeysSchema = z.strictObject(
+  {
+    scope: z.string("the name of a scope"),
+    model: z.string(MODEL_RULE).regex(/^[\w.:/-]{1,2048}$/, MODEL_RULE),
+    quota: quotaFileSchema,
+    burndown: z.number(BURNDOWN_RULE).min(1, BURNDOWN_RULE).max(100, BURNDOWN_RULE).optional(),
+    maxOutputTokens: wholeNumber(1_000_000).optional(),
+    defaultMaxTokens: wholeNumber(1_000_000).optional(),
+    lanes: z
+      .array(name, LANES_RULE)
+      .min(1, LANES_RULE)
+      .max(16, LANES_RULE)
+      .refine((lanes) => new Set(lanes).size === lanes.length, LANES_RULE)
+      .default([...DEFAULT_LANES]),
+    slots: wholeNumber(10_000).default(32),
+    deadline: durationSchema("1s", "30d").default(86_400_000),
+    maxAttempts: wholeNumber(100).default(5),
+    // AWS documents inference of up to 60 minutes.
+    callTimeout: durationSchema("1s", "60m").default(120_000),
+    maxWaiting: wholeNumber(100_000_000).default(100_000),
+  },
+  MAPPING_RULE,
+);
+
+/** A pool as the file has it, defaults of single keys filled in. */
+export type PoolKeys = z.output<typeof poolKeysSchema>;
+
+/** One AWS account in one Region: the owner of the daily token quota. */
+export type Scope = z.output<typeof scopeFileSchema> & { readonly name: string };
