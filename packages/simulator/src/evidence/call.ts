@@ -1,0 +1,38 @@
+/** What is known about one call once it is over. */
+import type { ThrottledBy } from "../quota/meter.ts";
+
+/** Why a call was throttled; `overloaded` is a scripted lack of shared capacity, not a quota. */
+export type ThrottleKind = ThrottledBy | "overloaded";
+
+/** How a call ended. */
+export type CallOutcome =
+  | { readonly outcome: "completed" | "filtered"; readonly stopReason: string }
+  | { readonly outcome: "throttled"; readonly throttle: ThrottleKind }
+  | { readonly outcome: "error"; readonly error: string }
+  /** The client went away first. */
+  | { readonly outcome: "disconnected" };
+
+/** One finished call as `GET /_sim/calls` shows it. */
+export type Call = {
+  /** Rank in the order of ending: reading on from the last `seq` seen misses nothing. */
+  readonly seq: number;
+  readonly requestId: string;
+  readonly operation: string;
+  readonly region: string;
+  readonly model: string;
+  /** The SDK's own attempt number; more than 1 is a retry nobody's quota accounted for. */
+  readonly attempt: number | null;
+  readonly maxAttempts: number | null;
+  /** Milliseconds since the epoch, by the simulator's clock. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly admitted: boolean;
+  readonly reservedTokens: number;
+  readonly settledTokens: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly requestMetadata: Readonly<Record<string, string>> | null;
+} & CallOutcome;
+
+/** A call before it has its rank. */
+export type FinishedCall = Call extends infer Each ? (Each extends Call ? Omit<Each, "seq"> : never) : never;

@@ -1,0 +1,76 @@
+/** Starts a simulator: a port in front of a simulation. */
+import { type Clock, systemClock } from "./clock.ts";
+import { control } from "./evidence/control.ts";
+import type { CallPage, ModelStats } from "./evidence/ledger.ts";
+import type { ModelTable } from "./models/model.ts";
+import { serve } from "./operations/serve.ts";
+import { createSimulation } from "./simulation.ts";
+import { openExchange, sendError } from "./wire/exchange.ts";
+import { listen } from "./wire/port.ts";
+import { ServiceError } from "./wire/service-error.ts";
+
+/** How to start. Every field may be left out. */
+export interface SimulatorOptions {
+  /** TCP port. Default 0: a free one. */
+  readonly port?: number;
+  /** Address to listen on. Default 127.0.0.1; there is no authentication worth the name, so keep it there. */
+  readonly host?: string;
+  /** Quotas and latencies by model id or pattern. Default: the built-in table, which also fills the gaps. */
+  readonly models?: ModelTable;
+  /** Tokens per day and Region across all models. Default: none. */
+  readonly tokensPerDay?: number;
+  /** The Region of requests that carry an API key instead of a signature. Default us-east-1. */
+  readonly region?: string;
+  /** Default: the clock of this machine. */
+  readonly clock?: Clock;
+  /** Multiplies every wait of the latency model; quotas keep real time. Default 1; 0 answers at once. */
+  readonly timeScale?: number;
+  /** Seeds latencies and fault rates. Default 1. */
+  readonly seed?: number;
+}
+
+/** A running simulator. */
+export interface Simulator {
+  /** `http://127.0.0.1:PORT`: the endpoint for the SDK. */
+  readonly url: string;
+  /** Counters by `region/model`, as `GET /_sim/stats` answers. */
+  stats(): Readonly<Record<string, ModelStats>>;
+  /** Finished calls in the order of ending, as `GET /_sim/calls` answers. */
+  calls(after?: number, limit?: number): CallPage;
+  /** Cuts all connections and closes the port. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/** Listens and answers until stopped. Nothing is shared between two simulators in one process. */
+export async function start(options: SimulatorOptions = {}): Promise<Simulator> {
+  const simulation = createSimulation({
+    models: options.models ?? {},
+    clock: options.clock ?? systemClock,
+    timeScale: options.timeScale ?? 1,
+    seed: options.seed ?? 1,
+    tokensPerDay: options.tokensPerDay ?? null,
+    region: options.region ?? "us-east-1",
+  });
+
+  const port = await listen(options.host ?? "127.0.0.1", options.port ?? 0, (request, response, socket) => {
+    const exchange = openExchange(request, response, socket);
+    const handle = exchange.path.startsWith("/_sim/") ? control : serve;
+    handle(simulation, exchange, request).catch((error: unknown) => {
+      // A client that cut its own request short hears nothing; anything else unforeseen is an honest 500.
+      if (exchange.signal.aborted || response.headersSent) response.destroy();
+      else if (error instanceof ServiceError) sendError(exchange, error);
+      else sendError(exchange, new ServiceError("InternalFailure", `Simulator: ${String(error)}`));
+    });
+  });
+
+  let stopped: Promise<void> | undefined;
+  return {
+    url: port.url,
+    stats: () => simulation.ledger.stats(),
+    calls: (after = 0, limit = Infinity) => simulation.ledger.page(after, limit),
+    stop: async () => {
+      stopped ??= port.close();
+      await stopped;
+    },
+  };
+}

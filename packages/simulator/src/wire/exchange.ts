@@ -1,0 +1,104 @@
+/** One request and its response, the same for both protocols. */
+import { randomUUID } from "node:crypto";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import type { Socket } from "node:net";
+import { errorStatus, errorTypeHeader, type ServiceError } from "./service-error.ts";
+
+/** The part of a request that node:http and node:http2 have in common. */
+export interface WireRequest extends AsyncIterable<Buffer> {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** The part of a response that node:http and node:http2 have in common. */
+export interface WireResponse {
+  readonly headersSent: boolean;
+  readonly writableEnded: boolean;
+  writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
+  write(bytes: Uint8Array): boolean;
+  end(): unknown;
+  end(bytes: Uint8Array): unknown;
+  destroy(): unknown;
+  on(event: "close" | "error", listener: () => void): unknown;
+}
+
+/** What a handler needs of a request, and how it answers. */
+export interface Exchange {
+  readonly requestId: string;
+  readonly method: string;
+  /** Still percent-encoded, without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  /** Aborts when the client has gone before the response was complete. */
+  readonly signal: AbortSignal;
+  readonly response: WireResponse;
+  /** The TCP connection below, for faults that break it. */
+  readonly socket: Socket;
+}
+
+/** Wraps a request; `socket` is the one that carries it. */
+export function openExchange(request: WireRequest, response: WireResponse, socket: Socket): Exchange {
+  const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
+  const gone = new AbortController();
+  response.on("close", () => {
+    if (!response.writableEnded) gone.abort();
+  });
+  // A reset while the answer is being written is the client's business; `close` follows.
+  response.on("error", () => gone.abort());
+  return {
+    requestId: randomUUID(),
+    method: request.method ?? "GET",
+    path,
+    query: new URLSearchParams(query),
+    headers: request.headers,
+    signal: gone.signal,
+    response,
+    socket,
+  };
+}
+
+/** Sends a complete JSON response. */
+export function sendJson(
+  exchange: Exchange,
+  status: number,
+  body: unknown,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  if (exchange.signal.aborted) return;
+  const bytes = Buffer.from(JSON.stringify(body));
+  exchange.response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": bytes.length,
+    "x-amzn-requestid": exchange.requestId,
+    ...headers,
+  });
+  exchange.response.end(bytes);
+}
+
+/** Sends an error as the service does. */
+export function sendError(exchange: Exchange, error: ServiceError, headers: OutgoingHttpHeaders = {}): void {
+  sendJson(
+    exchange,
+    errorStatus[error.name],
+    { message: error.message, ...error.details },
+    { "x-amzn-errortype": errorTypeHeader(error.name), ...headers },
+  );
+}
+
+/**
+ * Reads the body, keeping at most `limit` bytes.
+ * @returns undefined when it was longer; the rest has been read and thrown away, so that the client can hear why.
+ */
+export async function readBody(request: WireRequest, limit: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request) {
+    length += chunk.length;
+    if (length <= limit) chunks.push(chunk);
+    else chunks.length = 0;
+  }
+  if (length > limit) return undefined;
+  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+}
