@@ -1,1 +1,7 @@
-export {};
+export { isServicesError, ServicesError, type ServicesErrorCode } from "./errors.ts";
+export { startDynamoDb, type DynamoDbOptions } from "./dynamodb.ts";
+export type { Host } from "./host.ts";
+export { startRedis, type RedisOptions } from "./redis.ts";
+export type { RunningService } from "./service.ts";
+export { startServices, type ServiceName, type Services, type ServicesOptions } from "./services.ts";
+export { startSimulator, type SimulatorOptions } from "./simulator.ts";
