@@ -1,1 +1,28 @@
-export {};
+export { connectDynamoDb, DYNAMODB_DEFAULTS, type DynamoDbOptions } from "./dynamodb/client.ts";
+export { createDynamoDbStore, type DynamoDbStoreOptions } from "./dynamodb/store.ts";
+export { ensureTable, tableDefinition, type EnsureTableOptions, type TableReport } from "./dynamodb/table.ts";
+export { DeadLetterError, isDeadLetterError, type DeadLetterErrorCode } from "./errors.ts";
+export { createMemoryStore } from "./memory.ts";
+export { PREVIEW_LIMIT, type PreviewOption } from "./preview.ts";
+export type { CountQuery, Grouping, LetterPage, ListQuery } from "./query.ts";
+export {
+  deadLetterStateSchema,
+  HISTORY_LIMIT,
+  letterSchema,
+  NOTE_LIMIT,
+  recordId,
+  type Claim,
+  type DeadLetter,
+  type DeadLetterState,
+  type Death,
+  type HistoryEntry,
+  type Letter,
+} from "./record.ts";
+export {
+  STORE_DEFAULTS,
+  type Change,
+  type ClaimResult,
+  type DeadLetterStore,
+  type StoreOptions,
+} from "./store.ts";
+export type { ClaimCommand, Refusal } from "./transitions.ts";

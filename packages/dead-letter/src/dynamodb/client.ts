@@ -1,0 +1,148 @@
+/** How this package talks to DynamoDB: bounded waits, few retries, and errors told apart by name, never by text. */
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  BatchGetItemCommand,
+  DynamoDBClient,
+  type AttributeValue,
+  type DynamoDBClientConfig,
+} from "@aws-sdk/client-dynamodb";
+import { DeadLetterError } from "../errors.ts";
+
+export type Item = Record<string, AttributeValue>;
+
+/** Where the table is. Everything left out is found as the AWS SDK finds it: environment, profile, instance role. */
+export interface DynamoDbOptions {
+  /** For an emulator, e.g. `http://127.0.0.1:8000`. Default: the Region's own. */
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly credentials?: NonNullable<DynamoDBClientConfig["credentials"]>;
+  /** Longest wait for a connection, in milliseconds. Default 1,000. */
+  readonly connectionTimeoutMs?: number;
+  /** Longest wait for one answer, in milliseconds. Default 3,000. */
+  readonly requestTimeoutMs?: number;
+  /** Tries of one request, the first included. Default 3. The mover comes back anyway: keep it low. */
+  readonly maxAttempts?: number;
+}
+
+export const DYNAMODB_DEFAULTS = {
+  connectionTimeoutMs: 1_000,
+  requestTimeoutMs: 3_000,
+  maxAttempts: 3,
+} satisfies DynamoDbOptions;
+
+/** Opens a client; its owner calls `destroy()`. */
+export function connectDynamoDb(options: DynamoDbOptions = {}): DynamoDBClient {
+  const { connectionTimeoutMs, requestTimeoutMs, maxAttempts, ...where } = {
+    ...DYNAMODB_DEFAULTS,
+    ...options,
+  };
+  return new DynamoDBClient({
+    ...where,
+    maxAttempts,
+    requestHandler: {
+      connectionTimeout: connectionTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      // Otherwise a breach is only logged and the call waits on.
+      throwOnRequestTimeout: true,
+    },
+  });
+}
+
+/** What no repetition cures. Everything else (throttles, 5xx, sockets, timeouts) may pass. */
+const MISCONFIGURED = new Set([
+  "AccessDeniedException",
+  "CredentialsProviderError",
+  "ExpiredTokenException",
+  "IncompleteSignatureException",
+  "InvalidSignatureException",
+  "MissingAuthenticationTokenException",
+  "ResourceNotFoundException",
+  "UnrecognizedClientException",
+  "ValidationException",
+]);
+
+/** The wire name of an error. */
+export function errorName(error: unknown): string {
+  return error instanceof Error ? error.name : "UnknownError";
+}
+
+/** Runs one or more requests and turns the vendor's errors into ours. `what` names them, e.g. "read a letter". */
+export async function asking<Answer>(
+  table: string,
+  what: string,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof DeadLetterError) throw error;
+    const name = errorName(error);
+    const [code, advice] = MISCONFIGURED.has(name)
+      ? (["misconfigured", "Check the table, the Region and the permissions"] as const)
+      : (["unavailable", "Try again later"] as const);
+    const message = `DynamoDB could not ${what} in table '${table}': ${name}. ${advice}`;
+    throw new DeadLetterError(code, message, { cause: error });
+  }
+}
+
+/** As `asking`, for a conditional write: whether the condition held. */
+export function askingIf(table: string, what: string, write: () => Promise<unknown>): Promise<boolean> {
+  return asking(table, what, async () => {
+    try {
+      await write();
+      return true;
+    } catch (error) {
+      if (errorName(error) === "ConditionalCheckFailedException") return false;
+      throw error;
+    }
+  });
+}
+
+/** The service's limit of one BatchGetItem. */
+const BATCH_KEYS = 100;
+const BATCH_ROUNDS = 8;
+const BATCH_BACKOFF_MS = 25;
+
+/**
+ * Reads items consistently, in no particular order; those that do not exist are missing from the answer. What a
+ * round leaves unprocessed (16 MB reached, throttled) is asked for again.
+ * @param attributes the only attributes to read; all when left out.
+ */
+export async function batchGet(
+  client: DynamoDBClient,
+  table: string,
+  keys: readonly Item[],
+  attributes?: readonly string[],
+): Promise<Item[]> {
+  const projection = attributes === undefined ? {} : projecting(attributes);
+  const found: Item[] = [];
+  let wanted = [...keys];
+  for (let idleRounds = 0; wanted.length > 0;) {
+    const batch = wanted.slice(0, BATCH_KEYS);
+    const answer = await client.send(
+      new BatchGetItemCommand({
+        RequestItems: { [table]: { Keys: batch, ConsistentRead: true, ...projection } },
+      }),
+    );
+    found.push(...(answer.Responses?.[table] ?? []));
+    const left = answer.UnprocessedKeys?.[table]?.Keys ?? [];
+    wanted = [...left, ...wanted.slice(BATCH_KEYS)];
+    idleRounds = left.length < batch.length ? 0 : idleRounds + 1;
+    if (idleRounds === BATCH_ROUNDS) {
+      throw new DeadLetterError(
+        "unavailable",
+        `DynamoDB left every key unread ${BATCH_ROUNDS} times in a row`,
+      );
+    }
+    if (idleRounds > 0) await sleep(Math.random() * BATCH_BACKOFF_MS * 2 ** idleRounds);
+  }
+  return found;
+}
+
+function projecting(attributes: readonly string[]) {
+  const names = attributes.map((name, position) => [`#a${position}`, name] as const);
+  return {
+    ProjectionExpression: names.map(([placeholder]) => placeholder).join(", "),
+    ExpressionAttributeNames: Object.fromEntries(names),
+  };
+}
