@@ -52,8 +52,6 @@ export interface AcceptingPool {
   readonly defaultMaxTokens: number;
   readonly deadlineMs: number;
   readonly maxAttempts: number;
-  /** Jobs that may wait in one lane. */
-  readonly maxWaiting: number;
   reserve(request: ConverseRequest): Cost;
   /** What is wrong with a cost that the quota can never admit; `undefined` when it fits. */
   tooCostly(lane: string, cost: Cost): string | undefined;
@@ -64,23 +62,17 @@ export interface AcceptingPool {
     }>;
   };
   readonly outcomes: { get(id: string): Promise<Outcome | undefined> };
-  lane(name: string): AcceptingLane;
+  /** Whether the lane has room for one more job. */
+  capacity(lane: string): Promise<LaneCapacity>;
+  lane(name: string): {
+    /** Adds the job under its id; adding it again is harmless. */
+    add(job: JobData): Promise<void>;
+  };
 }
 
-export interface AcceptingLane {
-  /** Adds the job under its id; adding it again is harmless. */
-  add(job: JobData): Promise<void>;
-  capacity(
-    maxWaiting: number,
-  ): Promise<
-    | { readonly type: "free" }
-    | {
-        readonly type: "full";
-        readonly reason: "lane-length" | "redis-memory";
-        readonly retryAfterMs: number;
-      }
-  >;
-}
+export type LaneCapacity =
+  | { readonly type: "free" }
+  | { readonly type: "full"; readonly reason: "lane-length" | "redis-memory"; readonly retryAfterMs: number };
 
 export interface AcceptOptions {
   readonly pools: ReadonlyMap<string, AcceptingPool>;
@@ -133,8 +125,7 @@ export function createAccept(
     const tooCostly = pool.tooCostly(submission.lane, pool.reserve(request));
     if (tooCostly !== undefined) return refused("cost-exceeds-quota", tooCostly);
 
-    const lane = pool.lane(submission.lane);
-    const capacity = await lane.capacity(pool.maxWaiting);
+    const capacity = await pool.capacity(submission.lane);
     if (capacity.type === "full") return full(capacity.reason, submission.lane, capacity.retryAfterMs);
 
     const now = clock();
@@ -156,7 +147,7 @@ export function createAccept(
     // The caller who bound the key may have died before it added the job: adding again repairs that, and does nothing
     // otherwise. A job that has ended must not run again, even if its lane forgot it.
     if (!repeated || (await pool.outcomes.get(id)) === undefined) {
-      await lane.add({
+      await pool.lane(submission.lane).add({
         version: JOB_DATA_VERSION,
         id,
         tenant,

@@ -1,9 +1,9 @@
 export {
   createAccept,
   type Acceptance,
-  type AcceptingLane,
   type AcceptingPool,
   type AcceptOptions,
+  type LaneCapacity,
   type Refusal,
   type RefusalCode,
 } from "./accept.ts";

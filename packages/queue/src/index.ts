@@ -9,7 +9,7 @@ export {
   type LaneQueueOptions,
   type LaneState,
 } from "./lane-queue.ts";
-export { defaultLockTimes, LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
+export { LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
 export { decodePayload, encodePayload } from "./payload.ts";
 export { Slots, type ReleaseSlot } from "./slots.ts";
 export { Sweeper, type SweeperOptions } from "./sweeper.ts";

@@ -30,8 +30,8 @@ export interface IntakeOptions {
   readonly locks: LockKeeper;
   readonly take: Take;
   readonly onError: (error: unknown) => void;
-  /** How often jobs without a lock are looked for, milliseconds. Default 15,000. */
-  readonly stalledIntervalMs?: number;
+  /** How often jobs without a lock are looked for, milliseconds. */
+  readonly stalledIntervalMs: number;
   /** Default: one hour, 1,000 jobs. */
   readonly keepCompleted?: KeepCompleted;
 }
@@ -63,7 +63,7 @@ export class Intake {
       prefix: options.keySpace,
       autorun: false,
       lockDuration: options.locks.times.inHandMs,
-      stalledInterval: options.stalledIntervalMs ?? 15_000,
+      stalledInterval: options.stalledIntervalMs,
       maxStalledCount: NEVER_BY_BULLMQ,
       metrics: { maxDataPoints: 24 * 60 },
     });

@@ -7,13 +7,11 @@ import type { Worker } from "bullmq";
 import type { HeldJob } from "./held-job.ts";
 
 export interface LockTimes {
-  /** Lock while a job is in hand but not calling, milliseconds. Default 15,000. */
+  /** Lock while a job is in hand but not calling, milliseconds. 10 to 15 s suits production. */
   readonly inHandMs: number;
-  /** Lock from the start of the call, milliseconds. Default 90,000. */
+  /** Lock from the start of the call, milliseconds. 60 to 120 s suits production. */
   readonly callMs: number;
 }
-
-export const defaultLockTimes: LockTimes = { inHandMs: 15_000, callMs: 90_000 };
 
 interface Kept {
   readonly job: HeldJob;

@@ -38,7 +38,10 @@ export function createLogger({ name, level = "info", destination }: LoggerOption
   );
 }
 
-/** Logs every event under its name, as fields. */
+/** Logs every event with its name as message and its data as fields. */
 export function logEvents(logger: Logger): Listener {
-  return (name, event) => logger[LEVELS[name]]({ event: name, ...event }, name);
+  return (name, event) => {
+    const fields: object = event;
+    logger[LEVELS[name]](fields, name);
+  };
 }

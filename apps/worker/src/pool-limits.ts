@@ -1,0 +1,20 @@
+/** A pool of the pools file as the limiter wants it. */
+import type { Pool } from "@sluice/config";
+import { defaultLanes, type LaneLimits, type PoolLimits } from "@sluice/limits";
+
+/** A lane without measured defaults of its own gets those of its place: first critical, last bulk, else standard. */
+function laneLimits(name: string, index: number, count: number): LaneLimits {
+  const place = index === 0 ? "critical" : index === count - 1 ? "bulk" : "standard";
+  const limits =
+    defaultLanes.find((lane) => lane.name === name) ?? defaultLanes.find((lane) => lane.name === place);
+  if (limits === undefined) throw new Error(`There are no default limits for lane '${place}'`);
+  return { ...limits, name };
+}
+
+export function poolLimits({ quota, lanes }: Pool): PoolLimits {
+  const { tokensPerMinute, requestsPerMinute } = quota;
+  return {
+    quota: { tokensPerMinute, ...(requestsPerMinute === null ? {} : { requestsPerMinute }) },
+    lanes: lanes.map((name, index) => laneLimits(name, index, lanes.length)),
+  };
+}

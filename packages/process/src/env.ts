@@ -1,0 +1,35 @@
+/** The environment of a program, parsed once in its `main.ts`. Libraries never read it. */
+import { z } from "zod";
+
+/** Variables that every program of a deployment shares. Spread into a program's own schema. */
+export const deploymentEnv = {
+  /** Path of the pools file. */
+  SLUICE_POOLS: z.string().min(1),
+  /** Separates installations that share one Redis. */
+  SLUICE_NAMESPACE: z.string().default("sluice"),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+  SLUICE_DEAD_LETTER_TABLE: z.string().default("sluice-dead-letters"),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+};
+
+/** Variables of a program that listens. */
+export function listenerEnv(defaultPort: number) {
+  return {
+    HOST: z.string().default("127.0.0.1"),
+    /** 0 takes any free port. */
+    PORT: z.coerce.number().int().min(0).max(65_535).default(defaultPort),
+    /** Nobody is asked who they are yet: any address but loopback needs this. */
+    SLUICE_ALLOW_UNAUTHENTICATED: z.stringbool().default(false),
+  };
+}
+
+/** What a process finds in its environment. */
+export type EnvSource = Readonly<Record<string, string | undefined>>;
+
+/** @throws Error naming every variable that is missing or wrong, each on a line. */
+export function parseEnv<Schema extends z.ZodType>(schema: Schema, source: EnvSource): z.output<Schema> {
+  const parsed = schema.safeParse(source);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
+  throw new Error(`The environment is not complete:\n${problems.join("\n")}`);
+}

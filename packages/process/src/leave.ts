@@ -1,0 +1,30 @@
+/** Leaving: once, in order, on the signals of an operator and when the process that started this one is gone. */
+
+/**
+ * Calls `stop` once on SIGTERM, SIGINT or the loss of the parent's IPC channel, then exits: 0, or 1 when `stop`
+ * rejects. A second signal exits at once.
+ */
+export function leaveOnSignal(stop: () => Promise<void>): void {
+  let leaving = false;
+  const leave = (): void => {
+    if (leaving) process.exit(1);
+    leaving = true;
+    stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  };
+  process.on("SIGTERM", leave).on("SIGINT", leave).on("disconnect", leave);
+}
+
+/** What a program tells the process that started it over IPC. */
+export interface Ready {
+  readonly type: "ready";
+  /** Where it listens, if it does. */
+  readonly url?: string;
+}
+
+/** Tells the parent, if there is one that listens, that this program does its work now. */
+export function tellParent(ready: Ready): void {
+  process.send?.(ready);
+}

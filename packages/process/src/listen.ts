@@ -1,0 +1,44 @@
+/** Listening on HTTP, on loopback unless an operator has said otherwise. */
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+
+/** A caller has this long to send its headers, and its whole request. Milliseconds. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+
+/**
+ * Refuses an address that strangers can reach while nobody is asked who they are.
+ * @throws Error saying what to set.
+ */
+export function assertReachable(host: string, allowUnauthenticated: boolean): void {
+  if (LOOPBACK.has(host) || allowUnauthenticated) return;
+  throw new Error(
+    `HOST is ${host}, but this program does not ask its callers who they are and listens on loopback only. ` +
+      `Set HOST to 127.0.0.1, or SLUICE_ALLOW_UNAUTHENTICATED=true when something in front of it checks them`,
+  );
+}
+
+export function httpServer(handler: RequestListener): Server {
+  return createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, handler);
+}
+
+/** Resolves to the server's URL. Rejects when the address is taken. Port 0 takes any free port. */
+export async function listen(server: Server, host: string, port: number): Promise<string> {
+  server.listen(port, host);
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("Expected the server to have a port");
+  const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return `http://${name}:${address.port}`;
+}
+
+/** Answers what was asked, then closes. */
+export async function closeServer(server: Server): Promise<void> {
+  if (!server.listening) return;
+  const closed = once(server, "close");
+  server.close();
+  server.closeIdleConnections();
+  await closed;
+}
