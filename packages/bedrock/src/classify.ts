@@ -1,0 +1,152 @@
+/** From what the SDK throws to a row of the failure table. Pure. */
+import type { Failure } from "@sluice/job";
+import { FAILURE_RULES, type Billed, type FailureRuleName } from "./failures.ts";
+import { safeMessage } from "./message.ts";
+import { readSignals, type Signals } from "./signals.ts";
+
+export type Verdict =
+  /** A content filter spoke by exception, as image models do. */
+  | { readonly type: "filtered" }
+  | {
+      readonly type: "failed";
+      readonly rule: FailureRuleName;
+      readonly failure: Failure;
+      readonly billed: Billed;
+      readonly breaker: boolean;
+    };
+
+const CONTENT_FILTER = /content filter|blocked by our content filters|responsible ai/i;
+
+/** The order matters: the message of the daily quota has 'too many tokens' in it as well. */
+const THROTTLES: readonly (readonly [RegExp, FailureRuleName])[] = [
+  [/tokens per day/i, "dayThrottled"],
+  [/too many tokens/i, "tokensThrottled"],
+  [/too many requests/i, "requestsThrottled"],
+  [/overloaded/i, "overloaded"],
+];
+
+const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+const CONNECTION_CUT = /^(?:ECONNRESET|ECONNABORTED|EPIPE|ERR_HTTP2_\w+|ERR_STREAM_\w+|HPE_\w+)$/;
+const NOT_TRUSTED =
+  /^(?:CERT_\w+|UNABLE_TO_\w+|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|ERR_TLS_\w+|ERR_SSL_\w+|EPROTO)$/;
+const BROKEN_STREAM = /^Truncated event message|^The (?:message|prelude) checksum/;
+
+/** Rows that a name alone leads to. */
+const BY_NAME: ReadonlyMap<string, FailureRuleName> = new Map(
+  (
+    [
+      "modelNotReady",
+      "unavailable",
+      "internal",
+      "modelTimeout",
+      "invalid",
+      "notFound",
+      "conflict",
+      "quotaExceeded",
+      "accessDenied",
+      "badCredentials",
+      "noCredentials",
+    ] as const
+  ).flatMap((rule) => FAILURE_RULES[rule].errorClasses.map((name) => [name, rule] as const)),
+);
+
+/**
+ * Classifies whatever a call threw. Our own abort and time-out are to be told apart before: an aborted call can
+ * look like a broken connection.
+ * @param now milliseconds since the epoch.
+ */
+export function classify(error: unknown, now: number): Verdict {
+  const signals = readSignals(error, now);
+  const { name, message } = signals;
+  if ((name === "ValidationException" || name === "ModelErrorException") && CONTENT_FILTER.test(message)) {
+    return { type: "filtered" };
+  }
+  return failedBy(ruleFor(signals), signals);
+}
+
+/** The failure of a call that took longer than it may. */
+export function timedOut(timeoutMs: number): Verdict & { type: "failed" } {
+  return failedBy("timeout", { message: `No whole answer within ${timeoutMs} ms` });
+}
+
+/** The failure of a call whose answer makes no sense. */
+export function unreadable(requestId: string | undefined): Verdict & { type: "failed" } {
+  return failedBy("unreadable", { message: "The response has no answer in it", requestId });
+}
+
+function failedBy(rule: FailureRuleName, signals: Partial<Signals>): Verdict & { type: "failed" } {
+  const { errorClasses, kind, dimension, billed, breaker } = FAILURE_RULES[rule];
+  const { name = "", status, requestId, retryAfterMs } = signals;
+  return {
+    type: "failed",
+    rule,
+    billed,
+    breaker,
+    failure: {
+      kind,
+      errorClass: errorClasses.includes(name) ? name : (errorClasses[0] ?? openClass(name, status)),
+      message: safeMessage(signals.message ?? ""),
+      ...(dimension === undefined ? {} : { dimension }),
+      ...(status === undefined ? {} : { status }),
+      ...(requestId === undefined ? {} : { requestId }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    },
+  };
+}
+
+/** Codes before names, since a reset is named TimeoutError; names before status, since streams have none. */
+function ruleFor(signals: Signals): FailureRuleName {
+  return byCode(signals) ?? byName(signals) ?? byStatus(signals);
+}
+
+function byCode({ code, syscall }: Signals): FailureRuleName | undefined {
+  if (code === undefined) return undefined;
+  if (NOT_CONNECTED.has(code)) return "unreachable";
+  if (code === "ETIMEDOUT") return syscall === "connect" ? "unreachable" : "timeout";
+  if (CONNECTION_CUT.test(code)) return "cut";
+  if (NOT_TRUSTED.test(code)) return "untrusted";
+  return undefined;
+}
+
+function byName(signals: Signals): FailureRuleName | undefined {
+  const { name, message, originalStatusCode: original = 0 } = signals;
+  switch (name) {
+    case "ThrottlingException":
+      return THROTTLES.find(([pattern]) => pattern.test(message))?.[1] ?? "throttled";
+    case "ModelErrorException":
+      return original === 429 || original >= 500 ? "modelFailed" : "modelError";
+    case "ModelStreamErrorException":
+      return original >= 400 && original < 500 && ![408, 424, 429].includes(original)
+        ? "streamRefused"
+        : "streamError";
+    case "TimeoutError":
+      return message.includes("did not establish a connection") ? "unreachable" : "timeout";
+    default:
+      if (BROKEN_STREAM.test(message)) return "brokenStream";
+      if (signals.clockSkewCorrected && isClockMatter(name)) return "clockCorrected";
+      return BY_NAME.get(name);
+  }
+}
+
+function isClockMatter(name: string): boolean {
+  return FAILURE_RULES.clockCorrected.errorClasses.some((known) => known === name);
+}
+
+function byStatus({ name, status, wasSuccess }: Signals): FailureRuleName {
+  // A stream that began well can carry an exception nobody has documented; anything else failed to be parsed.
+  if (status === undefined) return wasSuccess && !name.endsWith("Exception") ? "unreadable" : "unknown";
+  if (status === 429) return "status429";
+  if (status === 408) return "status408";
+  if (status === 401 || status === 403) return "status401";
+  return status >= 500 ? "status5xx" : "status4xx";
+}
+
+/** A class for what no row names: the wire name if it is one, else the status. */
+function openClass(name: string, status: number | undefined): string {
+  const isWireName = /^[A-Z][A-Za-z0-9]{0,63}$/.test(name) && !NO_WIRE_NAMES.has(name);
+  if (isWireName) return name;
+  return status === undefined ? "UnknownError" : `HttpStatus${status}`;
+}
+
+/** What the SDK or JavaScript put there because the response had no name. */
+const NO_WIRE_NAMES = new Set(["Error", "SyntaxError", "Unknown", "UnknownError"]);
