@@ -5,10 +5,8 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findProgram, type Host, run, runs } from "./host.ts";
-
-const DOWNLOAD_TIMEOUT_MS = 120_000;
-const LOCAL_TIMEOUT_MS = 10_000;
+import { downloadPackage, unpack } from "./apt.ts";
+import { findProgram, type Host, runs } from "./host.ts";
 
 export interface UnpackedServer {
   readonly command: string;
@@ -32,15 +30,17 @@ export async function debianRedis(
   if (cached !== undefined) return cached;
 
   onProgress(
-    `Redis: none on the PATH, fetching the distribution's package into ${root} (once, no root needed)`,
+    `Redis: none on the PATH, fetching the distribution's package into ${root} (once, without root)`,
   );
   await mkdir(host.cacheDir, { recursive: true });
+  // Two folders: the big downloads where the system cleans up after a crash, and the result on the cache's
+  // file system, since only there a rename is atomic.
   const work = await mkdtemp(join(tmpdir(), "sluice-redis-"));
   const staging = await mkdtemp(join(host.cacheDir, "unpacking-"));
   try {
-    const archives = await download(aptGet, work);
-    for (const archive of archives)
-      await run(dpkg, ["-x", archive, staging], { timeoutMs: LOCAL_TIMEOUT_MS });
+    for (const archive of await downloadPackage({ aptGet, dpkg }, "redis-tools", work)) {
+      await unpack({ aptGet, dpkg }, archive, staging);
+    }
     await symlink("redis-check-rdb", join(staging, "usr/bin/redis-server"));
     await moveIntoPlace(staging, root);
   } finally {
@@ -63,9 +63,7 @@ async function release(): Promise<string> {
 async function serverIn(root: string): Promise<UnpackedServer | undefined> {
   const command = join(root, "usr/bin/redis-server");
   const env = { LD_LIBRARY_PATH: (await libraryFolders(root)).join(":") };
-  return (await runs(command, ["--version"], { env, timeoutMs: LOCAL_TIMEOUT_MS }))
-    ? { command, env }
-    : undefined;
+  return (await runs(command, ["--version"], { env, timeoutMs: 10_000 })) ? { command, env } : undefined;
 }
 
 /** Libraries are in `usr/lib/<architecture>` or, in older releases, `lib/<architecture>`. */
@@ -78,85 +76,10 @@ async function libraryFolders(root: string): Promise<string[]> {
   return found;
 }
 
-/** Downloads redis-tools and what it needs that this system does not have. Which that is, differs by release. */
-async function download(aptGet: string, work: string): Promise<string[]> {
-  const folder = join(work, "debs");
-  await mkdir(folder);
-  const fetch = await downloader(aptGet, work, folder);
-  const fetched = new Set<string>();
-  let wanted = ["redis-tools"];
-  while (wanted.length > 0) {
-    await fetch(wanted);
-    for (const name of wanted) fetched.add(name);
-    const needed = await Promise.all(
-      (await archivesIn(folder)).map(async (archive) => dependencies(archive)),
-    );
-    wanted = [];
-    for (const alternatives of needed.flat()) {
-      if (alternatives.some((name) => fetched.has(name) || wanted.includes(name))) continue;
-      const present = await Promise.all(alternatives.map(async (name) => isInstalled(name)));
-      const [first] = alternatives;
-      if (!present.includes(true) && first !== undefined) wanted.push(first);
-    }
-  }
-  return archivesIn(folder);
-}
-
-/** With the system's package lists; where there are none (fresh containers), with private ones. */
-async function downloader(
-  aptGet: string,
-  work: string,
-  folder: string,
-): Promise<(names: readonly string[]) => Promise<void>> {
-  const options = { cwd: folder, timeoutMs: DOWNLOAD_TIMEOUT_MS };
-  const probe = ["-qq", "download", "--print-uris", "redis-tools"];
-  if (await runs(aptGet, probe, options)) {
-    return async (names) => {
-      await run(aptGet, ["-qq", "download", ...names], options);
-    };
-  }
-  await mkdir(join(work, "lists/partial"), { recursive: true });
-  await mkdir(join(work, "cache/archives/partial"), { recursive: true });
-  const settings = {
-    "Dir::State::lists": join(work, "lists"),
-    "Dir::Cache": join(work, "cache"),
-    "Debug::NoLocking": "1",
-    "Acquire::Languages": "none",
-  };
-  const own = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-  await run(aptGet, ["-qq", ...own, "update"], options);
-  return async (names) => {
-    await run(aptGet, ["-qq", ...own, "download", ...names], options);
-  };
-}
-
-async function archivesIn(folder: string): Promise<string[]> {
-  return (await readdir(folder)).map((name) => join(folder, name));
-}
-
-/** @returns the Depends field: per dependency the names that satisfy it, versions left out. */
-async function dependencies(archive: string): Promise<string[][]> {
-  const field = await run("dpkg-deb", ["-f", archive, "Depends"], { timeoutMs: LOCAL_TIMEOUT_MS });
-  return field
-    .split(",")
-    .map((dependency) => dependency.split("|").map((name) => name.trim().replace(/[\s:(].*$/, "")))
-    .filter(([name]) => name !== undefined && name !== "");
-}
-
-async function isInstalled(name: string): Promise<boolean> {
-  try {
-    const args = ["-W", "-f", "${db:Status-Status}\n", name];
-    const states = await run("dpkg-query", args, { timeoutMs: LOCAL_TIMEOUT_MS });
-    return states.split("\n").includes("installed");
-  } catch {
-    return false;
-  }
-}
-
-/** Atomic, so a start at the same time sees all or nothing; the folder of whoever came first is as good as ours. */
+/** Atomic, so a start at the same time sees all or nothing. The folder of whoever came first is as good. */
 async function moveIntoPlace(staging: string, root: string): Promise<void> {
   if ((await serverIn(root)) !== undefined) return;
-  // Something that does not run any more may be in the way.
+  // What is in the way, if anything, does not run any more.
   await rm(root, { recursive: true, force: true });
   try {
     await rename(staging, root);

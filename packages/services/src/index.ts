@@ -3,5 +3,11 @@ export { startDynamoDb, type DynamoDbOptions } from "./dynamodb.ts";
 export type { Host } from "./host.ts";
 export { startRedis, type RedisOptions } from "./redis.ts";
 export type { RunningService } from "./service.ts";
-export { startServices, type ServiceName, type Services, type ServicesOptions } from "./services.ts";
+export {
+  type Found,
+  startServices,
+  type ServiceName,
+  type Services,
+  type ServicesOptions,
+} from "./services.ts";
 export { startSimulator, type SimulatorOptions } from "./simulator.ts";

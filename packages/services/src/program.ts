@@ -16,7 +16,7 @@ import { ServicesError } from "./errors.ts";
 /** Programs end a service with SIGTERM and, after their own bound, SIGKILL; this waits a little longer. */
 const STOP_TIMEOUT_MS = 8_000;
 
-const LOG_LINES_SHOWN = 15;
+const LOG_LINES_SHOWN = 25;
 
 export interface ProgramSpec<Ready> {
   /** For messages, e.g. `Redis`. */
@@ -137,7 +137,7 @@ export async function within<T>(
 }
 
 async function lastLines(logFile: string): Promise<string> {
-  const text = (await readFile(logFile, "utf8")).trimEnd();
+  const text = (await readFile(logFile, "utf8").catch(() => "")).trimEnd();
   if (text === "") return ` It logged nothing (${logFile}).`;
   const lines = text.split("\n").slice(-LOG_LINES_SHOWN);
   return [` Last lines of ${logFile}:`, ...lines].join("\n  ");

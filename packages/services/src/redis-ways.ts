@@ -111,7 +111,7 @@ export function dockerServer(docker: string): RedisWay {
 
 function notFound(tried: readonly string[]): never {
   const what = [
-    "No Redis found: no redis-server or valkey-server on the PATH, no apt-get to fetch one with, and no Docker engine that answers.",
+    "No Redis found: no redis-server or valkey-server on the PATH, no apt-get that could fetch one, and no Docker engine that answers.",
     ...tried.map((line) => `  ${line}`),
     "Install one and run this again:",
     "  macOS           brew install redis",

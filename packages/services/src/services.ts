@@ -28,11 +28,19 @@ export interface ServicesOptions<Name extends ServiceName = ServiceName> {
   readonly host?: Host | undefined;
 }
 
+/** Where a service came from. */
+export interface Found {
+  /** `given`, or what was started, e.g. `/usr/bin/redis-server`. */
+  readonly origin: string;
+  /** Process id of what was started; null for a given one. */
+  readonly pid: number | null;
+}
+
 /** A URL for each wanted service: `redisUrl`, `dynamoDbUrl`, `simulatorUrl`. */
 export type Services<Name extends ServiceName = ServiceName> = Readonly<Record<`${Name}Url`, string>> &
   AsyncDisposable & {
-    /** How each came to be, for a summary, e.g. `given` or `/usr/bin/redis-server`. */
-    readonly origins: Readonly<Record<Name, string>>;
+    /** How each came to be, for a summary. */
+    readonly found: Readonly<Record<Name, Found>>;
     /** This run's folder with logs and data. */
     readonly runFolder: string;
     /** Ends what was started here, waits for that, and removes the run's folder. Further calls do nothing. */
@@ -74,13 +82,15 @@ export async function startServices<const Name extends ServiceName = ServiceName
     throw failure.reason;
   }
   const urls = Object.fromEntries(had.map(({ name, service }) => [`${name}Url`, service.url]));
-  const origins = Object.fromEntries(had.map(({ name, service }) => [name, service.origin]));
-  const services: unknown = { ...urls, origins, runFolder, stop, [Symbol.asyncDispose]: stop };
+  const found = Object.fromEntries(
+    had.map(({ name, service }): [string, Found] => [name, { origin: service.origin, pid: service.pid }]),
+  );
+  const services: unknown = { ...urls, found, runFolder, stop, [Symbol.asyncDispose]: stop };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fromEntries forgets that the names are `wanted`
   return services as Services<Name>;
 }
 
-type Had = Pick<RunningService, "url" | "origin" | "stop">;
+type Had = Found & Pick<RunningService, "url" | "stop">;
 
 const start: Record<ServiceName, (options: ServicesOptions, runFolder: string) => Promise<Had>> = {
   async redis({ redisUrl, onProgress, host }, dataDir) {
@@ -99,7 +109,7 @@ const start: Record<ServiceName, (options: ServicesOptions, runFolder: string) =
 };
 
 function given(url: string): Had {
-  return { url, origin: "given", stop: async () => {} };
+  return { url, origin: "given", pid: null, stop: async () => {} };
 }
 
 async function end(services: readonly Had[], folder: string | undefined): Promise<void> {
