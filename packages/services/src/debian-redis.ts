@@ -78,12 +78,12 @@ async function libraryFolders(root: string): Promise<string[]> {
 
 /** Atomic, so a start at the same time sees all or nothing. The folder of whoever came first is as good. */
 async function moveIntoPlace(staging: string, root: string): Promise<void> {
-  if ((await serverIn(root)) !== undefined) return;
-  // What is in the way, if anything, does not run any more.
-  await rm(root, { recursive: true, force: true });
   try {
     await rename(staging, root);
-  } catch (error) {
-    if ((await serverIn(root)) === undefined) throw error;
+  } catch {
+    // A folder is in the way. Either it is good, or it has stopped working and gives way.
+    if ((await serverIn(root)) !== undefined) return;
+    await rm(root, { recursive: true, force: true });
+    await rename(staging, root);
   }
 }

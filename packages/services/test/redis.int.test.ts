@@ -1,10 +1,14 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, inject, test, vi } from "vitest";
+import { thisHost } from "../src/host.ts";
 import { startRedis } from "../src/index.ts";
-import { isAlive } from "./processes.ts";
+import { findRedis } from "../src/redis-ways.ts";
+import { isAlive, parentOf } from "./processes.ts";
 
 let dataDir: string;
 beforeEach(async () => {
@@ -16,6 +20,8 @@ afterEach(async () => {
 
 async function withClient<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis(url, { replyMapping: "legacy" });
+  // A server that is still starting refuses connections; the client goes on trying.
+  redis.on("error", () => {});
   try {
     return await use(redis);
   } finally {
@@ -68,6 +74,32 @@ describe("startRedis", () => {
     expect(await withClient(redis.url, async (client) => client.get("kept"))).toBe("yes");
     await redis.stop();
     expect(isAlive(redis.pid)).toBe(false);
+    await redis.stop();
+  });
+
+  test("ends when its guard is killed", async () => {
+    await using redis = await startRedis({ dataDir });
+    process.kill(parentOf(redis.pid), "SIGKILL");
+    await vi.waitFor(() => {
+      expect(isAlive(redis.pid)).toBe(false);
+    });
+  });
+
+  test("never takes somebody else's Redis on its port for its own", async () => {
+    const redis = await startRedis({ dataDir });
+    await redis.stop();
+    const way = await findRedis(thisHost(), () => {});
+    const { command, args, env } = way.order(tmpdir(), Number(new URL(redis.url).port), ["--save", ""]);
+    const other = spawn(command, args, { env: { ...process.env, ...env }, stdio: "ignore" });
+    const ended = once(other, "exit");
+    await withClient(redis.url, async (client) => client.ping());
+    await expect(redis.restart()).rejects.toMatchObject({
+      code: "PORT_TAKEN",
+      message: expect.stringMatching(/Last lines of .*redis\.log:[^]*Address already in use/) as unknown,
+    });
+    other.kill();
+    await ended;
+    await redis.restart();
     await redis.stop();
   });
 });
