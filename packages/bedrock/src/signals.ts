@@ -30,7 +30,7 @@ const thrownSchema = z.object({
   message: text,
   code: text,
   syscall: text,
-  cause: z.unknown(),
+  cause: z.unknown().optional(),
   originalStatusCode: whole,
   $metadata: z
     .object({

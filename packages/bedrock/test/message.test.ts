@@ -1,0 +1,64 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { safeMessage } from "../src/index.ts";
+
+test.each([
+  ["Too many tokens, please wait before trying again.", "Too many tokens, please wait before trying again."],
+  [
+    "Invocation of model ID anthropic.claude-x-v1:0 with on-demand throughput isn't supported. Retry with a profile.",
+    "Invocation of model ID anthropic.claude-x-v1:0 with on-demand throughput isn't supported. Retry with a profile.",
+  ],
+  [
+    "input length and `max_tokens` exceed context limit: 200145 + 8192 > 204698",
+    "input length and `max_tokens` exceed context limit: 200145 + 8192 > 204698",
+  ],
+  [
+    "1 validation error detected: Value 'it's my \"secret\"' at 'messages.1.member.content' failed to satisfy constraint",
+    "1 validation error detected: Value … (messages.1.member.content)",
+  ],
+  ["Value '0' at 'inferenceConfig.maxTokens' failed", "Value … (inferenceConfig.maxTokens)"],
+  ["Value 'x' at 'my.secret' failed, Value 'y' at 'text of mine' failed", "Value …"],
+  [
+    "Malformed input request: extraneous key [my secret] is not permitted",
+    "Malformed input request: extraneous key …",
+  ],
+  ['Malformed input: {"messages":["my secret"]}', "Malformed input: …"],
+  ["found “my secret” in it", "found … "],
+  ["First line.\nThe Canonical String: POST my secret", "First line."],
+  ["bell\u0007 and\ttab", "bell  and tab"],
+  ["", ""],
+])("%s", (message, safe) => {
+  expect(safeMessage(message)).toBe(safe.trimEnd());
+});
+
+test("long messages lose their end", () => {
+  expect(safeMessage("word ".repeat(100))).toMatch(/^(word ){39}word…$/);
+});
+
+test("never lets quoted text through, whatever quotes it has itself", () => {
+  const quotes = fc.constantFrom<[string, string]>(
+    ['"', '"'],
+    ["'", "'"],
+    ["`", "`"],
+    ["[", "]"],
+    ["{", "}"],
+    ["“", "”"],
+  );
+  const filler = fc.stringMatching(/^['"`\]}” .,]{0,5}$/);
+  fc.assert(
+    fc.property(quotes, filler, filler, ([open, close], before, after) => {
+      const message = `Value ${open}${before}SECRET${after}${close} at 'messages.0' failed`;
+      expect(safeMessage(message)).not.toContain("SECRET");
+    }),
+  );
+});
+
+test("is at most 200 characters, on one line", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 500 }), (message) => {
+      const safe = safeMessage(message);
+      expect(safe.length).toBeLessThanOrEqual(200);
+      expect(safe).not.toMatch(/\p{Cc}/u);
+    }),
+  );
+});
