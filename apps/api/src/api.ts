@@ -5,7 +5,7 @@ import type { Pool, Pools } from "@sluice/config";
 import { createDynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createFind, describe, type AcceptingPool, type ReadingPool } from "@sluice/drain";
 import { emitter, type Listener } from "@sluice/job";
-import { misfit } from "@sluice/limits";
+import { misfit, type Quota } from "@sluice/limits";
 import { CapacityGuard, encodePayload, LaneQueue } from "@sluice/queue";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { connect, keySpace } from "@sluice/redis";
@@ -90,11 +90,15 @@ export class Api {
       deadlineMs: pool.deadlineMs,
       maxAttempts: pool.maxAttempts,
       reserve: (request) => ({ requests: 1, tokens: reservation(request).tokens }),
-      tooCostly: (_lane, cost) => misfit(poolQuota(pool), cost),
+      tooCostly: (cost) => misfit({ quota: quotaOf(pool) }, cost),
       claims: new ClaimStore(redis, space),
       outcomes: new OutcomeStore(redis, space),
       capacity: async (lane) => guard.check(laneOf(lane), pool.maxWaiting),
       lane: laneOf,
     };
   }
+}
+
+function quotaOf({ quota: { tokensPerMinute, requestsPerMinute } }: Pool): Quota {
+  return { tokensPerMinute, ...(requestsPerMinute === null ? {} : { requestsPerMinute }) };
 }

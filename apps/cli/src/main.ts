@@ -1,1 +1,46 @@
-export {};
+#!/usr/bin/env node
+/** The `sluice` command. */
+import { Command, InvalidArgumentError } from "commander";
+import { initDeadLetters } from "./dead-letters.ts";
+import { dev } from "./dev/dev.ts";
+
+function wholeNumber(min: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min) return value;
+    throw new InvalidArgumentError(`Expected a whole number of at least ${min}, got '${text}'.`);
+  };
+}
+
+const program = new Command("sluice")
+  .description("A durable prompt queue for Amazon Bedrock")
+  .showHelpAfterError("(run with --help for the options)");
+
+program
+  .command("dev")
+  .description(
+    "run the whole system on this machine: Redis, DynamoDB, a Bedrock simulator, API, board and workers",
+  )
+  .option("--jobs <n>", "jobs to enqueue: one per README file found under node_modules", wholeNumber(0), 0)
+  .option("--workers <n>", "worker processes", wholeNumber(1), 2)
+  .option("--exit", "end when the jobs have drained; the default where there is no terminal", false)
+  .option("--json", "print one JSON object with the results as the last line", false)
+  .option("--redis", "use REDIS_URL even if it is not on this machine", false)
+  .action(async (options: Parameters<typeof dev>[0]) => {
+    process.exitCode = await dev(options);
+  });
+
+program
+  .command("dead-letters")
+  .description("the dead letter store")
+  .command("init")
+  .description("create the DynamoDB table, or check that it is as it should be")
+  .option("--table <name>", "the table", process.env["SLUICE_DEAD_LETTER_TABLE"] ?? "sluice-dead-letters")
+  .action(initDeadLetters);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -114,7 +114,11 @@ export class Worker {
     if (scope === undefined) throw new Error(`Pool '${pool.name}' names no known scope`);
     const space = keySpace(namespace, scope.name);
     const limiter = createRedisLimiter({ redis: this.#commandRedis, keySpace: space });
-    const bedrock = createBedrock({ region: scope.region, maxConnections: pool.slots + 8 });
+    const bedrock = createBedrock({
+      region: scope.region,
+      maxConnections: pool.slots + 8,
+      clock: Date.now,
+    });
     const outcomes = new OutcomeStore(this.#commandRedis, space);
     this.#limiters.set(pool.name, limiter);
     this.#bedrocks.push(bedrock);

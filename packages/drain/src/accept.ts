@@ -54,7 +54,7 @@ export interface AcceptingPool {
   readonly maxAttempts: number;
   reserve(request: ConverseRequest): Cost;
   /** What is wrong with a cost that the quota can never admit; `undefined` when it fits. */
-  tooCostly(lane: string, cost: Cost): string | undefined;
+  tooCostly(cost: Cost): string | undefined;
   readonly claims: {
     claim(claim: { tenant: string; key: string; request: unknown; id: string }): Promise<{
       type: "new" | "repeated" | "conflict";
@@ -122,7 +122,7 @@ export function createAccept(
           `got ${request.maxTokens}`,
       );
     }
-    const tooCostly = pool.tooCostly(submission.lane, pool.reserve(request));
+    const tooCostly = pool.tooCostly(pool.reserve(request));
     if (tooCostly !== undefined) return refused("cost-exceeds-quota", tooCostly);
 
     const capacity = await pool.capacity(submission.lane);

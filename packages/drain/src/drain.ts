@@ -40,9 +40,6 @@ export interface DrainOptions {
   readonly random: Random;
 }
 
-/** A job waiting longer than this at the gate goes back to its lane, so that it cannot block the ones behind it. */
-const HAND_BACK_AFTER_MS = 20_000;
-
 /** The reservation of a worker that died is dropped this long after its call must have ended. */
 const RESERVATION_GRACE_MS = 60_000;
 
@@ -106,14 +103,16 @@ export class Drain {
     return this.#admit({ job, data, request, reservation }, stopping);
   }
 
-  /** Waits at the gate; one job per lane and process is here at a time. */
+  /**
+   * Waits at the gate, however long; one job per lane and process is here at a time. Handing it back after a while
+   * would only put the next one in its place, before the same gate and later in time.
+   */
   async #admit(candidate: Candidate, stopping: AbortSignal): Promise<(() => Promise<void>) | undefined> {
     const { gate, model, emit, clock, random, callTimeoutMs } = this.#options;
     const { job, data, request, reservation } = candidate;
     const { pool, lane } = data;
     const cost = model.reserve(request);
     const ttlMs = callTimeoutMs + RESERVATION_GRACE_MS;
-    const waitingSince = clock();
     for (;;) {
       if (stopping.aborted) return this.#defer(job, data, "shutdown", 0);
       if (clock() >= data.deadlineAt) return this.#die(job, data, deadlinePassed());
@@ -125,9 +124,6 @@ export class Drain {
       if (admission.type === "granted") {
         await pause(admission.waitMs, stopping);
         return this.#start(candidate, stopping);
-      }
-      if (clock() - waitingSince + admission.afterMs > HAND_BACK_AFTER_MS) {
-        return this.#defer(job, data, "gate", admission.afterMs + random() * ELSEWHERE_MS);
       }
       await pause(admission.afterMs + random() * 2, stopping);
     }
@@ -209,7 +205,7 @@ export class Drain {
     const { job, data } = candidate;
     const { failure, billed } = result;
     const actual = { nothing: NOTHING, request: ONE_REQUEST, estimate: AS_RESERVED }[billed];
-    await this.#settleCall(candidate, settleOutcome(failure), actual, failure);
+    await this.#settleCall(candidate, settleOutcome(result), actual, failure);
     const step = nextStep(failure, {
       attemptsMade: job.attemptsMade,
       attemptsStarted: job.attemptsStarted,
@@ -295,9 +291,9 @@ function names({ id, tenant, pool, lane }: JobData): Pick<JobData, "id" | "tenan
 }
 
 /** An overloaded model is a failing pool, not a quota that was overdrawn. */
-function settleOutcome(failure: Failure): Settlement["outcome"] {
-  if (failure.kind === "throttled") return failure.dimension === "capacity" ? "failed" : "throttled";
-  return failure.kind === "transient" ? "failed" : "neutral";
+function settleOutcome({ failure, breaker }: Extract<CallResult, { type: "failed" }>): Settlement["outcome"] {
+  if (breaker) return "failed";
+  return failure.kind === "throttled" && failure.dimension !== "capacity" ? "throttled" : "neutral";
 }
 
 function deadlinePassed(): Failure {

@@ -1,5 +1,5 @@
 /** Where a job is now, whoever holds it: its outcome, its lane or the dead letter store. */
-import { jobDataSchema, parseJobId, type Failure, type Outcome } from "@sluice/job";
+import { jobDataSchema, parseJobId, type AnsweredOutcome, type Failure, type Outcome } from "@sluice/job";
 
 /** A job as its caller may see it. */
 export type JobView =
@@ -11,7 +11,7 @@ export type JobView =
       /** Tries so far that counted against the job. */
       readonly attempts: number;
     }
-  | { readonly state: "completed" | "filtered"; readonly id: string; readonly outcome: Outcome }
+  | { readonly state: "completed" | "filtered"; readonly id: string; readonly outcome: AnsweredOutcome }
   | { readonly state: "dead"; readonly id: string; readonly failure: Failure | undefined };
 
 /** A pool as a reader sees it. */

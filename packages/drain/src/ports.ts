@@ -63,6 +63,8 @@ export type CallResult =
       readonly failure: Failure;
       /** What the quota is charged: nothing was sent; a request without tokens; or what was reserved. */
       readonly billed: "nothing" | "request" | "estimate";
+      /** Whether it says that the pool is failing, and not only this call. */
+      readonly breaker: boolean;
     }
   /** Our own signal ended the call. */
   | { readonly type: "aborted" };

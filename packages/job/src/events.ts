@@ -27,7 +27,7 @@ export interface SluiceEvents {
   "job:filtered": OfJob & { readonly usage: Usage; readonly model: string; readonly stopReason: string };
   /** The job goes to the delayed set and comes back. `attempt` says whether the try counts against the job. */
   "job:retry": OfJob & { readonly failure: Failure; readonly delayMs: number; readonly attempt: boolean };
-  /** Handed back without a call: a long wait at the gate, a shutdown, a crash suspect that has to run alone. */
+  /** Handed back without a call: a shutdown, a crash suspect that has to run alone, a run of the same job here. */
   "job:deferred": OfJob & { readonly reason: DeferReason; readonly delayMs: number };
   /** Failed for good; the mover takes it from the failed set. */
   "job:dead": OfJob & { readonly failure: Failure; readonly attempts: number };
@@ -47,7 +47,7 @@ export interface SluiceEvents {
   "worker:stopped": { readonly drained: boolean };
 }
 
-export type DeferReason = "gate" | "shutdown" | "suspect" | "running-here";
+export type DeferReason = "shutdown" | "suspect" | "running-here";
 
 /** Takes one event. Implementations must not throw; `emitter` guards against those that do. */
 export type Emit = <Name extends keyof SluiceEvents>(name: Name, event: SluiceEvents[Name]) => void;

@@ -2,7 +2,7 @@
  * Job ids: `<pool>.<lane>.<ulid>`, and `<id>.r<n>` for the n-th replay. The same string is the id in the API,
  * in BullMQ, in the results and in the dead letter store, so any part finds the Redis slot from the id alone.
  */
-import { ulid } from "ulid";
+import { decodeTime, ulid } from "ulid";
 import type { Random } from "./time.ts";
 import { nameSchema } from "./names.ts";
 
@@ -12,11 +12,13 @@ export interface JobIdParts {
   readonly lane: string;
   /** 26 characters of Crockford base 32, lower case: time of acceptance, then randomness. */
   readonly ulid: string;
+  /** Milliseconds since the epoch. */
+  readonly acceptedAt: number;
   /** 0 for the first life of a job, n for its n-th replay. */
   readonly replay: number;
 }
 
-const ID = /^([a-z0-9-]+)\.([a-z0-9-]+)\.([0-9a-hjkmnp-tv-z]{26})(?:\.r([1-9][0-9]{0,8}))?$/;
+const ID = /^([a-z0-9-]+)\.([a-z0-9-]+)\.([0-7][0-9a-hjkmnp-tv-z]{25})(?:\.r([1-9][0-9]{0,8}))?$/;
 
 /** Issues the id of a new job. Ids of one lane sort by time of acceptance. */
 export function newJobId(pool: string, lane: string, now: number, random: Random): string {
@@ -29,7 +31,13 @@ export function parseJobId(id: string): JobIdParts | undefined {
   if (match === null) return undefined;
   const [, pool = "", lane = "", unique = "", replay] = match;
   if (!nameSchema.safeParse(pool).success || !nameSchema.safeParse(lane).success) return undefined;
-  return { pool, lane, ulid: unique, replay: replay === undefined ? 0 : Number(replay) };
+  return {
+    pool,
+    lane,
+    ulid: unique,
+    acceptedAt: decodeTime(unique.toUpperCase()),
+    replay: replay === undefined ? 0 : Number(replay),
+  };
 }
 
 /** The id under which the n-th replay of a job runs. `id` may itself be a replay's. */

@@ -1,0 +1,216 @@
+/** `sluice dev`: the system on this machine, and, with `--jobs`, a run of real documents through it. */
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
+import { DEFAULT_LANES } from "@sluice/job";
+import { createLogUpdate } from "log-update";
+import { findDocuments } from "./documents.ts";
+import { Evidence } from "./evidence.ts";
+import { firstStart, recentUtilisation } from "./figures.ts";
+import { Lanes } from "./lanes.ts";
+import { makeReport, renderReport, type Report } from "./report.ts";
+import { countStates, submitAll } from "./submit.ts";
+import { startSystem, type System } from "./system.ts";
+import { render, renderLine, type Snapshot } from "./view.ts";
+import { BURNDOWN, makeWorkload, MODEL, POOL, type Workload } from "./workload.ts";
+
+export interface DevOptions {
+  readonly jobs: number;
+  readonly workers: number;
+  readonly exit: boolean;
+  readonly json: boolean;
+  readonly redis: boolean;
+}
+
+/** The workspace: where documents are found, and where data goes. */
+const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
+
+const REFRESH_MS = 500;
+/** Without a terminal a line is enough now and then. */
+const LINE_EVERY_MS = 5_000;
+const RECENT_MS = 10_000;
+
+/** Resolves to the exit code: 0, or 1 when a job was lost. */
+export async function dev(options: DevOptions): Promise<number> {
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+
+  const documents = options.jobs === 0 ? [] : await findDocuments(join(ROOT, "node_modules"));
+  const workload = makeWorkload(documents, options.jobs);
+  const system = await startSystem({
+    dataDir: join(ROOT, ".sluice"),
+    redisUrl: givenRedis(process.env["REDIS_URL"], options.redis),
+    workers: options.workers,
+    pool: POOL,
+    model: MODEL,
+    lanes: DEFAULT_LANES,
+    tokensPerMinute: workload.tokensPerMinute,
+    burndown: BURNDOWN,
+    slots: workload.slots,
+    onProgress: tell,
+  });
+  const left = new Promise<"interrupted">((resolve) => {
+    if (interrupted.signal.aborted) resolve("interrupted");
+    interrupted.signal.addEventListener("abort", () => resolve("interrupted"), { once: true });
+  });
+  try {
+    let lost = 0;
+    if (options.jobs > 0) {
+      const run = runWorkload(system, workload, interrupted.signal);
+      const report = await Promise.race([run, system.broken]);
+      if (report === undefined) return 130;
+      lost = report.lost;
+      process.stdout.write(`\n${renderReport(report, workload.tokensPerMinute)}\n`);
+      if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+    }
+    if (process.stdout.isTTY && !options.exit) {
+      tell(`\nRunning. Board ${system.boardUrl}  API ${system.apiUrl}  Ctrl-C ends it`);
+      await Promise.race([left, system.broken]);
+    }
+    return lost === 0 ? 0 : 1;
+  } finally {
+    tell("Stopping");
+    await system.stop();
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  }
+}
+
+/** Enqueues everything and follows it until nothing waits; `undefined` when interrupted. */
+async function runWorkload(
+  system: System,
+  workload: Workload,
+  signal: AbortSignal,
+): Promise<Report | undefined> {
+  const lanes = new Map<string, number>(DEFAULT_LANES.map((lane) => [lane, 0]));
+  for (const { lane } of workload.submissions) lanes.set(lane, (lanes.get(lane) ?? 0) + 1);
+  const watch = new Watch(system, workload, lanes);
+  const startedAt = Date.now();
+  try {
+    const submitted = submitAll(system.apiUrl, workload.submissions);
+    let accepted = false;
+    submitted.then(
+      () => (accepted = true),
+      () => undefined,
+    );
+    for (;;) {
+      if (signal.aborted) return undefined;
+      const idle = await watch.show(Date.now() - startedAt);
+      if (accepted && idle) break;
+      await Promise.race([sleep(REFRESH_MS), rejection(submitted)]);
+    }
+    const ids = await submitted;
+    return makeReport({
+      lanes,
+      states: await countStates(system.apiUrl, ids),
+      calls: await watch.calls(),
+      tokensPerMinute: workload.tokensPerMinute,
+      durationMs: Date.now() - startedAt,
+      urls: { api: system.apiUrl, board: system.boardUrl },
+    });
+  } finally {
+    await watch.close();
+  }
+}
+
+/** Looks at a running system from outside: lanes in Redis, calls at the simulator, dead letters in DynamoDB. */
+class Watch {
+  readonly #system: System;
+  readonly #workload: Workload;
+  readonly #jobs: ReadonlyMap<string, number>;
+  readonly #evidence: Evidence;
+  readonly #lanes: Lanes;
+  readonly #deadLetters: DynamoDbStore;
+  readonly #screen = createLogUpdate(process.stderr);
+  #toldAt = 0;
+
+  constructor(system: System, workload: Workload, jobs: ReadonlyMap<string, number>) {
+    this.#system = system;
+    this.#workload = workload;
+    this.#jobs = jobs;
+    this.#evidence = new Evidence(system.simulatorUrl);
+    this.#lanes = new Lanes(system.redisUrl, system.keySpace, POOL, [...jobs.keys()]);
+    this.#deadLetters = createDynamoDbStore({
+      tableName: system.table,
+      endpoint: system.dynamoDbUrl,
+      region: "us-east-1",
+      credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    });
+  }
+
+  /** Draws the state. Resolves to whether nothing waits, runs or is on its way to the dead letters. */
+  async show(elapsedMs: number): Promise<boolean> {
+    const snapshot = await this.#look(elapsedMs);
+    if (process.stderr.isTTY) {
+      this.#screen(render(snapshot));
+    } else if (elapsedMs - this.#toldAt >= LINE_EVERY_MS) {
+      this.#toldAt = elapsedMs;
+      tell(renderLine(snapshot));
+    }
+    return snapshot.lanes.every(({ waiting, active, failed }) => waiting + active + failed === 0);
+  }
+
+  /** Every call the simulator has seen. */
+  async calls(): Promise<Evidence["calls"]> {
+    await this.#evidence.refresh();
+    return this.#evidence.calls;
+  }
+
+  async close(): Promise<void> {
+    this.#screen.done();
+    this.#deadLetters.close();
+    await this.#lanes.close();
+  }
+
+  async #look(elapsedMs: number): Promise<Snapshot> {
+    const { workers, apiUrl, boardUrl } = this.#system;
+    const { tokensPerMinute } = this.#workload;
+    const [lanes, calls, dead] = await Promise.all([this.#lanes.read(), this.calls(), this.#countDead()]);
+    const now = Date.now();
+    return {
+      elapsedMs,
+      lanes: lanes.map((lane) => ({ ...lane, jobs: this.#jobs.get(lane.lane) ?? 0 })),
+      workers: { running: workers.filter(({ running }) => running).length, started: workers.length },
+      quota: {
+        now: recentUtilisation(calls, tokensPerMinute, now, RECENT_MS),
+        average: recentUtilisation(calls, tokensPerMinute, now, now - (firstStart(calls) ?? now)),
+        tokensPerMinute,
+      },
+      calls: calls.length,
+      throttled: calls.filter(({ outcome }) => outcome === "throttled").length,
+      dead,
+      urls: { api: apiUrl, board: boardUrl },
+    };
+  }
+
+  async #countDead(): Promise<number> {
+    const counts = await Promise.all(
+      [...this.#jobs.keys()].map(async (lane) =>
+        this.#deadLetters.count({ state: "dead", by: { lane: { pool: POOL, lane } } }),
+      ),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+}
+
+/** A Redis of the user's is taken only if it is on this machine, or by their word: a demo writes to it. */
+function givenRedis(url: string | undefined, taken: boolean): string | undefined {
+  if (url === undefined || url === "") return undefined;
+  const { hostname } = new URL(url);
+  if (taken || ["127.0.0.1", "[::1]", "localhost"].includes(hostname)) return url;
+  tell(
+    `REDIS_URL names ${hostname}, which is not this machine: starting a Redis of our own. --redis takes it`,
+  );
+  return undefined;
+}
+
+/** Rejects when the promise does, and never resolves. */
+async function rejection(promise: Promise<unknown>): Promise<never> {
+  await promise;
+  return new Promise<never>(() => {});
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,77 @@
+/** What a run came to, for people and as JSON. */
+import type { SimulatedCall } from "./evidence.ts";
+import { percentile, quotaUtilisation, waitsOf } from "./figures.ts";
+
+export interface Report {
+  readonly jobs: number;
+  readonly completed: number;
+  readonly filtered: number;
+  readonly dead: number;
+  /** Accepted jobs that are in no end state although nothing waits any more. Must be 0. */
+  readonly lost: number;
+  readonly throttled: number;
+  readonly calls: number;
+  /** Settled tokens over quota x time while jobs waited, the initial burst left out. A fraction of 1. */
+  readonly quotaUtilisation: number;
+  readonly durationMs: number;
+  readonly lanes: Readonly<
+    Record<string, { readonly jobs: number; readonly waitMsP50: number; readonly waitMsP99: number }>
+  >;
+  readonly urls: { readonly api: string; readonly board: string };
+}
+
+export interface RunResult {
+  /** Lanes, and how many jobs each got. */
+  readonly lanes: ReadonlyMap<string, number>;
+  /** Jobs by the state the API tells. */
+  readonly states: Readonly<Record<string, number>>;
+  readonly calls: readonly SimulatedCall[];
+  readonly tokensPerMinute: number;
+  readonly durationMs: number;
+  readonly urls: Report["urls"];
+}
+
+export function makeReport({ lanes, states, calls, tokensPerMinute, durationMs, urls }: RunResult): Report {
+  const jobs = [...lanes.values()].reduce((sum, count) => sum + count, 0);
+  const { completed = 0, filtered = 0, dead = 0 } = states;
+  return {
+    jobs,
+    completed,
+    filtered,
+    dead,
+    lost: jobs - completed - filtered - dead,
+    throttled: calls.filter(({ outcome }) => outcome === "throttled").length,
+    calls: calls.length,
+    quotaUtilisation: Number(quotaUtilisation(calls, tokensPerMinute).toFixed(4)),
+    durationMs: Math.round(durationMs),
+    lanes: Object.fromEntries(
+      [...lanes].map(([lane, count]) => {
+        const waits = waitsOf(calls, lane);
+        return [lane, { jobs: count, waitMsP50: percentile(waits, 0.5), waitMsP99: percentile(waits, 0.99) }];
+      }),
+    ),
+    urls,
+  };
+}
+
+/** The report in a few lines. */
+export function renderReport(report: Report, tokensPerMinute: number): string {
+  const { jobs, completed, filtered, dead, lost, throttled, calls, urls } = report;
+  const lanes = Object.entries(report.lanes).map(
+    ([lane, { jobs: count, waitMsP50, waitMsP99 }]) =>
+      `  ${lane.padEnd(10)}${String(count).padStart(6)} jobs   ` +
+      `waited ${seconds(waitMsP50)} (median), ${seconds(waitMsP99)} (99th percentile)`,
+  );
+  return [
+    `${jobs} jobs in ${seconds(report.durationMs)}: ${completed} completed, ${filtered} filtered, ${dead} dead, ${lost} lost`,
+    `${calls} calls, ${throttled} throttled, ${(report.quotaUtilisation * 100).toFixed(1)} % of ` +
+      `${tokensPerMinute.toLocaleString("en")} tokens a minute used while jobs waited`,
+    ...lanes,
+    `  board ${urls.board}`,
+    `  api   ${urls.api}`,
+  ].join("\n");
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}

@@ -1,0 +1,75 @@
+/** The live view of a run, as lines of text. Pure, but for the colours the terminal may not have. */
+import { styleText } from "node:util";
+import type { LaneState } from "./lanes.ts";
+
+export interface Snapshot {
+  readonly elapsedMs: number;
+  readonly lanes: readonly (LaneState & { readonly jobs: number })[];
+  readonly workers: { readonly running: number; readonly started: number };
+  /** Settled over available quota, as a fraction of 1: over the last seconds, and since the first call. */
+  readonly quota: { readonly now: number; readonly average: number; readonly tokensPerMinute: number };
+  readonly calls: number;
+  readonly throttled: number;
+  readonly dead: number;
+  readonly urls: { readonly api: string; readonly board: string };
+}
+
+const BAR = 24;
+
+export function render(snapshot: Snapshot): string {
+  const { elapsedMs, lanes, workers, quota, calls, throttled, dead, urls } = snapshot;
+  const perMinute = quota.tokensPerMinute.toLocaleString("en");
+  const lines = [
+    `${styleText("bold", "Sluice")}  ${seconds(elapsedMs)}  workers ${workers.running}/${workers.started}`,
+    "",
+    styleText("dim", row("lane", "waiting", "active", "done", "")),
+    ...lanes.map(renderLane),
+    "",
+    `quota   ${bar(quota.now)} now ${percent(quota.now)}  average ${percent(quota.average)} of ${perMinute} tokens a minute`,
+    `calls   ${calls}   throttled ${count(throttled)}   dead letters ${count(dead)}`,
+    "",
+    styleText("dim", `board ${urls.board}   api ${urls.api}`),
+  ];
+  return lines.join("\n");
+}
+
+/** One line, for where there is no terminal. */
+export function renderLine({ elapsedMs, lanes, quota, throttled, dead }: Snapshot): string {
+  const perLane = lanes.map((lane) => `${lane.lane} ${doneOf(lane)}/${lane.jobs}`).join(", ");
+  return (
+    `${seconds(elapsedMs)}  done ${perLane}; quota ${percent(quota.now)} now, ` +
+    `${percent(quota.average)} on average; ${throttled} throttled, ${dead} dead`
+  );
+}
+
+function renderLane(lane: Snapshot["lanes"][number]): string {
+  const done = doneOf(lane);
+  const share = lane.jobs === 0 ? 1 : done / lane.jobs;
+  return row(lane.lane, String(lane.waiting), String(lane.active), `${done}/${lane.jobs}`, bar(share));
+}
+
+/** Ended, or waiting to be moved to the dead letters. */
+function doneOf({ jobs, waiting, active }: Snapshot["lanes"][number]): number {
+  return Math.max(0, jobs - waiting - active);
+}
+
+function row(lane: string, waiting: string, active: string, done: string, rest: string): string {
+  return `${lane.padEnd(10)}${waiting.padStart(9)}${active.padStart(9)}${done.padStart(12)}  ${rest}`;
+}
+
+function bar(share: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * BAR);
+  return styleText("cyan", "█".repeat(full)) + styleText("dim", "░".repeat(BAR - full));
+}
+
+function count(value: number): string {
+  return value === 0 ? "0" : styleText("yellow", String(value));
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`.padStart(7);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(0)} s`.padStart(5);
+}
