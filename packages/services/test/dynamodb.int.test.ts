@@ -7,6 +7,7 @@ import {
   GetItemCommand,
   ListTablesCommand,
   PutItemCommand,
+  waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
 import { startDynamoDb } from "../src/index.ts";
@@ -41,6 +42,11 @@ test("comes back on the same port with its data after a crash", async () => {
       AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
       KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
     }),
+  );
+  // Even with no delay set, dynalite answers before the table is there, as the real one does.
+  await waitUntilTableExists(
+    { client: before, maxWaitTime: 10, minDelay: 1, maxDelay: 1 },
+    { TableName: "kept" },
   );
   await before.send(new PutItemCommand({ TableName: "kept", Item: { id: { S: "one" } } }));
   before.destroy();
