@@ -25,7 +25,8 @@ const THROTTLES: readonly (readonly [RegExp, FailureRuleName])[] = [
   [/overloaded/i, "overloaded"],
 ];
 
-const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+const NOT_CONNECTED =
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOST(?:UNREACH|DOWN)|ENET(?:UNREACH|DOWN)|EADDRNOTAVAIL|ERR_TLS_HANDSHAKE_TIMEOUT)$/;
 const CONNECTION_CUT = /^(?:ECONNRESET|ECONNABORTED|EPIPE|ERR_HTTP2_\w+|ERR_STREAM_\w+|HPE_\w+)$/;
 const NOT_TRUSTED =
   /^(?:CERT_\w+|UNABLE_TO_\w+|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|ERR_TLS_\w+|ERR_SSL_\w+|EPROTO)$/;
@@ -101,7 +102,7 @@ function ruleFor(signals: Signals): FailureRuleName {
 
 function byCode({ code, syscall }: Signals): FailureRuleName | undefined {
   if (code === undefined) return undefined;
-  if (NOT_CONNECTED.has(code)) return "unreachable";
+  if (NOT_CONNECTED.test(code)) return "unreachable";
   if (code === "ETIMEDOUT") return syscall === "connect" ? "unreachable" : "timeout";
   if (CONNECTION_CUT.test(code)) return "cut";
   if (NOT_TRUSTED.test(code)) return "untrusted";

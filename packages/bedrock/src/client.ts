@@ -77,7 +77,9 @@ export function createBedrock(options: BedrockOptions): BedrockCaller {
       const timer = setTimeout(forward, timeoutMs);
       try {
         const command = new ConverseCommand(toCommandInput(model, request, jobId));
-        const output = await client.send(command, { abortSignal: stop.signal });
+        const sent = client.send(command, { abortSignal: stop.signal });
+        // Raced, because the SDK hears no abort while it waits for credentials.
+        const output = await Promise.race([sent, rejectOnAbort(stop.signal)]);
         const answer = toAnswer(model, output, Math.max(0, clock() - startedAt));
         if (answer === undefined) return failed(unreadable(output.$metadata.requestId));
         return { type: isFiltered(answer.stopReason) ? "filtered" : "answered", answer };
@@ -95,6 +97,12 @@ export function createBedrock(options: BedrockOptions): BedrockCaller {
     },
     close: () => client.destroy(),
   };
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(new Error("Aborted")), { once: true });
+  });
 }
 
 function clientConfig({

@@ -6,8 +6,8 @@
 /** Longer messages lose their end. */
 export const MAX_MESSAGE_LENGTH = 200;
 
-/** A quote, bracket or brace that opens: at the start of a word. The apostrophe of "isn't" does not. */
-const OPENS = /(?<=^|[\s(:=,>])["'`“‘[{]/g;
+/** What a quotation can begin with. The apostrophe of "isn't" is none: it follows a letter. */
+const OPENS = /["`“‘[{]|(?<![\p{L}\p{N}])'/gu;
 
 /** Words of the request's own structure. A quoted path of these says where, not what. */
 const STRUCTURE = new Set(

@@ -326,6 +326,24 @@ describe("time", () => {
   });
 });
 
+const never = (): Promise<never> => new Promise(() => undefined);
+
+describe("credentials that never come", () => {
+  test("take no longer than a call may", async () => {
+    const { url, bodies } = await endpoint((response) => sendAnswer(response));
+    expect(await call(url, { timeoutMs: 50 }, { credentials: never })).toMatchObject({
+      failure: { errorClass: "TimeoutError" },
+    });
+    expect(bodies).toHaveLength(0);
+  });
+
+  test("do not hold up our own signal", async () => {
+    const { url } = await endpoint((response) => sendAnswer(response));
+    const signal = AbortSignal.timeout(20);
+    expect(await call(url, { signal }, { credentials: never })).toEqual({ type: "aborted" });
+  });
+});
+
 describe("our own signal", () => {
   test("before the call: nothing is sent", async () => {
     const { url, bodies } = await endpoint((response) => sendAnswer(response));

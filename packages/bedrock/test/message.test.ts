@@ -24,6 +24,7 @@ test.each([
   ],
   ['Malformed input: {"messages":["my secret"]}', "Malformed input: …"],
   ["found “my secret” in it", "found … "],
+  ['found="my secret" or-"mine"', "found=…"],
   ["First line.\nThe Canonical String: POST my secret", "First line."],
   ["bell\u0007 and\ttab", "bell  and tab"],
   ["", ""],

@@ -124,6 +124,8 @@ export const samples: Readonly<Record<FailureRuleName, readonly unknown[]>> = {
     system("ECONNREFUSED"),
     system("ENOTFOUND"),
     system("EAI_AGAIN"),
+    system("EHOSTUNREACH"),
+    system("ERR_TLS_HANDSHAKE_TIMEOUT"),
     system("ETIMEDOUT", { syscall: "connect" }),
     // HTTP/2 puts its own code on top.
     system("ERR_HTTP2_STREAM_CANCEL", { cause: system("ECONNREFUSED") }),
