@@ -1,5 +1,10 @@
-export { connectDynamoDb, DYNAMODB_DEFAULTS, type DynamoDbOptions } from "./dynamodb/client.ts";
-export { createDynamoDbStore, type DynamoDbStoreOptions } from "./dynamodb/store.ts";
+export {
+  connectDynamoDb,
+  DYNAMODB_DEFAULTS,
+  type DynamoDbConnection,
+  type DynamoDbOptions,
+} from "./dynamodb/client.ts";
+export { createDynamoDbStore, type DynamoDbStore, type DynamoDbStoreOptions } from "./dynamodb/store.ts";
 export { ensureTable, tableDefinition, type EnsureTableOptions, type TableReport } from "./dynamodb/table.ts";
 export { DeadLetterError, isDeadLetterError, type DeadLetterErrorCode } from "./errors.ts";
 export { createMemoryStore } from "./memory.ts";

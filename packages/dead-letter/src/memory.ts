@@ -52,6 +52,7 @@ export function createMemoryStore(options: StoreOptions = {}): DeadLetterStore {
         open: async (_id, body) => structuredClone(body),
         expire: async () => undefined,
         drop: async () => undefined,
+        disposal: async () => async () => undefined,
       },
     },
     options,

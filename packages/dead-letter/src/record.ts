@@ -34,8 +34,11 @@ export interface Death {
 export const deadLetterStateSchema = z.enum(["dead", "replaying", "resolved", "parked"]);
 export type DeadLetterState = z.infer<typeof deadLetterStateSchema>;
 
+/** The longest name of who did something, in UTF-16 code units. */
+export const ACTOR_LIMIT = 200;
+
 /** Who did something: an operator's login, or the part of Sluice that acted. */
-const actor = z.string().min(1).max(200);
+const actor = z.string().min(1).max(ACTOR_LIMIT);
 const at = z.int();
 const note = z.string().max(NOTE_LIMIT);
 

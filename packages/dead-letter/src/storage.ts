@@ -35,8 +35,10 @@ export interface Bodies<Body> {
   open(id: string, body: Body): Promise<JobData | undefined>;
   /** Lets a body go at a time, in milliseconds since the epoch. */
   expire(id: string, body: Body, expiresAt: number): Promise<void>;
-  /** Deletes a body that no letter names any more. */
-  drop(id: string, body: Body): Promise<void>;
+  /** Deletes a body that no letter names any more, but nothing that `keep` shares with it. */
+  drop(id: string, body: Body, keep: Body): Promise<void>;
+  /** Finds all bodies of a record, also what a crash left behind. The answer deletes what was found, no more. */
+  disposal(id: string): Promise<() => Promise<void>>;
 }
 
 export interface Storage<Body> {

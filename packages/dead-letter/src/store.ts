@@ -4,11 +4,20 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock, JobData, Payload, Random } from "@sluice/job";
+import { jobDataSchema, type Clock, type JobData, type Payload, type Random } from "@sluice/job";
 import { DeadLetterError } from "./errors.ts";
 import { checkPreview, previewOf, type PreviewOption } from "./preview.ts";
 import { checkLimit, type CountQuery, type LetterPage, type ListQuery } from "./query.ts";
-import { isExpired, NOTE_LIMIT, recordId, type Death, type DeadLetter, type Letter } from "./record.ts";
+import {
+  ACTOR_LIMIT,
+  isExpired,
+  letterSchema,
+  NOTE_LIMIT,
+  recordId,
+  type Death,
+  type DeadLetter,
+  type Letter,
+} from "./record.ts";
 import type { Storage, Stored } from "./storage.ts";
 import * as transitions from "./transitions.ts";
 import type { ClaimCommand, Decision, Refusal } from "./transitions.ts";
@@ -47,15 +56,18 @@ export type ClaimResult =
   | { readonly outcome: "claimed"; readonly letter: Letter & { state: "replaying" }; readonly data: JobData }
   | { readonly outcome: "refused"; readonly reason: Refusal };
 
-/** Ids may be those of a replay: they lead to the record of their logical job. */
+/**
+ * Ids may be those of a replay: they lead to the record of their logical job. Calls reject with a
+ * `DeadLetterError` when the storage fails and with a `RangeError` (or zod's error, for a job's data) on a bad argument; nothing is written then.
+ */
 export interface DeadLetterStore {
   /**
    * Records a death. Idempotent per death (job id and `diedAt`). A later death of the job rewrites its record.
-   * Rejects when the store does not answer.
+   * Rejects when the store does not answer; asking again is always safe.
    */
   put(death: Death): Promise<"stored" | "already-stored">;
   get(id: string): Promise<DeadLetter | undefined>;
-  /** @throws RangeError (as a rejection) on a bad limit or cursor. */
+  /** A page may be shorter than `limit` and still have a `cursor`. */
   list(query: ListQuery): Promise<LetterPage>;
   count(query: CountQuery): Promise<number>;
   /** Every error class a letter was ever stored with, sorted. */
@@ -64,15 +76,18 @@ export interface DeadLetterStore {
   claim(id: string, command: ClaimCommand): Promise<ClaimResult>;
   /** The job `jobId` was answered after all. */
   resolve(jobId: string): Promise<Change>;
+  /** Sets it aside, until a replay is claimed or it is unparked. */
   park(id: string, command: { by: string; note?: string }): Promise<Change>;
   unpark(id: string, command: { by: string }): Promise<Change>;
-  /** @throws RangeError (as a rejection) on a note of more than 1,000 characters. */
+  /** Adds up to 1,000 characters to the history, in any state. */
   note(id: string, command: { by: string; note: string }): Promise<Change>;
   /** Replaces the request. `revision` is the one the editor saw; validate the payload before. */
   edit(id: string, command: { by: string; revision: string; payload: Payload }): Promise<Change>;
   /** Deletes the record and its data for good. `revision` is the one the operator saw. */
   purge(id: string, command: { revision: string }): Promise<Change>;
 }
+
+const NOT_FOUND = { outcome: "refused", reason: "not-found" } as const;
 
 /** A store on a storage. Applications use `createDynamoDbStore` or `createMemoryStore`. */
 export function createStore<Body>(storage: Storage<Body>, options: StoreOptions = {}): DeadLetterStore {
@@ -84,6 +99,7 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
     random = Math.random,
   } = options;
   checkPreview(preview);
+  checkPositive("retentionMs", retentionMs);
 
   /** Tries `round` until it did not lose against another writer. */
   async function untilSettled<Result>(id: string, round: () => Promise<Result | undefined>): Promise<Result> {
@@ -115,56 +131,78 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
     return text === undefined ? letter : { ...letter, preview: text };
   }
 
-  /** Deletes what the committed letter has replaced. It is committed: failing to tidy up must not fail it. */
-  async function dropReplaced(id: string, before: Stored<Body> | undefined, after: Body): Promise<void> {
-    if (before === undefined || before.body === after) return;
-    await bodies.drop(id, before.body).catch(() => undefined);
+  /** Writes a decided letter in place of the one it was decided upon; `undefined` when another writer was faster. */
+  async function commit<Next extends Letter>(
+    next: Next,
+    body: Body,
+    before?: Stored<Body>,
+  ): Promise<Next | undefined> {
+    const letter = { ...next, revision: randomUUID() };
+    // What could not be read back is not written.
+    letterSchema.parse(letter);
+    return (await letters.save({ letter, body }, before?.letter.revision)) ? letter : undefined;
   }
 
-  /** A change of the letter alone. */
-  function change(id: string, decide: (letter: Letter, now: number) => Decision): Promise<Change> {
+  /** Deletes what the committed letter has replaced. It is committed: failing to tidy up must not fail it. */
+  async function dropReplaced({ letter, body }: Stored<Body>, after: Body): Promise<void> {
+    await bodies.drop(letter.id, body, after).catch(() => undefined);
+  }
+
+  /** Carries out a decision on a letter. With `rewrite`, the job's data is replaced along with it. */
+  async function change(
+    id: string,
+    decide: (letter: Letter, now: number) => Decision,
+    rewrite?: (data: JobData) => JobData,
+  ): Promise<Change> {
     const record = recordId(id);
     return untilSettled<Change>(record, async () => {
       const stored = await current(record);
-      if (stored === undefined) return { outcome: "refused", reason: "not-found" };
-      const decision = decide(stored.letter, now());
+      if (stored === undefined) return NOT_FOUND;
+      const time = now();
+      const decision = decide(stored.letter, time);
       if (decision.decision === "keep") return { outcome: "already-done" };
       if (decision.decision === "refuse") return { outcome: "refused", reason: decision.reason };
-      const letter = { ...decision.letter, revision: randomUUID() };
-      const saved = await letters.save({ letter, body: stored.body }, stored.letter.revision);
-      return saved ? { outcome: "done", letter } : undefined;
+      if (rewrite === undefined) {
+        const letter = await commit(decision.letter, stored.body, stored);
+        return letter && { outcome: "done", letter };
+      }
+      const before = await openBody(stored);
+      if (before === undefined) return undefined;
+      const data = jobDataSchema.parse(rewrite(before));
+      const body = await bodies.seal(record, data, time);
+      const letter = await commit(withPreview(decision.letter, data), body, stored);
+      if (letter !== undefined) await dropReplaced(stored, body);
+      return letter && { outcome: "done", letter };
     });
   }
 
   return {
-    put(death) {
-      const id = recordId(death.data.id);
+    async put(death) {
+      const data = jobDataSchema.parse(death.data);
+      const id = recordId(data.id);
       return untilSettled(id, async () => {
         const stored = await letters.load(id);
         const decision = transitions.die(stored?.letter, death, now());
         if (decision.decision !== "change") return "already-stored";
-        const revision = randomUUID();
         if (stored !== undefined && transitions.isStray(stored.letter, death)) {
-          const letter = { ...decision.letter, revision };
-          const saved = await letters.save({ letter, body: stored.body }, stored.letter.revision);
-          return saved ? "stored" : undefined;
+          return (await commit(decision.letter, stored.body, stored)) && "stored";
         }
-        const body = await bodies.seal(id, death.data, death.diedAt);
-        const letter = { ...withPreview(decision.letter, death.data), revision };
-        if (!(await letters.save({ letter, body }, stored?.letter.revision))) return undefined;
-        await dropReplaced(id, stored, body);
-        return "stored";
+        const body = await bodies.seal(id, data, death.diedAt);
+        const letter = await commit(withPreview(decision.letter, data), body, stored);
+        if (letter !== undefined && stored !== undefined) await dropReplaced(stored, body);
+        return letter && "stored";
       });
     },
 
-    get(id) {
+    async get(id) {
       const record = recordId(id);
-      return untilSettled<{ found: DeadLetter | undefined }>(record, async () => {
+      const { found } = await untilSettled<{ found: DeadLetter | undefined }>(record, async () => {
         const stored = await current(record);
         if (stored === undefined) return { found: undefined };
         const data = await openBody(stored);
-        return data === undefined ? undefined : { found: { ...stored.letter, data } };
-      }).then(({ found }) => found);
+        return data && { found: { ...stored.letter, data } };
+      });
+      return found;
     },
 
     async list(query) {
@@ -178,11 +216,13 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
 
     classes: () => index.classes(),
 
-    claim(id, command) {
+    async claim(id, command) {
+      checkText("by", command.by, ACTOR_LIMIT);
+      checkPositive("leaseMs", command.leaseMs);
       const record = recordId(id);
       return untilSettled<ClaimResult>(record, async () => {
         const stored = await current(record);
-        if (stored === undefined) return { outcome: "refused", reason: "not-found" };
+        if (stored === undefined) return NOT_FOUND;
         const decision = transitions.claim(stored.letter, command, now());
         if (decision.decision !== "change") {
           return { outcome: "refused", reason: decision.decision === "refuse" ? decision.reason : "state" };
@@ -191,9 +231,8 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
         // between makes the write fail, so the data handed over is the data that was claimed.
         const data = await openBody(stored);
         if (data === undefined) return undefined;
-        const letter = { ...decision.letter, revision: randomUUID() };
-        if (!(await letters.save({ letter, body: stored.body }, stored.letter.revision))) return undefined;
-        return { outcome: "claimed", letter, data: { ...data, id: letter.claim.jobId } };
+        const letter = await commit(decision.letter, stored.body, stored);
+        return letter && { outcome: "claimed", letter, data: { ...data, id: letter.claim.jobId } };
       });
     },
 
@@ -211,49 +250,55 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
       return result;
     },
 
-    park: (id, { by, note }) => change(id, (letter, time) => transitions.park(letter, by, note, time)),
-    unpark: (id, { by }) => change(id, (letter, time) => transitions.unpark(letter, by, time)),
+    async park(id, { by, note }) {
+      checkText("by", by, ACTOR_LIMIT);
+      if (note !== undefined) checkText("note", note, NOTE_LIMIT);
+      return change(id, (letter, time) => transitions.park(letter, by, note, time));
+    },
+
+    async unpark(id, { by }) {
+      checkText("by", by, ACTOR_LIMIT);
+      return change(id, (letter, time) => transitions.unpark(letter, by, time));
+    },
 
     async note(id, { by, note }) {
-      if (note.length > NOTE_LIMIT) {
-        throw new RangeError(
-          `Expected \`note\` to have at most ${NOTE_LIMIT} characters, got ${note.length}`,
-        );
-      }
+      checkText("by", by, ACTOR_LIMIT);
+      checkText("note", note, NOTE_LIMIT);
       return change(id, (letter, time) => transitions.annotate(letter, by, note, time));
     },
 
-    edit(id, { by, revision, payload }) {
-      const record = recordId(id);
-      return untilSettled<Change>(record, async () => {
-        const stored = await current(record);
-        if (stored === undefined) return { outcome: "refused", reason: "not-found" };
-        const at = now();
-        const decision = transitions.edit(stored.letter, by, revision, at);
-        if (decision.decision === "refuse") return { outcome: "refused", reason: decision.reason };
-        if (decision.decision === "keep") return { outcome: "already-done" };
-        const before = await openBody(stored);
-        if (before === undefined) return undefined;
-        const data = { ...before, payload };
-        const body = await bodies.seal(record, data, at);
-        const letter = { ...withPreview(decision.letter, data), revision: randomUUID() };
-        if (!(await letters.save({ letter, body }, stored.letter.revision))) return undefined;
-        await dropReplaced(record, stored, body);
-        return { outcome: "done", letter };
-      });
+    async edit(id, { by, revision, payload }) {
+      checkText("by", by, ACTOR_LIMIT);
+      return change(
+        id,
+        (letter, time) => transitions.edit(letter, by, revision, time),
+        (data) => ({ ...data, payload }),
+      );
     },
 
-    purge(id, { revision }) {
+    async purge(id, { revision }) {
       const record = recordId(id);
       return untilSettled<Change>(record, async () => {
         const stored = await current(record);
-        if (stored === undefined) return { outcome: "refused", reason: "not-found" };
+        if (stored === undefined) return NOT_FOUND;
         const decision = transitions.purge(stored.letter, revision);
         if (decision.decision === "refuse") return { outcome: "refused", reason: decision.reason };
+        // Found before the letter goes: a death that is put right after it keeps what it writes.
+        const disposeOfBodies = await bodies.disposal(record);
         if (!(await letters.remove(record, revision))) return undefined;
-        await bodies.drop(record, stored.body);
+        await disposeOfBodies();
         return { outcome: "done", letter: stored.letter };
       });
     },
   };
+}
+
+function checkText(name: string, text: string, limit: number): void {
+  if (text.length >= 1 && text.length <= limit) return;
+  throw new RangeError(`Expected \`${name}\` to have 1 to ${limit} characters, got ${text.length}`);
+}
+
+function checkPositive(name: string, ms: number): void {
+  if (Number.isSafeInteger(ms) && ms > 0) return;
+  throw new RangeError(`Expected \`${name}\` to be a positive whole number of milliseconds, got ${ms}`);
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { DeleteTableCommand } from "@aws-sdk/client-dynamodb";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, inject } from "vitest";
 import { connectDynamoDb, createDynamoDbStore, ensureTable } from "../src/index.ts";
 import { deadLetterStoreSuite } from "./store.suite.ts";
 
@@ -22,11 +22,4 @@ afterAll(async () => {
 
 describe("DynamoDB store", () => {
   deadLetterStoreSuite((options) => createDynamoDbStore({ ...options, client, tableName }));
-});
-
-describe("ensureTable", () => {
-  it("finds the table as defined the second time", async () => {
-    const report = await ensureTable({ client, tableName });
-    expect(report).toMatchObject({ tableName, table: "found", differences: [] });
-  });
 });

@@ -2,24 +2,22 @@
 import { replayId } from "@sluice/job";
 import { describe, expect, it } from "vitest";
 import type { DeadLetterStore, Letter, ListQuery, StoreOptions } from "../src/index.ts";
-import { death, incompressiblePayload, requestPayload, T0 } from "./deaths.ts";
-
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-
-/** A clock that a test sets. */
-function clockAt(start: number) {
-  let time = start;
-  return { now: () => time, advance: (ms: number) => (time += ms) };
-}
-
-/** A tenant of its own for each test, so that tests share a table and still count alone. */
-function tenantOf(test: string) {
-  return `${test}-${Math.random().toString(36).slice(2, 10)}`;
-}
+import {
+  clockAt,
+  death,
+  HOUR,
+  incompressiblePayload,
+  MINUTE,
+  requestPayload,
+  T0,
+  tenantOf,
+} from "./given.ts";
+import { operationsSuite } from "./operations.suite.ts";
 
 /** @param makeStore a store on storage that other tests may be using too. */
 export function deadLetterStoreSuite(makeStore: (options?: StoreOptions) => DeadLetterStore): void {
+  operationsSuite(makeStore);
+
   describe("put and get", () => {
     it("keeps the job, how it died and where it belongs", async () => {
       const clock = clockAt(T0 + 1_000);

@@ -7,16 +7,18 @@ import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import {
   DeleteItemCommand,
+  paginateQuery,
   PutItemCommand,
   UpdateItemCommand,
   type DynamoDBClient,
+  type QueryCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import { jobDataSchema, type JobData } from "@sluice/job";
 import { z } from "zod";
 import { DeadLetterError } from "../errors.ts";
 import type { Bodies } from "../storage.ts";
 import { asking, askingIf, batchGet } from "./client.ts";
-import { keyOf, partKey, PARTITION_KEY, SORT_KEY, TIME_TO_LIVE } from "./keys.ts";
+import { keyOf, partKey, PART_PREFIX, PARTITION_KEY, SORT_KEY, TIME_TO_LIVE } from "./keys.ts";
 
 /**
  * The largest body kept inside the letter. Every change of a letter pays for its whole item (one unit per KB), so
@@ -51,6 +53,14 @@ export function dynamoDbBodies(client: DynamoDBClient, table: string): Bodies<Bo
     const parts = new Map(items.map((item) => [item[SORT_KEY]?.S, item["bytes"]?.B]));
     const inOrder = partsOf(body).map((part) => parts.get(part));
     return inOrder.every((part) => part !== undefined) ? Buffer.concat(inOrder) : undefined;
+  }
+
+  async function remove(id: string, parts: readonly string[]): Promise<void> {
+    for (const part of parts) {
+      await asking(table, "delete a body", () =>
+        client.send(new DeleteItemCommand({ TableName: table, Key: keyOf(id, part) })),
+      );
+    }
   }
 
   return {
@@ -96,12 +106,30 @@ export function dynamoDbBodies(client: DynamoDBClient, table: string): Bodies<Bo
       }
     },
 
-    async drop(id, body) {
-      for (const part of partsOf(body)) {
-        await asking(table, "delete a body", () =>
-          client.send(new DeleteItemCommand({ TableName: table, Key: keyOf(id, part) })),
-        );
-      }
+    async drop(id, body, keep) {
+      const kept = new Set(partsOf(keep));
+      await remove(
+        id,
+        partsOf(body).filter((part) => !kept.has(part)),
+      );
+    },
+
+    async disposal(id) {
+      const parts: string[] = [];
+      const input: QueryCommandInput = {
+        TableName: table,
+        ConsistentRead: true,
+        KeyConditionExpression: "#id = :id AND begins_with(#item, :part)",
+        ProjectionExpression: "#item",
+        ExpressionAttributeNames: { "#id": PARTITION_KEY, "#item": SORT_KEY },
+        ExpressionAttributeValues: { ":id": { S: id }, ":part": { S: PART_PREFIX } },
+      };
+      await asking(table, "find bodies", async () => {
+        for await (const page of paginateQuery({ client }, input)) {
+          parts.push(...(page.Items ?? []).flatMap((item) => item[SORT_KEY]?.S ?? []));
+        }
+      });
+      return () => remove(id, parts);
     },
   };
 }

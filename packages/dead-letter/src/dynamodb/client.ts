@@ -32,12 +32,17 @@ export const DYNAMODB_DEFAULTS = {
 
 /** Opens a client; its owner calls `destroy()`. */
 export function connectDynamoDb(options: DynamoDbOptions = {}): DynamoDBClient {
-  const { connectionTimeoutMs, requestTimeoutMs, maxAttempts, ...where } = {
-    ...DYNAMODB_DEFAULTS,
-    ...options,
-  };
+  const { endpoint, region, credentials } = options;
+  const {
+    connectionTimeoutMs = DYNAMODB_DEFAULTS.connectionTimeoutMs,
+    requestTimeoutMs = DYNAMODB_DEFAULTS.requestTimeoutMs,
+    maxAttempts = DYNAMODB_DEFAULTS.maxAttempts,
+  } = options;
   return new DynamoDBClient({
-    ...where,
+    // Left out rather than undefined: the SDK looks into the environment only for what is not there.
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+    ...(credentials === undefined ? {} : { credentials }),
     maxAttempts,
     requestHandler: {
       connectionTimeout: connectionTimeoutMs,
@@ -46,6 +51,19 @@ export function connectDynamoDb(options: DynamoDbOptions = {}): DynamoDBClient {
       throwOnRequestTimeout: true,
     },
   });
+}
+
+/** A client of the caller's, or how to open one. With `client`, every other connection setting is left unread. */
+export interface DynamoDbConnection extends DynamoDbOptions {
+  /** Its owner destroys it. */
+  readonly client?: DynamoDBClient;
+}
+
+/** The client of a connection; `close` destroys it unless it was given. */
+export function clientOf(connection: DynamoDbConnection): { client: DynamoDBClient; close: () => void } {
+  if (connection.client !== undefined) return { client: connection.client, close: () => undefined };
+  const client = connectDynamoDb(connection);
+  return { client, close: () => client.destroy() };
 }
 
 /** What no repetition cures. Everything else (throttles, 5xx, sockets, timeouts) may pass. */

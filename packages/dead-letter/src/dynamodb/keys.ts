@@ -27,7 +27,10 @@ export function keyOf(id: string, item: string): Item {
   return { [PARTITION_KEY]: { S: id }, [SORT_KEY]: { S: item } };
 }
 
+/** What the sort keys of all parts begin with. */
+export const PART_PREFIX = "body#";
+
 /** The sort key of a part of a body, counted from 1. */
 export function partKey(body: string, part: number): string {
-  return `body#${body}#${String(part).padStart(4, "0")}`;
+  return `${PART_PREFIX}${body}#${String(part).padStart(4, "0")}`;
 }

@@ -1,24 +1,28 @@
 /** The dead letter store on DynamoDB: one table, single-item conditional writes, no transactions, no Scan. */
-import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { createStore, type DeadLetterStore, type StoreOptions } from "../store.ts";
 import { dynamoDbBodies } from "./bodies.ts";
+import { clientOf, type DynamoDbConnection } from "./client.ts";
 import { dynamoDbIndex } from "./letter-index.ts";
 import { dynamoDbLetters } from "./letters.ts";
 
-export interface DynamoDbStoreOptions extends StoreOptions {
-  /** From `connectDynamoDb`. Its owner destroys it. */
-  readonly client: DynamoDBClient;
+export interface DynamoDbStoreOptions extends StoreOptions, DynamoDbConnection {
   /** A table as `ensureTable` makes it. */
   readonly tableName: string;
 }
 
+export interface DynamoDbStore extends DeadLetterStore {
+  /** Closes the connections, unless the client was given. */
+  close: () => void;
+}
+
 /** Makes a store on a table. Nothing is asked of DynamoDB before the first call. */
-export function createDynamoDbStore(options: DynamoDbStoreOptions): DeadLetterStore {
-  const { client, tableName, ...settings } = options;
+export function createDynamoDbStore(options: DynamoDbStoreOptions): DynamoDbStore {
+  const { tableName } = options;
+  const { client, close } = clientOf(options);
   const storage = {
     letters: dynamoDbLetters(client, tableName),
     index: dynamoDbIndex(client, tableName),
     bodies: dynamoDbBodies(client, tableName),
   };
-  return createStore(storage, settings);
+  return { ...createStore(storage, options), close };
 }

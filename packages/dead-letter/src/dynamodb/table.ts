@@ -9,7 +9,7 @@ import {
   type DynamoDBClient,
   type TableDescription,
 } from "@aws-sdk/client-dynamodb";
-import { asking, errorName } from "./client.ts";
+import { asking, clientOf, errorName, type DynamoDbConnection } from "./client.ts";
 import { EXPIRES_AT, INDEXES, PARTITION_KEY, PLACE, SORT_KEY, TIME_TO_LIVE } from "./keys.ts";
 
 /** The table as `CreateTable` takes it. The indexes are part of it, so that emulators that cannot add one do. */
@@ -38,14 +38,16 @@ export function tableDefinition(tableName: string): CreateTableCommandInput {
 export interface TableReport {
   readonly tableName: string;
   readonly table: "created" | "found";
-  /** `unsupported`: an emulator without it; expired letters are hidden all the same. */
-  readonly timeToLive: "enabled" | "found" | "unsupported";
+  /**
+   * `unsupported`: an emulator without it; expired letters are hidden all the same. `unchecked`: the table differs,
+   * so it was left alone.
+   */
+  readonly timeToLive: "enabled" | "found" | "unsupported" | "unchecked";
   /** What is not as defined, in sentences. Empty when all is well; a store needs it empty. */
   readonly differences: readonly string[];
 }
 
-export interface EnsureTableOptions {
-  readonly client: DynamoDBClient;
+export interface EnsureTableOptions extends DynamoDbConnection {
   readonly tableName: string;
   /** Longest wait for the table to become ACTIVE, in milliseconds. Default 120,000. */
   readonly maxWaitMs?: number;
@@ -53,7 +55,8 @@ export interface EnsureTableOptions {
 
 /** Creates the table, or checks the one that is there; waits until it is ACTIVE. Never changes keys or indexes. */
 export async function ensureTable(options: EnsureTableOptions): Promise<TableReport> {
-  const { client, tableName, maxWaitMs = 120_000 } = options;
+  const { tableName, maxWaitMs = 120_000 } = options;
+  const { client, close } = clientOf(options);
   return asking(tableName, "make sure of the dead letter table", async () => {
     const table = (await exists(client, tableName)) ? "found" : await create(client, tableName);
     await waitUntilTableExists(
@@ -62,10 +65,9 @@ export async function ensureTable(options: EnsureTableOptions): Promise<TableRep
     );
     const { Table } = await client.send(new DescribeTableCommand({ TableName: tableName }));
     const differences = differencesOf(Table ?? {}, tableDefinition(tableName));
-    // A foreign table is left alone.
-    const timeToLive = differences.length > 0 ? "unsupported" : await ensureTimeToLive(client, tableName);
+    const timeToLive = differences.length > 0 ? "unchecked" : await ensureTimeToLive(client, tableName);
     return { tableName, table, timeToLive, differences };
-  });
+  }).finally(close);
 }
 
 async function exists(client: DynamoDBClient, tableName: string): Promise<boolean> {

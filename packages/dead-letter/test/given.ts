@@ -1,4 +1,4 @@
-/** Deaths to put into stores. */
+/** What tests start from: deaths to put into stores, clocks, names of their own. */
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { newJobId, type JobData } from "@sluice/job";
@@ -52,4 +52,18 @@ export function incompressiblePayload(bytes: number): JobData["payload"] {
 
 function request(text: string) {
   return { messages: [{ role: "user", content: [{ text }] }], maxTokens: 100 };
+}
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+
+/** A clock that a test sets. */
+export function clockAt(start: number) {
+  let time = start;
+  return { now: () => time, advance: (ms: number) => void (time += ms) };
+}
+
+/** A name of its own for each test, so that tests share a table and still count alone. */
+export function tenantOf(test: string) {
+  return `${test}-${Math.random().toString(36).slice(2, 10)}`;
 }

@@ -1,0 +1,288 @@
+/** What only the store on DynamoDB has to get right: faults on the wire, parts, damage, and how it asks. */
+import { randomUUID } from "node:crypto";
+import {
+  DeleteItemCommand,
+  DeleteTableCommand,
+  PutItemCommand,
+  QueryCommand,
+  UpdateItemCommand,
+} from "@aws-sdk/client-dynamodb";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { connectDynamoDb, createDynamoDbStore, ensureTable, type StoreOptions } from "../src/index.ts";
+import { batchGet } from "../src/dynamodb/client.ts";
+import {
+  clockAt,
+  death,
+  HOUR,
+  incompressiblePayload,
+  MINUTE,
+  requestPayload,
+  T0,
+  tenantOf,
+} from "./given.ts";
+import { once, wireTo, writesLetter, type Wire } from "./wire.ts";
+
+const emulator = {
+  region: "eu-central-1",
+  credentials: { accessKeyId: "test", secretAccessKey: "test" },
+};
+const direct = connectDynamoDb({ ...emulator, endpoint: inject("dynamoDbUrl") });
+const tableName = `dead-letters-${randomUUID()}`;
+const LARGE = 500_000;
+const CLAIM = { by: "ann", replays: 0, leaseMs: MINUTE };
+
+let wire: Wire;
+const closing: (() => void)[] = [];
+
+beforeAll(async () => {
+  await ensureTable({ client: direct, tableName });
+  wire = await wireTo(inject("dynamoDbUrl"));
+});
+
+afterEach(() => {
+  wire.treat(() => "pass");
+  for (const close of closing.splice(0)) close();
+});
+
+afterAll(async () => {
+  await wire.close();
+  await direct.send(new DeleteTableCommand({ TableName: tableName }));
+  direct.destroy();
+});
+
+/** A store whose requests go over the wire under test. */
+function makeStore(options: StoreOptions & { requestTimeoutMs?: number; maxAttempts?: number } = {}) {
+  const store = createDynamoDbStore({ ...emulator, endpoint: wire.url, tableName, ...options });
+  closing.push(store.close);
+  return store;
+}
+
+/** Everything stored under a record's id. */
+async function itemsOf(id: string) {
+  const query = new QueryCommand({
+    TableName: tableName,
+    ConsistentRead: true,
+    KeyConditionExpression: "id = :id",
+    ExpressionAttributeValues: { ":id": { S: id } },
+  });
+  return (await direct.send(query)).Items ?? [];
+}
+
+async function partsOf(id: string) {
+  return (await itemsOf(id)).map((item) => item["item"]?.S ?? "").filter((key) => key !== "letter");
+}
+
+describe("an answer that got lost", () => {
+  it("does not make a death look stored by somebody else", async () => {
+    const store = makeStore();
+    const died = death();
+    wire.treat(once(writesLetter, "lose-answer"));
+    expect(await store.put(died)).toBe("stored");
+    expect(await store.get(died.data.id)).toMatchObject({ deaths: 1 });
+  });
+
+  it("does not lose a claim to its own echo", async () => {
+    const store = makeStore();
+    const died = death();
+    await store.put(died);
+    wire.treat(once(writesLetter, "lose-answer"));
+    expect(await store.claim(died.data.id, CLAIM)).toMatchObject({ outcome: "claimed" });
+    expect(await store.get(died.data.id)).toMatchObject({ replays: 1 });
+  });
+
+  it("does not leave a purge half done", async () => {
+    const store = makeStore();
+    const died = death({ data: { payload: incompressiblePayload(LARGE) } });
+    await store.put(died);
+    const { revision = "" } = (await store.get(died.data.id)) ?? {};
+    wire.treat(once(({ operation }) => operation === "DeleteItem", "lose-answer"));
+    expect(await store.purge(died.data.id, { revision })).toMatchObject({ outcome: "done" });
+    expect(await itemsOf(died.data.id)).toEqual([]);
+  });
+});
+
+describe("a store that does not answer", () => {
+  it.each(["refuse", "hang"] as const)("rejects as unavailable within its time: %s", async (treatment) => {
+    const store = makeStore({ requestTimeoutMs: 100, maxAttempts: 2 });
+    wire.treat(() => treatment);
+    const calls = [
+      store.put(death()),
+      store.get(death().data.id),
+      store.list({ state: "dead", by: { tenant: "acme" }, limit: 1 }),
+      store.count({ state: "dead", by: { tenant: "acme" } }),
+      store.claim(death().data.id, CLAIM),
+    ];
+    for (const call of await Promise.allSettled(calls)) {
+      expect(call).toMatchObject({ status: "rejected", reason: { code: "unavailable" } });
+    }
+  });
+
+  it("rejects as misconfigured when there is no such table, and says what to do", async () => {
+    const store = createDynamoDbStore({ client: direct, tableName: "nowhere" });
+    await expect(store.put(death())).rejects.toMatchObject({
+      code: "misconfigured",
+      message: expect.stringMatching(/table 'nowhere': ResourceNotFoundException.*Check the table/),
+    });
+  });
+});
+
+describe("large data", () => {
+  it("is written before the letter, and a crash in between leaves nothing that the next try minds", async () => {
+    const store = makeStore({ maxAttempts: 1 });
+    const died = death({ data: { payload: incompressiblePayload(LARGE) } });
+    wire.treat((request) => (writesLetter(request) ? "refuse" : "pass"));
+    await expect(store.put(died)).rejects.toMatchObject({ code: "unavailable" });
+    const parts = await partsOf(died.data.id);
+    expect(parts.length).toBeGreaterThan(1);
+    expect(await store.get(died.data.id)).toBeUndefined();
+    wire.treat(() => "pass");
+    expect(await store.put(died)).toBe("stored");
+    expect(await partsOf(died.data.id)).toEqual(parts);
+    expect((await store.get(died.data.id))?.data).toEqual(died.data);
+  });
+
+  it("stays with its letter until the next death is committed, and is then deleted", async () => {
+    const store = makeStore({ maxAttempts: 1 });
+    const first = death({ data: { payload: incompressiblePayload(LARGE) } });
+    const second = death({ data: { ...first.data, payload: requestPayload("Shorter") }, diedAt: T0 + HOUR });
+    await store.put(first);
+    wire.treat((request) => (writesLetter(request) ? "refuse" : "pass"));
+    await expect(store.put(second)).rejects.toMatchObject({ code: "unavailable" });
+    wire.treat(() => "pass");
+    expect((await store.get(first.data.id))?.data).toEqual(first.data);
+    await store.put(second);
+    expect(await partsOf(first.data.id)).toEqual([]);
+    expect((await store.get(first.data.id))?.data).toEqual(second.data);
+  });
+
+  it("is purged with what an edit that crashed has left behind", async () => {
+    const store = makeStore({ maxAttempts: 1 });
+    const died = death();
+    await store.put(died);
+    const { revision = "" } = (await store.get(died.data.id)) ?? {};
+    wire.treat((request) => (writesLetter(request) ? "refuse" : "pass"));
+    const edit = { by: "ann", revision, payload: incompressiblePayload(LARGE) };
+    await expect(store.edit(died.data.id, edit)).rejects.toMatchObject({ code: "unavailable" });
+    wire.treat(() => "pass");
+    expect(await partsOf(died.data.id)).not.toEqual([]);
+    await store.purge(died.data.id, { revision });
+    expect(await itemsOf(died.data.id)).toEqual([]);
+  });
+
+  it("expires with its letter, also when a crash came between the two", async () => {
+    const store = makeStore({ ...clockAt(T0), retentionMs: HOUR, maxAttempts: 1 });
+    const died = death({ data: { payload: incompressiblePayload(LARGE) } });
+    await store.put(died);
+    wire.treat(({ operation }) => (operation === "UpdateItem" ? "refuse" : "pass"));
+    await expect(store.resolve(died.data.id)).rejects.toMatchObject({ code: "unavailable" });
+    wire.treat(() => "pass");
+    expect(await store.resolve(died.data.id)).toEqual({ outcome: "already-done" });
+    const times = (await itemsOf(died.data.id)).map((item) => item["ttl"]?.N);
+    expect(times.length).toBeGreaterThan(2);
+    expect(new Set(times)).toEqual(new Set([String((T0 + HOUR) / 1000)]));
+  });
+
+  it("is read in several batches when it is longer than one batch may be", async () => {
+    const id = `batches-${randomUUID()}`;
+    const keys = Array.from({ length: 45 }, (_, n) => ({ id: { S: id }, item: { S: `part${n}` } }));
+    const bytes = { B: Buffer.alloc(390_000) };
+    for (const key of keys) {
+      await direct.send(new PutItemCommand({ TableName: tableName, Item: { ...key, bytes } }));
+    }
+    // More than the 16 MB that one BatchGetItem answers with.
+    const items = await batchGet(direct, tableName, keys);
+    expect(new Set(items.map((item) => item["item"]?.S))).toEqual(new Set(keys.map(({ item }) => item.S)));
+  });
+});
+
+/** A letter with large data that something has happened to. */
+async function damaged(damage: (id: string, part: string) => Promise<unknown>) {
+  const store = makeStore();
+  const died = death({ data: { payload: incompressiblePayload(LARGE) } });
+  await store.put(died);
+  const [part = ""] = await partsOf(died.data.id);
+  await damage(died.data.id, part);
+  return { store, id: died.data.id };
+}
+
+describe("damage", () => {
+  it.each([
+    [
+      "a part with other bytes",
+      (id: string, part: string) => {
+        const Item = { id: { S: id }, item: { S: part }, bytes: { B: Buffer.from("other") } };
+        return direct.send(new PutItemCommand({ TableName: tableName, Item }));
+      },
+    ],
+    [
+      "a part that is gone",
+      (id: string, part: string) => {
+        const Key = { id: { S: id }, item: { S: part } };
+        return direct.send(new DeleteItemCommand({ TableName: tableName, Key }));
+      },
+    ],
+  ])("is told, and what is damaged is not claimed: %s", async (_, damage) => {
+    const { store, id } = await damaged(damage);
+    await expect(store.get(id)).rejects.toMatchObject({ code: "corrupt" });
+    await expect(store.claim(id, CLAIM)).rejects.toMatchObject({ code: "corrupt" });
+    const letter = (await itemsOf(id)).find((item) => item["item"]?.S === "letter");
+    expect(letter?.["state"]).toEqual({ S: "dead" });
+  });
+
+  it("does not hide the letter: it can be annotated and purged", async () => {
+    const { store, id } = await damaged((_id, part) =>
+      direct.send(
+        new DeleteItemCommand({ TableName: tableName, Key: { id: { S: _id }, item: { S: part } } }),
+      ),
+    );
+    const noted = await store.note(id, { by: "ann", note: "Damaged" });
+    const revision = noted.outcome === "done" ? noted.letter.revision : "";
+    expect(await store.purge(id, { revision })).toMatchObject({ outcome: "done" });
+  });
+});
+
+describe("indexes", () => {
+  it("are not believed: letters that moved are left out and the page is filled up", async () => {
+    const store = makeStore();
+    const tenant = tenantOf("stale");
+    const deaths = [0, 1, 2, 3].map((minute) => death({ data: { tenant }, diedAt: T0 + minute * MINUTE }));
+    for (const each of deaths) await store.put(each);
+    // An entry as an index that lags behind would show it: the letter itself is another tenant's.
+    const moved = new UpdateItemCommand({
+      TableName: tableName,
+      Key: { id: { S: deaths[3]?.data.id ?? "" }, item: { S: "letter" } },
+      UpdateExpression: "SET tenant = :other",
+      ExpressionAttributeValues: { ":other": { S: "other" } },
+    });
+    await direct.send(moved);
+    const page = await store.list({ state: "dead", by: { tenant }, limit: 2 });
+    expect(page.items.map(({ id }) => id)).toEqual([deaths[2]?.data.id, deaths[1]?.data.id]);
+  });
+
+  it("are asked until they have answered in full", async () => {
+    const store = makeStore();
+    const tenant = tenantOf("loops");
+    for (let minute = 0; minute < 12; minute++) {
+      await store.put(death({ data: { tenant }, diedAt: T0 + minute * MINUTE }));
+    }
+    // A page of DynamoDB ends at 1 MB; here after five entries.
+    wire.treat(({ operation, body }) => (operation === "Query" ? { ...body, Limit: 5 } : "pass"));
+    const query = { state: "dead", by: { tenant } } as const;
+    expect(await store.count(query)).toBe(12);
+    expect((await store.list({ ...query, limit: 11 })).items).toHaveLength(11);
+    expect(await store.classes()).toContain("ValidationException");
+  });
+
+  it("hold no prompts", async () => {
+    const { store, tenant } = { store: makeStore(), tenant: tenantOf("keys") };
+    await store.put(death({ data: { tenant } }));
+    const query = new QueryCommand({
+      TableName: tableName,
+      IndexName: "byTenant",
+      KeyConditionExpression: "byTenant = :key",
+      ExpressionAttributeValues: { ":key": { S: `${tenant}#dead` } },
+    });
+    const [entry = {}] = (await direct.send(query)).Items ?? [];
+    expect(Object.keys(entry).toSorted()).toEqual(["at", "byTenant", "id", "item"]);
+  });
+});
