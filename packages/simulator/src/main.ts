@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
+import { faultRuleSchema } from "./faults/rule.ts";
 import { modelTableSchema } from "./models/model.ts";
 import { start } from "./simulator.ts";
 
@@ -15,7 +16,7 @@ function number(text: string): number {
   return value;
 }
 
-function readTable<T>(schema: z.ZodType<T>, path: string): T {
+function readJsonFile<T>(schema: z.ZodType<T>, path: string): T {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, "utf8"));
@@ -31,6 +32,7 @@ interface Flags {
   port: number;
   host: string;
   models?: z.infer<typeof modelTableSchema>;
+  faults?: z.infer<typeof faultRuleSchema>[];
   tokensPerDay?: number;
   region: string;
   timeScale: number;
@@ -46,7 +48,10 @@ const command = new Command("sluice-simulator")
   .option("--port <number>", "TCP port; 0 takes a free one", number, 0)
   .option("--host <address>", "address to listen on", "127.0.0.1")
   .option("--models <file>", "JSON file: quotas and latencies by model id or pattern", (path) =>
-    readTable(modelTableSchema, path),
+    readJsonFile(modelTableSchema, path),
+  )
+  .option("--faults <file>", "JSON file: a list of scripted faults", (path) =>
+    readJsonFile(z.array(faultRuleSchema), path),
   )
   .option("--tokens-per-day <number>", "daily quota per Region across all models (default: none)", number)
   .option("--region <name>", "Region of requests that carry an API key", "us-east-1")
@@ -60,7 +65,9 @@ Example:
   sluice-simulator --port 8088 --time-scale 0.1
   AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://127.0.0.1:8088 node your-program.js
 
-Evidence: GET /_sim/stats, GET /_sim/calls?after=0&limit=1000`,
+Evidence: GET /_sim/stats, GET /_sim/calls?after=0&limit=1000, GET /_sim/peaks?windowMs=60000
+Faults:   GET, POST and DELETE /_sim/faults, a header "x-sim-fault: ThrottlingException" on one request,
+          or a marker in a prompt: [[sim:ThrottlingException]]`,
   );
 
 const { exitWithParent, ...flags } = command.parse().opts<Flags>();

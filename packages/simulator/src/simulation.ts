@@ -1,6 +1,8 @@
 /** The state behind one simulator: nothing of it outlives the process. */
+import { type AsyncInvokeStore, createAsyncInvokeStore } from "./async-invoke/store.ts";
 import type { Clock } from "./clock.ts";
 import { createLedger, type Ledger } from "./evidence/ledger.ts";
+import { createFaultScript, type FaultScript } from "./faults/script.ts";
 import { findModel } from "./models/find.ts";
 import type { Model, ModelTable } from "./models/model.ts";
 import type { PrefixCache } from "./operations/input-usage.ts";
@@ -31,11 +33,13 @@ export interface Simulation extends Omit<SimulationOptions, "models" | "seed"> {
   readonly random: Random;
   readonly ledger: Ledger;
   readonly prefixes: PrefixCache;
+  readonly faults: FaultScript;
+  readonly asyncInvokes: AsyncInvokeStore;
   /** The quota of a model in a Region; undefined for an unknown model. */
   pool(region: string, id: string): Pool | undefined;
   /** Adds or replaces entries of the models table; the quotas of the models they match start anew. */
   setModels(entries: ModelTable): void;
-  /** Forgets evidence and caches and starts every quota anew. */
+  /** Forgets evidence, caches and faults and starts every quota anew. */
   reset(): void;
 }
 
@@ -46,6 +50,8 @@ export function createSimulation({ models, seed, ...options }: SimulationOptions
   const days = new Map<string, Window>();
   const ledger = createLedger();
   const prefixes: PrefixCache = new Map();
+  const random = seeded(seed);
+  const faults = createFaultScript(random);
   let table = models;
 
   const dayOf = (region: string): Window | null => {
@@ -57,7 +63,9 @@ export function createSimulation({ models, seed, ...options }: SimulationOptions
 
   return {
     ...options,
-    random: seeded(seed),
+    random,
+    faults,
+    asyncInvokes: createAsyncInvokeStore(),
     ledger,
     prefixes,
     pool: (region, id) => {
@@ -81,6 +89,7 @@ export function createSimulation({ models, seed, ...options }: SimulationOptions
       pools.clear();
       days.clear();
       prefixes.clear();
+      faults.remove();
       ledger.reset();
     },
   };

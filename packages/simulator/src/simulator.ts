@@ -4,6 +4,8 @@ import { control } from "./evidence/control.ts";
 import type { CallPage, ModelStats } from "./evidence/ledger.ts";
 import type { ModelTable } from "./models/model.ts";
 import { serve } from "./operations/serve.ts";
+import type { FaultRule } from "./faults/rule.ts";
+import { peaksByPool, type Peak } from "./evidence/peak.ts";
 import { createSimulation } from "./simulation.ts";
 import { openExchange, sendError } from "./wire/exchange.ts";
 import { listen } from "./wire/port.ts";
@@ -21,6 +23,8 @@ export interface SimulatorOptions {
   readonly tokensPerDay?: number;
   /** The Region of requests that carry an API key instead of a signature. Default us-east-1. */
   readonly region?: string;
+  /** Scripted faults in force from the start. More can be set while it runs. */
+  readonly faults?: readonly FaultRule[];
   /** Default: the clock of this machine. */
   readonly clock?: Clock;
   /** Multiplies every wait of the latency model; quotas keep real time. Default 1; 0 answers at once. */
@@ -37,6 +41,12 @@ export interface Simulator {
   stats(): Readonly<Record<string, ModelStats>>;
   /** Finished calls in the order of ending, as `GET /_sim/calls` answers. */
   calls(after?: number, limit?: number): CallPage;
+  /** The fullest window of each `region/model`, as `GET /_sim/peaks` answers. Default 60,000 ms. */
+  peaks(windowMs?: number): Readonly<Record<string, Peak>>;
+  /** Adds scripted faults behind those in force and returns their ids. */
+  addFaults(rules: readonly FaultRule[]): number[];
+  /** Takes one scripted fault back, or all. */
+  removeFaults(id?: number): void;
   /** Cuts all connections and closes the port. May be called twice. */
   stop(): Promise<void>;
 }
@@ -52,10 +62,13 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
     region: options.region ?? "us-east-1",
   });
 
+  simulation.faults.add(options.faults ?? [], simulation.clock.now());
+
   const port = await listen(options.host ?? "127.0.0.1", options.port ?? 0, (request, response, socket) => {
     const exchange = openExchange(request, response, socket);
     const handle = exchange.path.startsWith("/_sim/") ? control : serve;
     handle(simulation, exchange, request).catch((error: unknown) => {
+      if (error instanceof ServiceError) simulation.ledger.refuse(error.name);
       // A client that cut its own request short hears nothing; anything else unforeseen is an honest 500.
       if (exchange.signal.aborted || response.headersSent) response.destroy();
       else if (error instanceof ServiceError) sendError(exchange, error);
@@ -68,6 +81,9 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
     url: port.url,
     stats: () => simulation.ledger.stats(),
     calls: (after = 0, limit = Infinity) => simulation.ledger.page(after, limit),
+    peaks: (windowMs = 60_000) => peaksByPool(simulation.ledger.calls(), windowMs),
+    addFaults: (rules) => simulation.faults.add(rules, simulation.clock.now()),
+    removeFaults: (id) => simulation.faults.remove(id),
     stop: async () => {
       stopped ??= port.close();
       await stopped;

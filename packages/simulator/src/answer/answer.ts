@@ -29,6 +29,8 @@ export interface AnswerRequest {
  * less: most answers end by themselves, a few run into the limit.
  */
 export function composeAnswer(request: AnswerRequest): Answer {
+  if (request.maxTokens === 0)
+    return { text: "", outputTokens: 0, stopReason: "end_turn", stopSequence: undefined };
   const random = seeded(hashText(request.prompt));
   const median = Math.min(request.medianTokens, request.maxTokens / 2);
   const wanted = Math.max(1, Math.round(lognormal(median, request.sigma, random)));

@@ -38,6 +38,10 @@ export interface Ledger {
   /** A call has arrived for a model. */
   begin(region: string, model: string): void;
   end(call: FinishedCall): void;
+  /** A request has been refused before it reached a model. */
+  refuse(error: string): void;
+  /** Refusals by exception name. */
+  refused(): Readonly<Record<string, number>>;
   stats(): Record<string, ModelStats>;
   page(after: number, limit: number): CallPage;
   /** Every call still remembered, in the order of ending. */
@@ -50,6 +54,7 @@ export interface Ledger {
 export function createLedger(): Ledger {
   let calls: Call[] = [];
   let ended = 0;
+  let refused: Record<string, number> = {};
   let models = new Map<string, ModelStats>();
 
   const statsOf = (region: string, model: string): ModelStats => {
@@ -76,6 +81,10 @@ export function createLedger(): Ledger {
       if (calls.length >= CALLS_KEPT * 2) calls = calls.slice(-CALLS_KEPT);
       count(statsOf(call.region, call.model), call);
     },
+    refuse: (error) => {
+      refused[error] = (refused[error] ?? 0) + 1;
+    },
+    refused: () => refused,
     stats: () => Object.fromEntries(models),
     page: (after, limit) => {
       const oldest = calls[0]?.seq ?? ended + 1;
@@ -90,6 +99,7 @@ export function createLedger(): Ledger {
     calls: () => calls,
     reset: () => {
       calls = [];
+      refused = {};
       const inFlight = [...models].filter(([, stats]) => stats.inFlight > 0);
       models = new Map(
         inFlight.map(([key, { inFlight: now }]) => [

@@ -17,12 +17,14 @@ export const baseline: Model = {
   maxOutputTokens: 8_192,
   contextTokens: 200_000,
   onDemand: true,
+  asyncInvoke: false,
   latency: { timeToFirstTokenMs: 400, tokensPerSecond: 90, sigma: 0.25 },
   answer: { medianTokens: 300, sigma: 0.5 },
 };
 
 const claude = { maxOutputTokens: 64_000, latency: { timeToFirstTokenMs: 700, tokensPerSecond: 70 } };
 const nova = { maxOutputTokens: 10_000, contextTokens: 300_000 };
+const video = { asyncInvoke: true, latency: { timeToFirstTokenMs: 30_000 } };
 const embedding = { maxOutputTokens: 1, contextTokens: 8_192, latency: { timeToFirstTokenMs: 60 } };
 
 /** Claude 4 and later answer to inference profiles only: the bare id is refused. */
@@ -58,18 +60,18 @@ export const builtInModels: ModelTable = {
   "*amazon.nova*": nova,
   "amazon.nova-pro-v1:0": { ...nova, tokensPerMinute: 1_000_000, requestsPerMinute: 250 },
   "us.amazon.nova-pro-v1:0": { ...nova, tokensPerMinute: 2_000_000, requestsPerMinute: 500 },
-  "*amazon.nova-reel*": { tokensPerMinute: 1_000_000, maxOutputTokens: 1 },
+  "*amazon.nova-reel*": video,
   "*amazon.titan-embed*": { ...embedding, tokensPerMinute: 300_000, requestsPerMinute: 2_000 },
   "*amazon.titan*": {},
   "*cohere.embed*": { ...embedding, tokensPerMinute: 300_000, requestsPerMinute: 2_000 },
   "*cohere.command*": {},
   "*ai21.*": {},
   "*deepseek.*": { maxOutputTokens: 32_000 },
-  "*luma.*": { maxOutputTokens: 1 },
+  "*luma.*": video,
   "*meta.llama*": {},
   "*mistral.*": {},
   "*openai.*": { maxOutputTokens: 16_000 },
   "*qwen.*": { maxOutputTokens: 16_000 },
-  "*twelvelabs.*": { maxOutputTokens: 1 },
+  "*twelvelabs.*": video,
   "*writer.*": {},
 };

@@ -23,6 +23,8 @@ export interface Model {
   readonly contextTokens: number;
   /** False: the bare model id is refused and an inference profile is asked for. */
   readonly onDemand: boolean;
+  /** Takes StartAsyncInvoke; `timeToFirstTokenMs` is how long such an invocation runs. */
+  readonly asyncInvoke: boolean;
   readonly latency: Latency;
   readonly answer: AnswerLength;
 }
@@ -76,6 +78,7 @@ export const modelTableSchema: z.ZodType<ModelTable> = z.record(
     maxOutputTokens: tokens,
     contextTokens: tokens,
     onDemand: z.exactOptional(z.boolean()),
+    asyncInvoke: z.exactOptional(z.boolean()),
     latency: z.exactOptional(
       z.strictObject({ timeToFirstTokenMs: atLeastZero, tokensPerSecond: aboveZero, sigma: atLeastZero }),
     ),

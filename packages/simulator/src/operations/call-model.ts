@@ -1,167 +1,87 @@
-/** The way of one model call: read it, admit it, let the answer grow, settle, reply, record. */
+/** The way of one model call: read it, look for a fault, admit it, let the answer grow, settle, record. */
 import { composeAnswer } from "../answer/answer.ts";
-import type { CallOutcome, FinishedCall, ThrottleKind } from "../evidence/call.ts";
-import { markedFault } from "../faults/marker.ts";
-import type { Model } from "../models/model.ts";
-import { reservedTokens, settledTokens, type Usage } from "../quota/cost.ts";
-import type { Pool, Simulation } from "../simulation.ts";
-import { sdkAttempt } from "../wire/caller.ts";
-import type { Exchange } from "../wire/exchange.ts";
+import { countTokens } from "../answer/tokens.ts";
+import type { Fault } from "../faults/fault.ts";
+import { isModelFailure, raise } from "../faults/raise.ts";
+import { FAULT_HEADER } from "../faults/script.ts";
+import type { Simulation } from "../simulation.ts";
+import { type Exchange, sendError, sendHtml } from "../wire/exchange.ts";
 import { invalid, ServiceError } from "../wire/service-error.ts";
-import { drawPace, generate } from "./generate.ts";
-import { measureInput } from "./input-usage.ts";
-import { type ModelRequest, promptText } from "./model-request.ts";
-
-/** Where a call goes. */
-export interface Target {
-  readonly operation: string;
-  readonly region: string;
-  readonly modelId: string;
-  readonly pool: Pool;
-}
-
-/** A finished generation, ready to be put into the shape of an operation. */
-export interface Generation {
-  readonly text: string;
-  readonly stopReason: string;
-  readonly stopSequence: string | undefined;
-  readonly usage: Usage;
-  readonly latencyMs: number;
-}
-
-/** How an operation reads its request and writes its reply. */
-export interface Dialect<Request extends ModelRequest> {
-  /** @throws ServiceError when the service would refuse the request. */
-  read(model: Model): Request;
-  reply(request: Request, generation: Generation): void;
-}
-
-/** A long answer is metered while it grows, once in about a second. */
-const RUN_DOWN_EVERY_MS = 1_000;
+import { type Answer, deliverStream, deliverWhole, hang } from "./deliver.ts";
+import { measureInput, tokensOf } from "./input-usage.ts";
+import { promptText } from "./model-request.ts";
+import { openCall, outcomeOf, type Target } from "./open-call.ts";
+import type { Read } from "./reply.ts";
 
 /** What a guardrail says instead of the model. */
 const BLOCKED_TEXT = "Sorry, the model cannot answer this question.";
 
-const throttleMessage: Readonly<Record<Exclude<ThrottleKind, "overloaded">, string>> = {
-  requests: "Too many requests, please wait before trying again.",
-  tokens: "Too many tokens, please wait before trying again.",
-  "tokens-per-day": "Too many tokens per day, please wait before trying again.",
-};
-
-/** Runs one call. Whatever happens, it ends up in the ledger exactly once. */
-export async function callModel<Request extends ModelRequest>(
+/** Runs and answers one call. Whatever happens, it ends up in the ledger exactly once. */
+export async function callModel(
   simulation: Simulation,
   exchange: Exchange,
   target: Target,
-  dialect: Dialect<Request>,
+  read: Read,
 ): Promise<void> {
-  const { clock, ledger } = simulation;
-  const { model, meter } = target.pool;
-  const startedAt = clock.now();
-  let request: Request | undefined;
-  ledger.begin(target.region, target.modelId);
-
-  const record = (outcome: CallOutcome, spent: Spent = nothingSpent): void => {
-    const call: FinishedCall = {
-      requestId: exchange.requestId,
-      operation: target.operation,
-      region: target.region,
-      model: target.modelId,
-      ...sdkAttempt(exchange.headers),
-      startedAt,
-      endedAt: clock.now(),
-      requestMetadata: request?.metadata ?? null,
-      ...spent,
-      ...outcome,
-    };
-    ledger.end(call);
-  };
-
-  let spent = nothingSpent;
+  const { modelId, operation, region, pool } = target;
+  const { clock, faults } = simulation;
+  const call = openCall(simulation, exchange, target);
   try {
-    request = dialect.read(model);
+    const { request, reply, isFree = false } = read(pool.model);
+    call.requestMetadata = request.metadata;
     const prompt = promptText(request.parts);
-    const fault = markedFault(prompt);
-    if (fault?.kind === "error") throw fault.error;
-
-    const input = measureInput(
-      request.parts,
-      simulation.prefixes,
-      `${target.region}/${target.modelId}`,
-      startedAt,
+    const fault = faults.pick(
+      { operation, region, model: modelId, prompt },
+      exchange.headers[FAULT_HEADER]?.toString(),
+      clock.now(),
     );
-    const inputTokens = input.inputTokens + input.cacheReadInputTokens + input.cacheWriteInputTokens;
-    if (inputTokens > model.contextTokens) throw invalid("Input is too long for requested model.");
-
-    const admission = meter.admit(startedAt, reservedTokens(input, request.maxTokens));
-    if (!admission.admitted) throw new Throttle(admission.throttledBy);
-    let { reservation } = admission;
-
-    const natural = composeAnswer({ prompt, ...request, ...model.answer });
-    const answer =
-      fault === undefined ? natural : stopped(natural.text, fault.stopReason, natural.outputTokens);
-    const pace = drawPace(model.latency, simulation.timeScale, simulation.random);
-    const step = pace.perTokenMs === 0 ? answer.outputTokens : Math.ceil(RUN_DOWN_EVERY_MS / pace.perTokenMs);
-    let usage: Usage = { ...input, outputTokens: 0 };
-    for await (const outputTokens of generate(pace, answer.outputTokens, step, clock, exchange.signal)) {
-      usage = { ...input, outputTokens };
-      reservation = meter.runDown(clock.now(), reservation, settledTokens(usage, model.burndown));
+    call.fault = fault === undefined ? null : fault.type === "error" ? fault.name : fault.type;
+    if (fault?.type === "html") {
+      call.end({ outcome: "error", error: "html" });
+      return sendHtml(exchange, fault.status);
     }
-    const settled = settledTokens(usage, model.burndown);
-    meter.settle(clock.now(), reservation, settled);
-    spent = {
-      admitted: true,
-      reservedTokens: reservation.tokens,
-      settledTokens: settled,
-      inputTokens,
-      outputTokens: usage.outputTokens,
-    };
-    if (exchange.signal.aborted) {
-      record({ outcome: "disconnected" }, spent);
+    // Only a stream can break off with an exception; without one it comes at the start.
+    const error = fault?.type === "error" && (reply.kind === "whole" || isAtStart(fault)) ? fault : undefined;
+    if (error !== undefined && !isModelFailure(error)) throw raise(error, modelId, clock.now());
+
+    const inputTokens = tokensOf(request.parts);
+    if (!isFree && inputTokens > pool.model.contextTokens)
+      throw invalid("Input is too long for requested model.");
+    const input = isFree
+      ? { inputTokens, cacheReadInputTokens: 0, cacheWriteInputTokens: 0 }
+      : measureInput(request.parts, simulation.prefixes, `${region}/${modelId}`, clock.now());
+    if (isFree) call.measure(input);
+    else call.admit(input, request.maxTokens);
+    if (error !== undefined) throw raise(error, modelId, clock.now());
+    if (fault?.type === "hang" && fault.at === "before-headers") return await hang(exchange, call);
+    if (fault?.type === "reset" && fault.at === "before-headers") {
+      call.end({ outcome: "error", error: "reset" });
+      exchange.socket.resetAndDestroy();
       return;
     }
-    record({ outcome: fault === undefined ? "completed" : "filtered", stopReason: answer.stopReason }, spent);
-    const latencyMs = Math.round(clock.now() - startedAt);
-    dialect.reply(request, { ...answer, usage, latencyMs });
+
+    const natural = composeAnswer({ prompt, ...request, ...pool.model.answer });
+    const answer = fault?.type === "stop" ? stopped(natural, fault.reason) : natural;
+    const delivery = { simulation, exchange, target, call, answer, fault, isFree };
+    await (reply.kind === "stream" ? deliverStream(delivery, reply) : deliverWhole(delivery, reply));
   } catch (error) {
+    call.end(outcomeOf(error));
     if (!(error instanceof ServiceError)) throw error;
-    if (error instanceof Throttle) record({ outcome: "throttled", throttle: error.throttledBy });
-    else record({ outcome: "error", error: error.name }, spent);
-    throw error;
+    sendError(exchange, error);
   }
 }
 
-/** The quota's own refusal. */
-class Throttle extends ServiceError {
-  readonly throttledBy: keyof typeof throttleMessage;
-
-  constructor(throttledBy: keyof typeof throttleMessage) {
-    super("ThrottlingException", throttleMessage[throttledBy]);
-    this.throttledBy = throttledBy;
-  }
+function isAtStart({ at = "start" }: Extract<Fault, { type: "error" }>): boolean {
+  return at === "start";
 }
 
-type Spent = Pick<
-  FinishedCall,
-  "admitted" | "reservedTokens" | "settledTokens" | "inputTokens" | "outputTokens"
->;
-
-const nothingSpent: Spent = {
-  admitted: false,
-  reservedTokens: 0,
-  settledTokens: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-};
-
-/** A filter cuts the answer short; a guardrail replaces it. */
-function stopped(
-  text: string,
-  stopReason: "content_filtered" | "guardrail_intervened",
-  outputTokens: number,
-): Pick<Generation, "text" | "stopReason" | "stopSequence"> & { outputTokens: number } {
-  const part = Math.ceil(outputTokens / 3);
-  return stopReason === "guardrail_intervened"
-    ? { text: BLOCKED_TEXT, stopReason, stopSequence: undefined, outputTokens: part }
-    : { text: text.slice(0, part * 4), stopReason, stopSequence: undefined, outputTokens: part };
+/** A guardrail replaces the answer, a filter cuts it, other reasons let it stand. */
+function stopped(natural: Answer, stopReason: string): Answer {
+  const text =
+    stopReason === "guardrail_intervened"
+      ? BLOCKED_TEXT
+      : stopReason === "content_filtered"
+        ? natural.text.slice(0, natural.text.length / 2)
+        : natural.text;
+  return { text, outputTokens: countTokens(text), stopReason, stopSequence: undefined };
 }

@@ -112,7 +112,8 @@ function partsOf(block: ContentBlock): PromptPart[] {
   return [{ kind: "hidden", tokens: countTokens(JSON.stringify(block)) }];
 }
 
-function checkConversation({ messages }: Conversation): void {
+/** @throws ServiceError ValidationException for a conversation that no model takes. */
+export function checkConversation({ messages }: Conversation): void {
   if (messages[0]?.role !== "user") {
     throw invalid(
       "A conversation must start with a user message. Try again with a conversation that starts with a user message.",

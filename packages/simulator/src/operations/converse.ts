@@ -1,47 +1,55 @@
-import type { Simulation } from "../simulation.ts";
-import { type Exchange, sendJson } from "../wire/exchange.ts";
+/** Converse and ConverseStream: one body, one answer, whole or in events. */
+import { type Frame, padded } from "../wire/frames.ts";
 import { parseJsonBody } from "../wire/parse.ts";
-import { callModel, type Generation, type Target } from "./call-model.ts";
+import { conversationEvents, type ConversationEvent, conversationUsage } from "./conversation-events.ts";
 import { type ConverseBody, converseBodySchema, readConverse } from "./converse-request.ts";
-import type { ModelRequest } from "./model-request.ts";
+import type { Generation, Read } from "./reply.ts";
 
-/** Converse: one request, one whole answer. */
-export async function converse(
-  simulation: Simulation,
-  exchange: Exchange,
-  target: Target,
-  body: Buffer,
-): Promise<void> {
-  await callModel<ModelRequest & { body: ConverseBody }>(simulation, exchange, target, {
-    read: (model) => {
-      const parsed = parseJsonBody(converseBodySchema, body);
-      return { ...readConverse(parsed, model), body: parsed };
-    },
-    reply: (request, generation) => sendJson(exchange, 200, converseResponse(request.body, generation)),
-  });
+/** Reads a Converse request. */
+export function converse(body: Buffer): Read {
+  return (model) => {
+    const parsed = parseJsonBody(converseBodySchema, body);
+    return {
+      request: readConverse(parsed, model),
+      reply: { kind: "whole", render: (generation) => ({ body: converseResponse(parsed, generation) }) },
+    };
+  };
+}
+
+/** Reads a ConverseStream request. */
+export function converseStream(body: Buffer): Read {
+  return (model) => {
+    const parsed = parseJsonBody(converseBodySchema, body);
+    return {
+      request: readConverse(parsed, model),
+      reply: {
+        kind: "stream",
+        open: () => conversationEvents.open().map(toFrame),
+        delta: (text) => conversationEvents.delta(text).map(toFrame),
+        close: (generation) => conversationEvents.close(generation, echo(parsed)).map(toFrame),
+      },
+    };
+  };
 }
 
 function converseResponse(body: ConverseBody, generation: Generation): unknown {
   return {
     output: { message: { role: "assistant", content: [{ text: generation.text }] } },
     stopReason: generation.stopReason,
-    usage: converseUsage(generation),
+    usage: conversationUsage(generation),
     metrics: { latencyMs: generation.latencyMs },
     ...echo(body),
   };
 }
 
-/** Usage as Converse reports it. */
-export function converseUsage({ usage }: Generation): Record<string, number> {
-  const { inputTokens, outputTokens, cacheReadInputTokens, cacheWriteInputTokens } = usage;
-  const totalTokens = inputTokens + outputTokens + cacheReadInputTokens + cacheWriteInputTokens;
-  return { inputTokens, outputTokens, totalTokens, cacheReadInputTokens, cacheWriteInputTokens };
-}
-
 /** What the service repeats of the request. */
-export function echo({ performanceConfig, serviceTier }: ConverseBody): Record<string, unknown> {
+function echo({ performanceConfig, serviceTier }: ConverseBody): Record<string, unknown> {
   return {
     ...(performanceConfig && { performanceConfig: { latency: performanceConfig.latency } }),
     ...(serviceTier && { serviceTier: { type: serviceTier.type } }),
   };
+}
+
+function toFrame({ name, payload }: ConversationEvent): Frame {
+  return { kind: "event", name, payload: padded(payload) };
 }

@@ -40,7 +40,8 @@ export function measureInput(
   };
 }
 
-function tokensOf(parts: readonly PromptPart[]): number {
+/** All tokens of a prompt, cached or not. */
+export function tokensOf(parts: readonly PromptPart[]): number {
   return parts.reduce((sum, part) => {
     if (part.kind === "cache-point") return sum;
     return sum + (part.kind === "text" ? countTokens(part.text) : part.tokens);

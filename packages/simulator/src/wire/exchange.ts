@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
-import { errorStatus, errorTypeHeader, type ServiceError } from "./service-error.ts";
+import { errorTypeHeader, type ServiceError } from "./service-error.ts";
 
 /** The part of a request that node:http and node:http2 have in common. */
 export interface WireRequest extends AsyncIterable<Buffer> {
@@ -78,13 +78,20 @@ export function sendJson(
 }
 
 /** Sends an error as the service does. */
-export function sendError(exchange: Exchange, error: ServiceError, headers: OutgoingHttpHeaders = {}): void {
+export function sendError(exchange: Exchange, error: ServiceError): void {
   sendJson(
     exchange,
-    errorStatus[error.name],
+    error.status,
     { message: error.message, ...error.details },
-    { "x-amzn-errortype": errorTypeHeader(error.name), ...headers },
+    { "x-amzn-errortype": errorTypeHeader(error.name), ...error.headers },
   );
+}
+
+/** Sends a page as a proxy in front of the service would: no request id, no JSON. */
+export function sendHtml(exchange: Exchange, status: number): void {
+  if (exchange.signal.aborted) return;
+  exchange.response.writeHead(status, { "content-type": "text/html" });
+  exchange.response.end(Buffer.from(`<html><body><h1>${status} Service Unavailable</h1></body></html>\n`));
 }
 
 /**

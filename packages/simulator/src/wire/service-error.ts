@@ -1,18 +1,22 @@
 /** Errors as Bedrock Runtime spells them on the wire. */
+import type { OutgoingHttpHeaders } from "node:http";
 
 /** Status of every exception the service models, and of the codes it documents without a class. */
 export const errorStatus = {
   AccessDeniedException: 403,
   ConflictException: 400,
+  FTUFormNotFilled: 404,
   IncompleteSignature: 400,
   InternalFailure: 500,
   InternalServerException: 500,
+  InvalidClientTokenId: 403,
   MissingAuthenticationTokenException: 403,
   ModelErrorException: 424,
   ModelNotReadyException: 429,
   ModelStreamErrorException: 424,
   ModelTimeoutException: 408,
   OverloadedException: 529,
+  RequestExpired: 400,
   ResourceNotFoundException: 404,
   SerializationException: 400,
   ServiceQuotaExceededException: 400,
@@ -30,22 +34,28 @@ export function isServiceErrorName(name: string): name is ServiceErrorName {
   return Object.hasOwn(errorStatus, name);
 }
 
-/** Members some exceptions carry beside their message. */
-export interface ServiceErrorDetails {
-  readonly originalStatusCode?: number;
-  readonly originalMessage?: string;
-  readonly resourceName?: string;
+/** What an error carries beside its name and message. */
+export interface ServiceErrorOptions {
+  /** Default: the status of that exception, 500 for a name the service does not know. */
+  readonly status?: number;
+  readonly headers?: OutgoingHttpHeaders;
+  /** Further members of the body, such as `originalStatusCode`. */
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 
 /** Thrown inside the simulator to answer a request with an error. */
 export class ServiceError extends Error {
-  override readonly name: ServiceErrorName;
-  readonly details: ServiceErrorDetails;
+  override readonly name: string;
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+  readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(name: ServiceErrorName, message: string, details: ServiceErrorDetails = {}) {
+  constructor(name: string, message: string, options: ServiceErrorOptions = {}) {
     super(message);
     this.name = name;
-    this.details = details;
+    this.status = options.status ?? (isServiceErrorName(name) ? errorStatus[name] : 500);
+    this.headers = options.headers ?? {};
+    this.details = options.details ?? {};
   }
 }
 

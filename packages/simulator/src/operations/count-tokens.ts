@@ -1,0 +1,46 @@
+/** CountTokens: free of quota, but a call like any other in the evidence and to the faults. */
+import { z } from "zod";
+import { parseJsonBody } from "../wire/parse.ts";
+import { invalid } from "../wire/service-error.ts";
+import { type Conversation, checkConversation, conversationSchema, promptParts } from "./converse-request.ts";
+import { readInvocation } from "./invoke.ts";
+import type { PromptPart } from "./model-request.ts";
+import type { Read } from "./reply.ts";
+
+interface CountTokensBody {
+  readonly input: {
+    readonly converse?: Conversation | undefined;
+    readonly invokeModel?: { body: string } | undefined;
+  };
+}
+
+const bodySchema: z.ZodType<CountTokensBody> = z.looseObject({
+  input: z.looseObject({
+    converse: conversationSchema.optional(),
+    invokeModel: z.looseObject({ body: z.string() }).optional(),
+  }),
+});
+
+/** Reads a CountTokens request. */
+export function countTokensOf(body: Buffer, modelId: string): Read {
+  return (model) => {
+    const { input } = parseJsonBody(bodySchema, body);
+    let parts: readonly PromptPart[];
+    if (input.converse !== undefined) {
+      checkConversation(input.converse);
+      parts = promptParts(input.converse);
+    } else if (input.invokeModel !== undefined) {
+      // The member is a blob: base64 on the wire.
+      parts = readInvocation(Buffer.from(input.invokeModel.body, "base64"), model, modelId).request.parts;
+    } else {
+      throw invalid(
+        "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must not be null",
+      );
+    }
+    return {
+      isFree: true,
+      request: { parts, maxTokens: 0, stopSequences: [], metadata: null },
+      reply: { kind: "whole", render: ({ usage }) => ({ body: { inputTokens: usage.inputTokens } }) },
+    };
+  };
+}
