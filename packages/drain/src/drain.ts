@@ -206,7 +206,9 @@ export class Drain {
     const { failure, billed } = result;
     const actual = { nothing: NOTHING, request: ONE_REQUEST, estimate: AS_RESERVED }[billed];
     await this.#settleCall(candidate, settleOutcome(result), actual, failure);
+    const systemicDeferrals = failure.kind === "systemic" ? await job.systemicDeferrals() : 0;
     const step = nextStep(failure, {
+      systemicDeferrals,
       attemptsMade: job.attemptsMade,
       attemptsStarted: job.attemptsStarted,
       maxAttempts: data.maxAttempts,
@@ -216,7 +218,12 @@ export class Drain {
     });
     if (step.type === "dead") return this.#die(job, data, step.failure);
     const { delayMs, attempt } = step;
-    await job.defer({ delayMs, attempt, reason: `${failure.errorClass}: ${failure.message}` });
+    await job.defer({
+      delayMs,
+      attempt,
+      reason: `${failure.errorClass}: ${failure.message}`,
+      ...(failure.kind === "systemic" ? { systemicDeferrals: systemicDeferrals + 1 } : {}),
+    });
     emit("job:retry", { ...names(data), failure, delayMs, attempt });
     return undefined;
   }

@@ -15,8 +15,16 @@ export interface Held {
   /** Times its worker vanished under it. */
   readonly stalls: number;
   readonly deferredFailure: string | undefined;
+  /** How often a systemic failure has put the job off before. */
+  systemicDeferrals(): Promise<number>;
   complete(reference: Readonly<Record<string, string | number>>): Promise<void>;
-  defer(deferral: { delayMs: number; attempt: boolean; reason?: string }): Promise<void>;
+  /** `systemicDeferrals`, when given, replaces the count of those. */
+  defer(deferral: {
+    delayMs: number;
+    attempt: boolean;
+    reason?: string;
+    systemicDeferrals?: number;
+  }): Promise<void>;
   fail(failure: Failure): Promise<void>;
 }
 

@@ -20,9 +20,12 @@ interface Policy {
 const POLICIES: Readonly<Record<FailureKind, Policy>> = {
   throttled: { retry: true, attempt: false, baseMs: 2_000, capMs: 120_000 },
   transient: { retry: true, attempt: true, baseMs: 1_000, capMs: 60_000 },
-  systemic: { retry: true, attempt: true, baseMs: 5_000, capMs: 60_000 },
+  systemic: { retry: true, attempt: false, baseMs: 5_000, capMs: 60_000 },
   terminal: { retry: false, attempt: true, baseMs: 0, capMs: 0 },
 };
+
+/** Credentials that stay broken for this many tries are not a passing fault of the job's surroundings. */
+const MAX_SYSTEMIC_DEFERRALS = 3;
 
 /** Below this a retry would only meet what the last try met. */
 const FLOOR_MS = 250;
@@ -34,6 +37,8 @@ export interface Try {
   readonly attemptsMade: number;
   readonly attemptsStarted: number;
   readonly maxAttempts: number;
+  /** How often a systemic failure has put the job off before. */
+  readonly systemicDeferrals: number;
   readonly now: number;
   readonly deadlineAt: number;
   readonly random: Random;
@@ -44,6 +49,9 @@ export function nextStep(failure: Failure, tried: Try): NextStep {
   const policy = POLICIES[failure.kind];
   if (!policy.retry) return { type: "dead", failure };
   if (policy.attempt && tried.attemptsMade + 1 >= tried.maxAttempts) return { type: "dead", failure };
+  if (failure.kind === "systemic" && tried.systemicDeferrals >= MAX_SYSTEMIC_DEFERRALS) {
+    return { type: "dead", failure };
+  }
   const earlier = policy.attempt ? tried.attemptsMade : tried.attemptsStarted - tried.attemptsMade - 1;
   const delayMs = delay(policy, earlier, failure.retryAfterMs, tried.random);
   if (tried.now + delayMs >= tried.deadlineAt) return { type: "dead", failure: outOfTime(failure) };

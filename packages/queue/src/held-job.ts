@@ -5,7 +5,7 @@
 import type { Failure } from "@sluice/job";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
-import { FAILURE_FIELD, type LaneKeys } from "./keys.ts";
+import { FAILURE_FIELD, SYSTEMIC_FIELD, type LaneKeys } from "./keys.ts";
 
 /** How long a job comes back ahead of its lane's backlog: a job that waited once is next when due. */
 const RETURN_PRIORITY = 1;
@@ -24,6 +24,8 @@ export interface Deferral {
   readonly attempt: boolean;
   /** What went wrong, for operators. Free of prompt text. */
   readonly reason?: string;
+  /** Replaces the count of deferrals by a systemic failure. */
+  readonly systemicDeferrals?: number;
 }
 
 export interface HeldJobParts {
@@ -73,6 +75,12 @@ export class HeldJob {
     this.#calling = true;
   }
 
+  /** How often a systemic failure has put the job off before. */
+  async systemicDeferrals(): Promise<number> {
+    const { redis, keys } = this.#parts;
+    return Number((await redis.hget(keys.jobPrefix + this.id, SYSTEMIC_FIELD)) ?? 0);
+  }
+
   /**
    * Ends the job well. `reference` is stored with the job and copied into the event stream, so it must be small
    * and free of text.
@@ -89,13 +97,14 @@ export class HeldJob {
    * Puts the job into the delayed set, to come back ahead of its lane's backlog.
    * @throws when Redis no longer holds our lock.
    */
-  async defer({ delayMs, attempt, reason }: Deferral): Promise<void> {
+  async defer({ delayMs, attempt, reason, systemicDeferrals }: Deferral): Promise<void> {
     const { worker, token } = this.#parts;
     await worker.getBackend().moveToDelayed(this.id, Date.now(), Math.max(0, Math.round(delayMs)), token, {
       skipAttempt: !attempt,
       fieldsToUpdate: {
         priority: RETURN_PRIORITY,
         ...(reason === undefined ? {} : { failedReason: reason }),
+        ...(systemicDeferrals === undefined ? {} : { [SYSTEMIC_FIELD]: systemicDeferrals }),
       },
     });
   }

@@ -35,3 +35,6 @@ export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKe
  * The field of a job's hash in which Sluice keeps the failure that ended it, as JSON. BullMQ keeps only its text.
  */
 export const FAILURE_FIELD = "sluice:failure";
+
+/** The field of a job's hash that counts how often a systemic failure has put it off. */
+export const SYSTEMIC_FIELD = "sluice:systemic";
