@@ -7,7 +7,7 @@ import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
 import { reservation, settled } from "@sluice/bedrock/estimate";
 import type { Pool, Pools } from "@sluice/config";
 import { createDynamoDbStore } from "@sluice/dead-letter";
-import { describe, Drain, Mover, type Model, type Outbox } from "@sluice/drain";
+import { describe, Drain, insist, Mover, type Model, type Outbox } from "@sluice/drain";
 import { emitter, type Emit, type Listener } from "@sluice/job";
 import { createRedisLimiter, type Limiter } from "@sluice/limits";
 import { decodePayload, FailedSet, Intake, LockKeeper, Slots, Sweeper, type LockTimes } from "@sluice/queue";
@@ -64,8 +64,13 @@ export class Worker {
     });
   }
 
-  /** Publishes the pools' limits, then starts to take jobs. Rejects when Redis is unfit or does not answer. */
+  /** Waits for Redis, publishes the pools' limits, then starts to take jobs. Rejects when this Redis is unfit. */
   async start(): Promise<void> {
+    await insist(async () => this.#commandRedis.ping(), {
+      part: "redis",
+      signal: this.#abort.signal,
+      emit: this.#emit,
+    });
     await assertFit(this.#commandRedis);
     const { pools } = this.#settings.pools;
     for (const pool of Object.values(pools)) {

@@ -54,6 +54,10 @@ export function poolSchema(scopes: ReadonlyMap<string, Scope | undefined>) {
         error: "less than the scope's `tokensPerDay`, since a job that uses it could never run",
       },
     )
+    .refine((pool) => pool.slots >= pool.lanes.length, {
+      ...about("slots", "lanes"),
+      error: "at least one for each lane",
+    })
     .refine((pool) => pool.callTimeout <= pool.deadline, {
       ...about("callTimeout", "deadline"),
       error: "no longer than `deadline`",

@@ -150,6 +150,7 @@ describe("one problem", () => {
     ["deadline beyond the range", { deadline: "31d" }, "deadline", 'got "31d"'],
     ["negative time-out", { callTimeout: -1 }, "callTimeout", "a duration from 1s to 60m"],
     ["endless time-out", { callTimeout: Infinity }, "callTimeout", "a duration from 1s to 60m"],
+    ["fewer slots than lanes", { slots: 2 }, "slots", "at least one for each lane"],
     [
       "time-out after the deadline",
       { deadline: "1m", callTimeout: "2m" },

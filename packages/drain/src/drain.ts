@@ -46,6 +46,9 @@ const RESERVATION_GRACE_MS = 60_000;
 /** How long a job that cannot run here now stays away. */
 const ELSEWHERE_MS = 1_000;
 
+/** Node's timers wrap around beyond this. No call lasts that long. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 const NOTHING: Cost = { requests: 0, tokens: 0, "input-tokens": 0, "output-tokens": 0 };
 const ONE_REQUEST: Cost = { ...NOTHING, requests: 1 };
 const AS_RESERVED: Cost = {};
@@ -154,7 +157,7 @@ export class Drain {
   async #run(candidate: Candidate): Promise<void> {
     const { model, abort, clock } = this.#options;
     const { job, data, request } = candidate;
-    const deadline = AbortSignal.timeout(Math.max(0, data.deadlineAt - clock()));
+    const deadline = AbortSignal.timeout(Math.min(Math.max(0, data.deadlineAt - clock()), LONGEST_TIMER_MS));
     const result = await model.call(request, { jobId: job.id, signal: AbortSignal.any([abort, deadline]) });
     switch (result.type) {
       case "answered":

@@ -5,6 +5,8 @@ import { converseRequestSchema, jobKindSchema } from "./request.ts";
 
 const { messages, system, maxTokens, temperature, topP, stopSequences } = converseRequestSchema.shape;
 
+const LONGEST_DEADLINE_MS = 30 * 24 * 60 * 60 * 1000;
+
 export const submissionSchema = z
   .strictObject({
     pool: nameSchema,
@@ -23,7 +25,7 @@ export const submissionSchema = z
     topP,
     stopSequences,
     /** From acceptance, milliseconds. Default: the pool's `deadline`. */
-    deadlineMs: z.int().positive().optional(),
+    deadlineMs: z.int().positive().max(LONGEST_DEADLINE_MS).optional(),
     /** Default: the pool's `maxAttempts`. */
     maxAttempts: z.int().min(1).max(20).optional(),
     /** Makes a repeated submission return the first job instead of a second one. */

@@ -32,7 +32,7 @@ export interface IntakeOptions {
   readonly onError: (error: unknown) => void;
   /** How often jobs without a lock are looked for, milliseconds. */
   readonly stalledIntervalMs: number;
-  /** Default: one hour, 1,000 jobs. */
+  /** Default: one hour, 200 jobs: they hold their prompts in Redis. */
   readonly keepCompleted?: KeepCompleted;
 }
 
@@ -45,7 +45,7 @@ const NEVER_BY_BULLMQ = 1_000_000;
 /** Pause after an error of the fetch, so that a full Redis yields one error a second and not thousands. */
 const ERROR_PAUSE_MS = 1_000;
 
-const DEFAULT_KEEP: KeepCompleted = { age: 3_600, count: 1_000 };
+const DEFAULT_KEEP: KeepCompleted = { age: 3_600, count: 200 };
 
 export class Intake {
   readonly #options: IntakeOptions;

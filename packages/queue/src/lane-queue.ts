@@ -67,8 +67,8 @@ export class LaneQueue {
       removeOnFail: false,
     };
     // First the deadline, then the job: a crash between the two leaves an entry that the sweeper drops, never a job
-    // that nothing watches.
-    await this.#options.redis.zadd(this.#keys.deadlines, job.deadlineAt, job.id);
+    // that nothing watches. NX, since adding a job again must not move its deadline.
+    await this.#options.redis.zadd(this.#keys.deadlines, "NX", job.deadlineAt, job.id);
     await this.#queue.add(job.kind, job, options);
   }
 
