@@ -33,7 +33,13 @@ export interface LoggerOptions {
 /** A JSON logger. Times are ISO 8601, so that a person can read them too. */
 export function createLogger({ name, level = "info", destination }: LoggerOptions): Logger {
   return pino(
-    { name, level, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      name,
+      level,
+      base: { pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     destination ?? pino.destination({ sync: false }),
   );
 }
