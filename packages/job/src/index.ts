@@ -20,6 +20,17 @@ export {
   type Outcome,
   type Usage,
 } from "./outcome.ts";
-export { converseRequestSchema, jobKindSchema, type ConverseRequest, type JobKind } from "./request.ts";
+export {
+  asyncRequestSchema,
+  converseRequestSchema,
+  invokeRequestSchema,
+  jobKindSchema,
+  jobRequestSchema,
+  type AsyncRequest,
+  type ConverseRequest,
+  type InvokeRequest,
+  type JobKind,
+  type JobRequest,
+} from "./request.ts";
 export { submissionSchema, type Submission, type SubmissionInput } from "./submission.ts";
 export type { Clock, Random } from "./time.ts";

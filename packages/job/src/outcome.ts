@@ -11,9 +11,16 @@ export const usageSchema = z.object({
 });
 export type Usage = z.infer<typeof usageSchema>;
 
-/** What the model said. `stopReason` is Bedrock's own word and an open set. */
+/**
+ * What the model said. `stopReason` is Bedrock's own word and an open set. An `invoke` answers with `body`, an `async`
+ * call with `s3Uri`; their `text` is empty.
+ */
 export const answerSchema = z.object({
   text: z.string(),
+  /** The model's own body, as JSON. */
+  body: z.json().optional(),
+  /** Where the model wrote its answer. */
+  s3Uri: z.string().optional(),
   stopReason: z.string(),
   /** The model or inference profile that answered. */
   model: z.string(),

@@ -1,7 +1,7 @@
 /** What a producer hands in, over HTTP or directly: a request and where it should go. Defaults come from the pool. */
 import { z } from "zod";
 import { nameSchema } from "./names.ts";
-import { converseRequestSchema, jobKindSchema } from "./request.ts";
+import { converseRequestSchema } from "./request.ts";
 
 const { messages, system, maxTokens, temperature, topP, stopSequences } = converseRequestSchema.shape;
 
@@ -11,7 +11,7 @@ export const submissionSchema = z
   .strictObject({
     pool: nameSchema,
     lane: nameSchema,
-    kind: jobKindSchema.default("converse"),
+    kind: z.literal("converse").default("converse"),
     /** Shorthand for one user message. */
     prompt: z
       .string()
