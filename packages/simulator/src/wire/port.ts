@@ -51,9 +51,11 @@ export async function listen(host: string, port: number, listener: RequestListen
       socket.off("data", look);
       socket.pause();
       if (head.subarray(0, HTTP2_PREFACE.length).toString("latin1") === HTTP2_PREFACE) {
-        // The session is announced while `emit` runs, so the one that arrives belongs to this socket.
-        http2.once("session", (session) => socketOfSession.set(session, socket));
+        // The session is announced while `emit` runs, so the one that arrives then belongs to this socket.
+        const remember = (session: Http2Session): void => void socketOfSession.set(session, socket);
+        http2.on("session", remember);
         http2.emit("connection", socket);
+        http2.off("session", remember);
       } else {
         http1.emit("connection", socket);
       }
