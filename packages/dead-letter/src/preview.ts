@@ -46,6 +46,7 @@ export function shortened(text: string, length: number): string {
   // Characters are at most a few code units long: the rest of a long prompt need not be walked.
   const start = text
     .slice(0, length * 8)
+    .toWellFormed()
     .replace(/\s+/gu, " ")
     .trim();
   const characters = Array.from(graphemes.segment(start), ({ segment }) => segment);

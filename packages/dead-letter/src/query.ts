@@ -34,7 +34,8 @@ export interface LetterPage {
 export type IndexName = "byClass" | "byLane" | "byTenant";
 
 const TIME_DIGITS = 15;
-const CURSOR = /^\d{15}#.+$/;
+/** A sort key of DynamoDB ends at 1,024 bytes. */
+const CURSOR = /^\d{15}#[ -~]{1,1008}$/;
 
 /** A letter's place in time within every index. The id makes it unique, so a page can go on after any letter. */
 export function placeOf(letter: Pick<Letter, "diedAt" | "id">): string {
@@ -69,11 +70,11 @@ export interface Span {
   readonly cursor?: string;
 }
 
-/**
- * @throws RangeError on a cursor that no page handed out.
- */
+/** @throws RangeError on a cursor that no page handed out, and on times that are none. */
 export function spanOf(query: CountQuery & { readonly cursor?: string }): Span {
   const { state, by, from = 0, until, cursor } = query;
+  checkTime("from", from);
+  if (until !== undefined) checkTime("until", until);
   if (cursor !== undefined && !CURSOR.test(cursor)) {
     throw new RangeError(
       `Expected \`cursor\` to be one that a page returned, got '${cursor}'. Start without one`,
@@ -96,4 +97,9 @@ export function checkLimit(limit: number): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > 100) {
     throw new RangeError(`Expected \`limit\` to be a whole number from 1 to 100, got ${limit}`);
   }
+}
+
+function checkTime(name: string, ms: number): void {
+  if (Number.isInteger(ms) && ms >= 0 && ms < 10 ** TIME_DIGITS) return;
+  throw new RangeError(`Expected \`${name}\` to be whole milliseconds since the epoch, got ${ms}`);
 }

@@ -217,13 +217,13 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
     classes: () => index.classes(),
 
     async claim(id, command) {
-      checkText("by", command.by, ACTOR_LIMIT);
+      const by = checkedText("by", command.by, ACTOR_LIMIT);
       checkPositive("leaseMs", command.leaseMs);
       const record = recordId(id);
       return untilSettled<ClaimResult>(record, async () => {
         const stored = await current(record);
         if (stored === undefined) return NOT_FOUND;
-        const decision = transitions.claim(stored.letter, command, now());
+        const decision = transitions.claim(stored.letter, { ...command, by }, now());
         if (decision.decision !== "change") {
           return { outcome: "refused", reason: decision.decision === "refuse" ? decision.reason : "state" };
         }
@@ -250,25 +250,25 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
       return result;
     },
 
-    async park(id, { by, note }) {
-      checkText("by", by, ACTOR_LIMIT);
-      if (note !== undefined) checkText("note", note, NOTE_LIMIT);
+    async park(id, command) {
+      const by = checkedText("by", command.by, ACTOR_LIMIT);
+      const note = command.note === undefined ? undefined : checkedText("note", command.note, NOTE_LIMIT);
       return change(id, (letter, time) => transitions.park(letter, by, note, time));
     },
 
-    async unpark(id, { by }) {
-      checkText("by", by, ACTOR_LIMIT);
+    async unpark(id, command) {
+      const by = checkedText("by", command.by, ACTOR_LIMIT);
       return change(id, (letter, time) => transitions.unpark(letter, by, time));
     },
 
-    async note(id, { by, note }) {
-      checkText("by", by, ACTOR_LIMIT);
-      checkText("note", note, NOTE_LIMIT);
+    async note(id, command) {
+      const by = checkedText("by", command.by, ACTOR_LIMIT);
+      const note = checkedText("note", command.note, NOTE_LIMIT);
       return change(id, (letter, time) => transitions.annotate(letter, by, note, time));
     },
 
-    async edit(id, { by, revision, payload }) {
-      checkText("by", by, ACTOR_LIMIT);
+    async edit(id, { by: name, revision, payload }) {
+      const by = checkedText("by", name, ACTOR_LIMIT);
       return change(
         id,
         (letter, time) => transitions.edit(letter, by, revision, time),
@@ -293,8 +293,9 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
   };
 }
 
-function checkText(name: string, text: string, limit: number): void {
-  if (text.length >= 1 && text.length <= limit) return;
+/** Text as every store takes it: of a length that fits, and without halves of surrogate pairs. */
+function checkedText(name: string, text: string, limit: number): string {
+  if (text.length >= 1 && text.length <= limit) return text.toWellFormed();
   throw new RangeError(`Expected \`${name}\` to have 1 to ${limit} characters, got ${text.length}`);
 }
 

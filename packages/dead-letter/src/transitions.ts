@@ -1,14 +1,7 @@
 /**
  * What may happen to a dead letter, as pure decisions: a letter and a command in, the next letter or the reason
  * against it out. Both stores run exactly these, so they cannot disagree on a rule.
- *
- *   (nothing) ──die──▶ dead ◀──park/unpark──▶ parked
- *                       │ claim                │ claim
- *                       ▼                      │
- *                   replaying ◀────────────────┘      replaying ──die──▶ dead
- *                       │ resolve                     resolved ──die──▶ dead
- *                       ▼
- *                   resolved ──(retention)──▶ forgotten
+ * The states are drawn in docs/dead-letters.md.
  */
 import { replayId } from "@sluice/job";
 import {
@@ -65,7 +58,9 @@ function isSameDeath(entry: HistoryEntry, death: Death): boolean {
  * resurrected) is counted and told, and takes nothing from the replay: neither its claim nor its data.
  */
 export function die(letter: Letter | undefined, death: Death, now: number): Decision {
-  const { data, failure, attempts, stalls, diedAt } = death;
+  const { data, attempts, stalls, diedAt } = death;
+  // A message may have been cut through a surrogate pair, and not every store takes half of one.
+  const failure = { ...death.failure, message: death.failure.message.toWellFormed() };
   const entry: HistoryEntry = {
     event: "died",
     at: diedAt,

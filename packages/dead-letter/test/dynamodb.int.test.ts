@@ -1,5 +1,6 @@
 /** What only the store on DynamoDB has to get right: faults on the wire, parts, damage, and how it asks. */
 import { randomUUID } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import {
   DeleteItemCommand,
   DeleteTableCommand,
@@ -227,6 +228,21 @@ describe("damage", () => {
     await expect(store.claim(id, CLAIM)).rejects.toMatchObject({ code: "corrupt" });
     const letter = (await itemsOf(id)).find((item) => item["item"]?.S === "letter");
     expect(letter?.["state"]).toEqual({ S: "dead" });
+  });
+
+  it("is told when the bytes are sound but not those that were written", async () => {
+    const store = makeStore();
+    const died = death({ data: { payload: requestPayload("Mine") } });
+    await store.put(died);
+    const other = { ...died.data, payload: requestPayload("Less") };
+    const swap = new UpdateItemCommand({
+      TableName: tableName,
+      Key: { id: { S: died.data.id }, item: { S: "letter" } },
+      UpdateExpression: "SET body.gzip = :gzip",
+      ExpressionAttributeValues: { ":gzip": { B: gzipSync(JSON.stringify(other)) } },
+    });
+    await direct.send(swap);
+    await expect(store.get(died.data.id)).rejects.toMatchObject({ code: "corrupt" });
   });
 
   it("does not hide the letter: it can be annotated and purged", async () => {

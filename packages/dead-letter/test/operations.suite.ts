@@ -127,6 +127,15 @@ export function operationsSuite(makeStore: (options?: StoreOptions) => DeadLette
       expect(await store.get(id)).toMatchObject({ state: "replaying" });
     });
 
+    it("takes no answer of an earlier life for that of a replay that died", async () => {
+      const { store, died, id } = await withDeath();
+      await store.claim(id, CLAIM);
+      await store.put(again(died, 1, T0 + HOUR));
+      expect(await store.resolve(id)).toEqual({ outcome: "refused", reason: "changed" });
+      expect(await store.resolve(`${id}.r1`)).toMatchObject({ outcome: "done" });
+      expect(await store.resolve(id)).toEqual({ outcome: "refused", reason: "state" });
+    });
+
     it("leaves large data readable", async () => {
       const { store, died, id } = await withDeath({ data: { payload: incompressiblePayload(500_000) } });
       await store.claim(id, CLAIM);

@@ -107,15 +107,30 @@ export function deadLetterStoreSuite(makeStore: (options?: StoreOptions) => Dead
       expect(found?.data).toEqual(first.data);
     });
 
+    it("keeps a message and a preview that were cut through a surrogate pair", async () => {
+      const store = makeStore({ preview: { length: 20 } });
+      const failure = { kind: "terminal", errorClass: "ValidationException", message: "Bad \ud83d" } as const;
+      const died = death({ failure, data: { payload: requestPayload("cut \ud83d") } });
+      expect(await store.put(died)).toBe("stored");
+      expect(await store.get(died.data.id)).toMatchObject({
+        failure: { message: "Bad \ufffd" },
+        history: [{ message: "Bad \ufffd" }],
+        preview: "cut \ufffd",
+      });
+      expect(await store.put(died)).toBe("already-stored");
+    });
+
     it("knows nothing of an id that never died", async () => {
       const store = makeStore();
       expect(await store.get(death().data.id)).toBeUndefined();
-      expect(await store.get("not one of ours")).toBeUndefined();
+      for (const id of ["not one of ours", "", "x".repeat(3_000)])
+        expect(await store.get(id)).toBeUndefined();
     });
 
     it.each([
       ["text of 1 MiB", requestPayload("word ".repeat(210_000))],
       ["1 MiB that does not compress", incompressiblePayload(786_432)],
+      ["half a surrogate pair", requestPayload("cut off \ud83d")],
       ["emoji, quotes, control characters", requestPayload(`👩‍👩‍👧 "\u0000\u001b[31m\u2028</script>`)],
     ])("gives back what it was given: %s", async (_, payload) => {
       const store = makeStore();
@@ -208,6 +223,29 @@ export function deadLetterStoreSuite(makeStore: (options?: StoreOptions) => Dead
         /Expected `limit` to be a whole number from 1 to 100/,
       );
     });
+
+    it("goes on with a cursor of another span of time", async () => {
+      const store = makeStore();
+      const tenant = tenantOf("respan");
+      for (const minute of [0, 1, 2, 3]) {
+        await store.put(death({ data: { tenant }, diedAt: T0 + minute * MINUTE }));
+      }
+      const query = { state: "dead", by: { tenant }, limit: 2 } as const;
+      const { cursor = "" } = await store.list(query);
+      const later = await store.list({ ...query, cursor, from: T0 + 3 * MINUTE });
+      expect(later).toEqual({ items: [] });
+      const earlier = await store.list({ ...query, cursor, until: T0 + MINUTE });
+      expect(earlier.items.map(({ diedAt }) => diedAt)).toEqual([T0]);
+    });
+
+    it.each([{ from: -1 }, { until: Number.NaN }, { from: 0.5 }])(
+      "refuses times that are none: %o",
+      async (span) => {
+        await expect(makeStore().count({ state: "dead", by: { tenant: "acme" }, ...span })).rejects.toThrow(
+          /to be whole milliseconds since the epoch/,
+        );
+      },
+    );
 
     it("refuses a cursor it never handed out", async () => {
       const query = { state: "dead", by: { tenant: "acme" }, limit: 1, cursor: "x" } as const;

@@ -33,6 +33,8 @@ export function dynamoDbIndex(client: DynamoDBClient, table: string): LetterInde
   return {
     async list(query, now) {
       const span = spanOf(query);
+      // A cursor of a wider span that is past this one already; DynamoDB would call it invalid.
+      if (span.cursor !== undefined && span.cursor <= span.after) return { items: [] };
       const input = { ...inIndex(table, query, span, now), ScanIndexForward: false };
       return asking(table, "list letters", async () => {
         const items: Letter[] = [];

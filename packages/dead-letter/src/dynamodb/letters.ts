@@ -14,6 +14,9 @@ import { bodySchema, timeToLive, type Body } from "./bodies.ts";
 import { asking, askingIf, type Item } from "./client.ts";
 import { CLASSES_ID, keyOf, LETTER, PARTITION_KEY, PLACE, TIME_TO_LIVE } from "./keys.ts";
 
+/** The longest partition key there can be. */
+const KEY_BYTES = 2048;
+
 export function dynamoDbLetters(client: DynamoDBClient, table: string): Letters<Body> {
   const knownClasses = new Set<string>();
 
@@ -34,6 +37,8 @@ export function dynamoDbLetters(client: DynamoDBClient, table: string): Letters<
 
   return {
     async load(id) {
+      // DynamoDB rejects such keys, so nothing is stored under them.
+      if (id === "" || Buffer.byteLength(id) > KEY_BYTES) return undefined;
       const item = await read(id);
       return item === undefined ? undefined : storedOf(item);
     },
