@@ -34,11 +34,18 @@ export async function listen(server: Server, host: string, port: number): Promis
   return `http://${name}:${address.port}`;
 }
 
-/** Answers what was asked, then closes. */
+/** How often connections that have had their answer are closed while the server closes. Milliseconds. */
+const CLOSE_IDLE_EVERY_MS = 20;
+
+/**
+ * Answers what was asked, then closes. A caller that keeps its connection open cannot hold the server: what it asks
+ * from now on is answered too, and ends the connection.
+ */
 export async function closeServer(server: Server): Promise<void> {
   if (!server.listening) return;
   const closed = once(server, "close");
+  server.prependListener("request", (_request, response) => response.setHeader("connection", "close"));
   server.close();
-  server.closeIdleConnections();
-  await closed;
+  const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+  await closed.finally(() => clearInterval(idle));
 }
