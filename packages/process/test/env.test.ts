@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { deploymentEnv, listenerEnv, parseEnv } from "../src/index.ts";
+
+const schema = z.object({ ...deploymentEnv, ...listenerEnv(8080) });
+const least = { SLUICE_POOLS: "pools.yaml", REDIS_URL: "redis://127.0.0.1:6379" };
+
+test("fills in what has a default", () => {
+  expect(parseEnv(schema, least)).toEqual({
+    ...least,
+    SLUICE_NAMESPACE: "sluice",
+    SLUICE_DEAD_LETTER_TABLE: "sluice-dead-letters",
+    LOG_LEVEL: "info",
+    HOST: "127.0.0.1",
+    PORT: 8080,
+    SLUICE_ALLOW_UNAUTHENTICATED: false,
+  });
+});
+
+test("turns text into numbers and yes or no", () => {
+  const source = { ...least, PORT: "0", SLUICE_ALLOW_UNAUTHENTICATED: "true", UNRELATED: "x" };
+  expect(parseEnv(schema, source)).toMatchObject({ PORT: 0, SLUICE_ALLOW_UNAUTHENTICATED: true });
+});
+
+test("names every problem at once, each on a line", () => {
+  const source = { REDIS_URL: "http://cache", LOG_LEVEL: "loud", PORT: "70000" };
+  expect(() => parseEnv(schema, source)).toThrow(
+    /^The environment is not complete:\n {2}SLUICE_POOLS: .+\n {2}REDIS_URL: .+\n {2}LOG_LEVEL: .+\n {2}PORT: .+$/,
+  );
+});
+
+test.each(["redis://h", "rediss://user:secret@h:6380/1"])("takes %s as a Redis URL", (url) => {
+  expect(parseEnv(schema, { ...least, REDIS_URL: url }).REDIS_URL).toBe(url);
+});
+
+test("does not show the value of a variable that is wrong: it may be a secret", () => {
+  const source = { ...least, REDIS_URL: "redi://user:hunter2@h" };
+  expect(() => parseEnv(schema, source)).toThrow(expect.not.stringContaining("hunter2"));
+});
