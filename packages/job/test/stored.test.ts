@@ -1,0 +1,63 @@
+/** What is read back from Redis: written by another worker, perhaps of another version. */
+import { describe, expect, test } from "vitest";
+import { failureSchema, jobDataSchema, OWN_FAILURES, outcomeSchema } from "../src/index.ts";
+
+const data = {
+  version: 1,
+  id: "p.l.01j9z3n4q5r6s7t8v9w0x1y2z3",
+  tenant: "acme",
+  pool: "p",
+  lane: "l",
+  kind: "converse",
+  payload: { encoding: "json", json: "{}" },
+  acceptedAt: 1,
+  deadlineAt: 2,
+  maxAttempts: 3,
+};
+const usage = { inputTokens: 10, outputTokens: 5 };
+const answer = { text: "Hi", stopReason: "end_turn", model: "m", usage, latencyMs: 12 };
+const ended = { id: data.id, tenant: "acme", acceptedAt: 1, endedAt: 2, attempts: 1 };
+
+describe("job data", () => {
+  test("is read as it was written", () => {
+    expect(jobDataSchema.parse(data)).toEqual(data);
+  });
+
+  test.each([
+    ["another version", { version: 2 }],
+    ["a field of a later version", { budget: 1 }],
+    ["an unknown encoding", { payload: { encoding: "zstd", base64: "" } }],
+    ["damaged base64", { payload: { encoding: "gzip", base64: "%%%" } }],
+    ["a tenant that is no name", { tenant: "Acme Inc" }],
+    ["no attempts", { maxAttempts: 0 }],
+  ])("is refused with %s", (_what, part) => {
+    expect(jobDataSchema.safeParse({ ...data, ...part }).success).toBe(false);
+  });
+});
+
+describe("an outcome", () => {
+  test("of an answered job carries the answer; cache tokens default to none", () => {
+    expect(outcomeSchema.parse({ ...ended, outcome: "completed", answer })).toEqual({
+      ...ended,
+      outcome: "completed",
+      answer: { ...answer, usage: { ...usage, cacheReadTokens: 0, cacheWriteTokens: 0 } },
+    });
+    expect(outcomeSchema.safeParse({ ...ended, outcome: "filtered" }).success).toBe(false);
+  });
+
+  test("of a dead job carries the failure", () => {
+    const failure = { kind: "terminal", errorClass: "ValidationException", message: "no" };
+    expect(outcomeSchema.safeParse({ ...ended, outcome: "dead", failure }).success).toBe(true);
+    expect(outcomeSchema.safeParse({ ...ended, outcome: "dead", answer }).success).toBe(false);
+  });
+});
+
+describe("a failure", () => {
+  test.each(Object.values(OWN_FAILURES))("may be of Sluice's own class %s", (errorClass) => {
+    expect(failureSchema.safeParse({ kind: "terminal", errorClass, message: "" }).success).toBe(true);
+  });
+
+  test.each(["", "Not A Class", "a:b", "x".repeat(65)])("may not be of class %j", (errorClass) => {
+    expect(failureSchema.safeParse({ kind: "terminal", errorClass, message: "" }).success).toBe(false);
+  });
+});
