@@ -1,0 +1,88 @@
+import type { SluiceEvents } from "@sluice/job";
+import { beforeEach, describe, expect, test } from "vitest";
+import { createLogger, logEvents } from "../src/index.ts";
+
+const job = { id: "p.bulk.01j9z3n4q5r6s7t8v9w0x1y2z3", tenant: "acme", pool: "p", lane: "bulk" };
+const usage = { inputTokens: 10, outputTokens: 5, cacheReadTokens: 0, cacheWriteTokens: 0 };
+const failure = { kind: "throttled", errorClass: "ThrottlingException", message: "Too many tokens" } as const;
+
+/** One of each; an event without an example does not compile. */
+const examples: SluiceEvents = {
+  "job:accepted": { ...job, repeated: false, bytes: 812 },
+  "job:granted": { ...job, waitedMs: 40 },
+  "job:completed": { ...job, waitedMs: 40, latencyMs: 900, usage, model: "m" },
+  "job:filtered": { ...job, usage, model: "m", stopReason: "content_filtered" },
+  "job:retry": { ...job, failure, delayMs: 2_000, attempt: false },
+  "job:deferred": { ...job, reason: "suspect", delayMs: 1_000 },
+  "job:dead": { ...job, failure, attempts: 3 },
+  "job:recovered": job,
+  "job:lock-lost": { id: job.id },
+  "job:expired": { id: job.id },
+  "dead-letter:stored": { id: job.id, errorClass: "ThrottlingException", kind: "throttled" },
+  "dead-letter:blocked": { waiting: 7, error: "Error: no table" },
+  "worker:error": { part: "gate", error: "Error: no Redis" },
+  "worker:started": { pools: ["p"], slots: 8 },
+  "worker:stopped": { drained: true },
+};
+const names = Object.keys(examples).filter((name): name is keyof SluiceEvents => name in examples);
+/** What every line has, beside the event. */
+const OURS = ["level", "time", "pid", "name", "msg"];
+
+let lines: string[];
+const destination = { write: (line: string) => void lines.push(line) };
+beforeEach(() => {
+  lines = [];
+});
+
+function loggedLine(name: keyof SluiceEvents): Record<string, unknown> {
+  const logger = createLogger({ name: "worker", level: "trace", destination });
+  logEvents(logger)(name, examples[name]);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/^\{.*\}\n$/);
+  const line: Record<string, unknown> = JSON.parse(lines[0] ?? "");
+  return line;
+}
+
+describe("logEvents", () => {
+  test.each(names)("writes %s as one JSON line with exactly its fields", (name) => {
+    const { level, time, pid, name: program, msg, ...fields } = loggedLine(name);
+    expect(fields).toEqual(examples[name]);
+    expect({ program, msg, pid }).toEqual({ program: "worker", msg: name, pid: process.pid });
+    expect(level).toMatch(/^(debug|info|warn|error)$/);
+    expect(new Date(String(time)).toISOString()).toBe(time);
+  });
+
+  test.each(names)("%s has no field that would hide one of the logger's own", (name) => {
+    expect(Object.keys(examples[name]).filter((field) => OURS.includes(field))).toEqual([]);
+  });
+
+  test.each(names)("%s has no field for a prompt or an answer", (name) => {
+    const fields = JSON.stringify(examples[name]).matchAll(/"(\w+)":/g);
+    const forTexts = ["prompt", "text", "messages", "content", "system", "answer", "payload", "data"];
+    expect([...fields].map(([, field]) => field).filter((field) => forTexts.includes(field ?? ""))).toEqual(
+      [],
+    );
+  });
+
+  test("keeps a message of many lines on one", () => {
+    const logger = createLogger({ name: "worker", destination });
+    logEvents(logger)("worker:error", { part: "gate", error: 'Error: first\nsecond "quoted"' });
+    expect(lines.join("").match(/\n/g)).toHaveLength(1);
+  });
+
+  test("is as loud as the event: routine below info, a death above it", () => {
+    const logger = createLogger({ name: "worker", destination });
+    const listen = logEvents(logger);
+    listen("job:accepted", examples["job:accepted"]);
+    listen("job:granted", examples["job:granted"]);
+    expect(lines).toEqual([]);
+    listen("job:dead", examples["job:dead"]);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: "error" });
+  });
+
+  test("is quiet when told to be", () => {
+    const logger = createLogger({ name: "worker", level: "silent", destination });
+    logEvents(logger)("job:dead", examples["job:dead"]);
+    expect(lines).toEqual([]);
+  });
+});
