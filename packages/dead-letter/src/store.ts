@@ -58,7 +58,8 @@ export type ClaimResult =
 
 /**
  * Ids may be those of a replay: they lead to the record of their logical job. Calls reject with a
- * `DeadLetterError` when the storage fails and with a `RangeError` (or zod's error, for a job's data) on a bad argument; nothing is written then.
+ * `DeadLetterError` when the storage fails, and with a `RangeError` (or zod's error, for a job's data) on a bad
+ * argument, which writes nothing.
  */
 export interface DeadLetterStore {
   /**

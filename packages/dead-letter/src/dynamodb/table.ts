@@ -96,17 +96,23 @@ async function ensureTimeToLive(
   tableName: string,
 ): Promise<TableReport["timeToLive"]> {
   try {
-    const { TimeToLiveDescription: now } = await client.send(
-      new DescribeTimeToLiveCommand({ TableName: tableName }),
-    );
-    if (now?.TimeToLiveStatus === "ENABLED" || now?.TimeToLiveStatus === "ENABLING") return "found";
+    if (await expiresItems(client, tableName)) return "found";
     const TimeToLiveSpecification = { AttributeName: TIME_TO_LIVE, Enabled: true };
     await client.send(new UpdateTimeToLiveCommand({ TableName: tableName, TimeToLiveSpecification }));
     return "enabled";
   } catch (error) {
-    if (errorName(error) === "UnknownOperationException") return "unsupported";
+    const name = errorName(error);
+    if (name === "UnknownOperationException") return "unsupported";
+    // Also the answer to enabling what another process has enabled in between.
+    if (name === "ValidationException" && (await expiresItems(client, tableName))) return "found";
     throw error;
   }
+}
+
+async function expiresItems(client: DynamoDBClient, tableName: string): Promise<boolean> {
+  const answer = await client.send(new DescribeTimeToLiveCommand({ TableName: tableName }));
+  const status = answer.TimeToLiveDescription?.TimeToLiveStatus;
+  return status === "ENABLED" || status === "ENABLING";
 }
 
 /** How a table differs from its definition in what the store relies on: keys, indexes and their projections. */
