@@ -1,9 +1,10 @@
 /** A dead letter store in this process, for tests and for trying things out. Gone with the process. */
 import type { JobData } from "@sluice/job";
+import { createStore } from "./engine.ts";
 import { indexKeys, placeOf, spanOf, type CountQuery } from "./query.ts";
 import { isExpired, type Letter } from "./record.ts";
 import type { Stored } from "./storage.ts";
-import { createStore, type DeadLetterStore, type StoreOptions } from "./store.ts";
+import type { DeadLetterStore, StoreOptions } from "./store.ts";
 
 /** Makes a store that holds everything in memory and otherwise behaves as the one on DynamoDB. */
 export function createMemoryStore(options: StoreOptions = {}): DeadLetterStore {

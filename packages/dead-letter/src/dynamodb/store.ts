@@ -1,5 +1,6 @@
 /** The dead letter store on DynamoDB: one table, single-item conditional writes, no transactions, no Scan. */
-import { createStore, type DeadLetterStore, type StoreOptions } from "../store.ts";
+import { createStore } from "../engine.ts";
+import type { DeadLetterStore, StoreOptions } from "../store.ts";
 import { dynamoDbBodies } from "./bodies.ts";
 import { clientOf, type DynamoDbConnection } from "./client.ts";
 import { dynamoDbIndex } from "./letter-index.ts";
