@@ -1,0 +1,115 @@
+/**
+ * How many short Converse calls one simulator answers per second. The simulator is a process of its own, so it has
+ * one core to itself where there are two; the load comes from this process over kept-alive HTTP/1.1.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { Agent, request } from "node:http";
+import { availableParallelism } from "node:os";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** What to measure. */
+export interface SimulatorBenchOptions {
+  /** Calls measured, after a tenth as many to warm up. Default 20,000. */
+  readonly calls?: number;
+  /** Calls in flight at once. Default 16. */
+  readonly inFlight?: number;
+}
+
+/** What was measured. */
+export interface SimulatorBenchResult {
+  readonly callsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly calls: number;
+  readonly inFlight: number;
+  readonly node: string;
+  readonly cores: number;
+}
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+const MODEL = "us.amazon.nova-micro-v1:0";
+const BODY = JSON.stringify({
+  messages: [{ role: "user", content: [{ text: "Why is the sky blue? Answer in one sentence." }] }],
+  inferenceConfig: { maxTokens: 64 },
+});
+
+/** Runs the scenario. Every call must be answered with 200. */
+export async function benchSimulator(options: SimulatorBenchOptions = {}): Promise<SimulatorBenchResult> {
+  const { calls = 20_000, inFlight = 16 } = options;
+  const simulator = spawn(
+    process.execPath,
+    ["--conditions=@sluice/source", main, "--time-scale", "0", "--exit-with-parent"],
+    { stdio: ["pipe", "pipe", "inherit"] },
+  );
+  const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
+  try {
+    const [line] = await once(createInterface(simulator.stdout), "line");
+    const { url }: { url: string } = JSON.parse(String(line));
+    // The quota is not what is measured here.
+    await fetch(`${url}/_sim/models`, {
+      method: "POST",
+      body: JSON.stringify({ [MODEL]: { tokensPerMinute: 1e12, requestsPerMinute: null } }),
+    });
+    await load(url, agent, Math.ceil(calls / 10), inFlight);
+    const startedAt = performance.now();
+    const latencies = (await load(url, agent, calls, inFlight)).toSorted((left, right) => left - right);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const quantile = (share: number): number => round(latencies[Math.floor(calls * share)] ?? 0, 2);
+    return {
+      callsPerSecond: round(calls / seconds, 0),
+      p50Ms: quantile(0.5),
+      p99Ms: quantile(0.99),
+      calls,
+      inFlight,
+      node: process.version,
+      cores: availableParallelism(),
+    };
+  } finally {
+    agent.destroy();
+    simulator.kill("SIGTERM");
+    await once(simulator, "exit");
+  }
+}
+
+/** Sends calls, so many at once, and returns the milliseconds each took. */
+async function load(url: string, agent: Agent, calls: number, inFlight: number): Promise<number[]> {
+  const latencies: number[] = [];
+  let left = calls;
+  const sendSome = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      const startedAt = performance.now();
+      const status = await converse(url, agent);
+      if (status !== 200) throw new Error(`Expected every call to answer 200, got ${status}.`);
+      latencies.push(performance.now() - startedAt);
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, sendSome));
+  return latencies;
+}
+
+async function converse(url: string, agent: Agent): Promise<number | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+  const call = request(`${url}/model/${encodeURIComponent(MODEL)}/converse`, {
+    method: "POST",
+    agent,
+    headers: {
+      authorization: "Bearer bench",
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(BODY),
+    },
+  });
+  call.on("response", (response) => {
+    response.resume();
+    response.on("end", () => resolve(response.statusCode));
+  });
+  call.on("error", reject);
+  call.end(BODY);
+  return promise;
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
