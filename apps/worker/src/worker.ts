@@ -128,10 +128,21 @@ export class Worker {
     this.#limiters.set(pool.name, limiter);
     this.#bedrocks.push(bedrock);
     const drain = new Drain({
-      pool: pool.name,
-      gate: limiter,
+      chain: [
+        {
+          pool: pool.name,
+          laneFor: (lane) => lane,
+          gate: limiter,
+          model: model(pool, bedrock),
+          tryAcquire: () => () => {},
+        },
+      ],
       outcomes,
-      model: model(pool, bedrock),
+      ledger: { begin: async () => ({ type: "go", call: 1 }), end: async () => {} },
+      cancels: { isRequested: async () => false },
+      cache: { lead: async () => ({ type: "leader" }), put: async () => {}, release: async () => {} },
+      chunks: { open: () => ({ write: () => {}, end: async () => {} }) },
+      startPolling: async () => {},
       decodePayload,
       callTimeoutMs: pool.callTimeoutMs,
       abort: this.#abort.signal,
@@ -185,10 +196,22 @@ export class Worker {
 /** A pool's model as the drain calls it. */
 function model(pool: Pool, bedrock: BedrockCaller): Model {
   return {
-    call: async (request, { jobId, signal }) =>
-      bedrock.converse({ model: pool.model, request, jobId, signal, timeoutMs: pool.callTimeoutMs }),
-    reserve: (request) => ({ requests: 1, tokens: reservation(request).tokens }),
+    call: async (work, { jobId, signal }) => {
+      if (work.kind !== "converse") throw new Error(work.kind);
+      return bedrock.converse({
+        model: pool.model,
+        request: work.request,
+        jobId,
+        signal,
+        timeoutMs: pool.callTimeoutMs,
+      });
+    },
+    reserve: (work) => ({
+      requests: 1,
+      tokens: work.kind === "converse" ? reservation(work.request).tokens : 0,
+    }),
     settled: (usage) => ({ requests: 1, tokens: settled(usage, pool.burndown) }),
+    learn: () => {},
   };
 }
 

@@ -1,0 +1,204 @@
+/**
+ * Worker processes with a key space, a table and a simulator of their own, and everything a test asks about their
+ * jobs: from Redis, from the dead letter table, from the simulator's evidence and from the workers' logs.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createDynamoDbStore, ensureTable, type DynamoDbStore } from "@sluice/dead-letter";
+import { newJobId, type Outcome } from "@sluice/job";
+import { encodePayload, LaneQueue } from "@sluice/queue";
+import { connect, keySpace } from "@sluice/redis";
+import { OutcomeStore } from "@sluice/results";
+import { startSimulator } from "@sluice/services";
+import { z } from "zod";
+import { startProcess, type Started } from "./process.ts";
+
+/** In every prompt, so that a log with text of a prompt in it is found out. */
+export const MARKER = "Kurpfalz-Zuckerwatte-4711";
+
+/** For `vi.waitFor`: short steps, and long enough for a busy machine. */
+export const PATIENTLY = { timeout: 45_000, interval: 50 } as const;
+
+const POOL = "test";
+const MODEL = "test.model";
+const SCOPE = "lab";
+const MAIN = new URL("../src/main.ts", import.meta.url);
+
+/** Short, so that jobs of a killed worker are back within a second or two. */
+const LOCKS = {
+  SLUICE_LOCK_IN_HAND_MS: "500",
+  SLUICE_LOCK_CALL_MS: "1000",
+  SLUICE_STALLED_INTERVAL_MS: "200",
+};
+
+const callsSchema = z.object({
+  calls: z.array(
+    z.object({
+      outcome: z.string(),
+      startedAt: z.number(),
+      requestMetadata: z.object({ jobId: z.string() }),
+    }),
+  ),
+});
+
+export interface FleetOptions {
+  readonly redisUrl: string;
+  readonly dynamoDbUrl: string;
+  /** Default: the one lane `standard`. */
+  readonly lanes?: readonly string[];
+  /** Calls in flight per worker. Default 4. */
+  readonly slots?: number;
+  /** Default: more than any test uses. */
+  readonly tokensPerMinute?: number;
+  /** How long each call takes, milliseconds. */
+  readonly latencyMs: number;
+}
+
+export interface JobInput {
+  readonly lane?: string;
+  /** Default: an answer is written. A spelling of the simulator's, e.g. `ValidationException`. */
+  readonly fault?: string;
+  readonly maxTokens?: number;
+}
+
+export type Fleet = Awaited<ReturnType<typeof startFleet>>;
+
+/** Everything but the workers. */
+export async function startFleet(options: FleetOptions) {
+  const { redisUrl, dynamoDbUrl, latencyMs, lanes = ["standard"], slots = 4 } = options;
+  const { tokensPerMinute = 60_000_000 } = options;
+  const name = `worker-test-${randomBytes(4).toString("hex")}`;
+  const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
+  const simulator = await startSimulator({
+    dataDir: folder,
+    models: {
+      [MODEL]: {
+        // The workers' own limiter is what is looked at here.
+        tokensPerMinute: tokensPerMinute * 10,
+        burndown: 1,
+        latency: { timeToFirstTokenMs: latencyMs, tokensPerSecond: 100_000, sigma: 0 },
+        answer: { medianTokens: 20, sigma: 0 },
+      },
+    },
+  });
+  const dynamoDb = {
+    endpoint: dynamoDbUrl,
+    region: "us-east-1",
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+  };
+  await ensureTable({ tableName: name, ...dynamoDb });
+  const poolsFile = join(folder, "pools.yaml");
+  const pool = { scope: SCOPE, model: MODEL, quota: { tokensPerMinute }, burndown: 1, lanes, slots };
+  await writeFile(
+    poolsFile,
+    JSON.stringify({ scopes: { [SCOPE]: { region: "us-east-1" } }, pools: { [POOL]: pool } }),
+  );
+
+  const redis = connect(redisUrl, "worker", () => {});
+  const space = keySpace(name, SCOPE);
+  const queues = lanes.map(
+    (lane) => new LaneQueue({ redis, keySpace: space, pool: POOL, lane, onError: () => {} }),
+  );
+  const outcomes = new OutcomeStore(redis, space);
+  const deadLetters: DynamoDbStore = createDynamoDbStore({ tableName: name, ...dynamoDb });
+  const workers: Started[] = [];
+
+  async function startWorker(program: URL = MAIN, env: Record<string, string> = {}): Promise<Started> {
+    const worker = await startProcess(program, {
+      SLUICE_POOLS: poolsFile,
+      SLUICE_NAMESPACE: name,
+      SLUICE_DEAD_LETTER_TABLE: name,
+      REDIS_URL: redisUrl,
+      AWS_ENDPOINT_URL_BEDROCK_RUNTIME: simulator.url,
+      AWS_ENDPOINT_URL_DYNAMODB: dynamoDbUrl,
+      AWS_REGION: "us-east-1",
+      AWS_ACCESS_KEY_ID: "local",
+      AWS_SECRET_ACCESS_KEY: "local",
+      LOG_LEVEL: "trace",
+      ...LOCKS,
+      ...env,
+    });
+    workers.push(worker);
+    return worker;
+  }
+
+  /** Adds the jobs as an API would. Resolves to their ids. */
+  async function submit(jobs: readonly JobInput[]): Promise<string[]> {
+    const ids: string[] = [];
+    for (const { lane = lanes[0] ?? "", fault, maxTokens = 50 } of jobs) {
+      const now = Date.now();
+      const id = newJobId(POOL, lane, now, Math.random);
+      const marker = fault === undefined ? "" : `[[sim:${fault}]] `;
+      const text = `${marker}${MARKER} ${id}`;
+      const payload = await encodePayload({ messages: [{ role: "user", content: [{ text }] }], maxTokens });
+      const queue = queues[lanes.indexOf(lane)];
+      const job = { version: 1, tenant: "default", pool: POOL, kind: "converse" } as const;
+      await queue?.add({
+        ...job,
+        id,
+        lane,
+        payload,
+        acceptedAt: now,
+        deadlineAt: now + 120_000,
+        maxAttempts: 5,
+      });
+      ids.push(id);
+    }
+    return ids;
+  }
+
+  /** Jobs of all lanes by state. */
+  async function counts() {
+    const sum = { waiting: 0, delayed: 0, active: 0, failed: 0 };
+    for (const queue of queues) {
+      const { waiting, delayed, active, failed } = await queue.counts();
+      sum.waiting += waiting;
+      sum.delayed += delayed;
+      sum.active += active;
+      sum.failed += failed;
+    }
+    return sum;
+  }
+
+  /** How the jobs ended, in the order of `ids`; `undefined` for one that has not. */
+  async function ends(ids: readonly string[]): Promise<(Outcome["outcome"] | undefined)[]> {
+    return Promise.all(ids.map(async (id) => (await outcomes.get(id))?.outcome));
+  }
+
+  /** How many calls the simulator has seen the end of, by job. */
+  async function callsByJob(outcome?: string): Promise<Map<string, number>> {
+    const response = await fetch(`${simulator.url}/_sim/calls?limit=10000`);
+    const byJob = new Map<string, number>();
+    for (const call of callsSchema.parse(await response.json()).calls) {
+      if (outcome !== undefined && call.outcome !== outcome) continue;
+      const { jobId } = call.requestMetadata;
+      byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1);
+    }
+    return byJob;
+  }
+
+  return {
+    simulatorUrl: simulator.url,
+    deadLetters,
+    startWorker,
+    submit,
+    counts,
+    ends,
+    callsByJob,
+    /** Everything that every worker has logged. */
+    log: () => workers.map(({ text }) => text).join(""),
+    async [Symbol.asyncDispose]() {
+      for (const worker of workers) if (worker.running) worker.kill("SIGKILL");
+      await Promise.all(workers.map(async ({ exit }) => exit));
+      await Promise.all(queues.map(async (queue) => queue.close()));
+      const keys = await redis.keys(`${name}:*`);
+      if (keys.length > 0) await redis.del(keys);
+      redis.disconnect();
+      deadLetters.close();
+      await simulator.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
