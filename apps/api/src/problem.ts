@@ -26,8 +26,8 @@ export function sendRefusal(response: Response, refusal: Refusal): void {
   sendProblem(response, STATUS[refusal.code], refusal.code, refusal.message);
 }
 
-/** What the body parser throws. */
-const bodyErrorSchema = z.object({ type: z.string(), status: z.number() });
+/** What Express and its body parser throw about a request. A body that does not unpack comes without a `type`. */
+const callerErrorSchema = z.object({ status: z.int().min(400).max(499), type: z.string().optional() });
 
 /** The last handler. `onError` hears of errors that are ours; the caller is told no more than that there was one. */
 export function problemHandler(onError: (error: unknown) => void): ErrorRequestHandler {
@@ -36,13 +36,15 @@ export function problemHandler(onError: (error: unknown) => void): ErrorRequestH
       next(error);
       return;
     }
-    const body = bodyErrorSchema.safeParse(error);
-    if (body.success && body.data.type === "entity.too.large") {
+    const caller = callerErrorSchema.safeParse(error);
+    if (error instanceof URIError) {
+      sendProblem(response, 400, "malformed-path", "The path cannot be decoded. Write a literal % as %25");
+    } else if (caller.data?.type === "entity.too.large") {
       sendProblem(response, 413, "prompt-too-large", "The body is too large. Shorten or split the prompt");
-    } else if (body.success && body.data.type === "entity.parse.failed") {
+    } else if (caller.data?.type === "entity.parse.failed") {
       sendProblem(response, 400, "malformed-json", "The body is not JSON. Send one JSON object");
-    } else if (body.success && body.data.status < 500) {
-      sendProblem(response, body.data.status, "malformed-body", "The body cannot be read. Send UTF-8 JSON");
+    } else if (caller.success) {
+      sendProblem(response, caller.data.status, "malformed-body", "The body cannot be read. Send UTF-8 JSON");
     } else {
       onError(error);
       response.set("retry-after", "5");
