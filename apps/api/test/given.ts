@@ -1,0 +1,122 @@
+/** An API on a key space and a table of its own, and the ways to look behind it. */
+import { randomBytes } from "node:crypto";
+import { createDynamoDbStore, ensureTable } from "@sluice/dead-letter";
+import { parsePools } from "@sluice/config";
+import { newJobId, type JobData } from "@sluice/job";
+import { encodePayload, LaneQueue } from "@sluice/queue";
+import { connect, keySpace } from "@sluice/redis";
+import { OutcomeStore } from "@sluice/results";
+import { vi } from "vitest";
+import { Api } from "../src/api.ts";
+
+const SCOPE = "lab";
+const LANES = ["critical", "bulk"];
+
+/** `claude` can write 8,192 tokens; `small` has a quota of 2,000 tokens a minute. */
+export const POOLS = {
+  scopes: { [SCOPE]: { region: "us-east-1" } },
+  pools: {
+    claude: {
+      scope: SCOPE,
+      model: "us.anthropic.claude-3-5-sonnet-v2:0",
+      quota: { tokensPerMinute: 1_000_000 },
+      lanes: LANES,
+    },
+    small: {
+      scope: SCOPE,
+      model: "us.amazon.nova-pro-v1:0",
+      quota: { tokensPerMinute: 2_000 },
+      lanes: LANES,
+    },
+  },
+};
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+/** Starts it; nothing is asked of Redis before the first request. */
+export async function startApi({ redisUrl, dynamoDbUrl }: { redisUrl: string; dynamoDbUrl: string }) {
+  const name = `api-test-${randomBytes(4).toString("hex")}`;
+  // As the program finds them.
+  vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", dynamoDbUrl);
+  vi.stubEnv("AWS_REGION", "us-east-1");
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "local");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "local");
+  await ensureTable({ tableName: name });
+  const api = new Api({
+    pools: parsePools(JSON.stringify(POOLS), "pools.yaml"),
+    namespace: name,
+    redisUrl,
+    deadLetterTable: name,
+    host: "127.0.0.1",
+    port: 0,
+    listeners: [],
+  });
+  const url = await api.start();
+  const space = keySpace(name, SCOPE);
+  const redis = connect(redisUrl, "worker", () => {});
+  const lane = new LaneQueue({ redis, keySpace: space, pool: "claude", lane: "critical", onError: () => {} });
+  const outcomes = new OutcomeStore(redis, space);
+  const deadLetters = createDynamoDbStore({ tableName: name });
+
+  async function request(path: string, init?: RequestInit): Promise<Reply> {
+    const { status, headers, ...rest } = await read(await fetch(`${url}${path}`, init));
+    return { status, headers, ...rest };
+  }
+
+  return {
+    url,
+    redis,
+    lane,
+    outcomes,
+    deadLetters,
+    get: async (path: string) => request(path),
+    /** Sends a body as it is, or anything else as JSON. */
+    post: async (body: unknown, headers: Readonly<Record<string, string>> = {}) =>
+      request("/v1/jobs", {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
+    /** Every key of the key space with its content, but for what BullMQ notes about the queue itself. */
+    async everythingInRedis(): Promise<Record<string, string>> {
+      const keys = (await redis.keys(`${name}:*`)).filter((key) => !key.endsWith(":meta")).toSorted();
+      const contents = await Promise.all(keys.map(async (key) => redis.dumpBuffer(key)));
+      return Object.fromEntries(keys.map((key, index) => [key, contents[index]?.toString("base64") ?? ""]));
+    },
+    async [Symbol.asyncDispose]() {
+      await api.stop();
+      await lane.close();
+      const keys = await redis.keys(`${name}:*`);
+      if (keys.length > 0) await redis.del(keys);
+      redis.disconnect();
+      deadLetters.close();
+      vi.unstubAllEnvs();
+    },
+  };
+}
+
+async function read(response: Response): Promise<Reply> {
+  const body: unknown = await response.json();
+  return { status: response.status, headers: response.headers, body };
+}
+
+/** The data of a job in the critical lane of `claude`. */
+export async function jobData(tenant = "default"): Promise<JobData> {
+  const now = Date.now();
+  return {
+    version: 1,
+    id: newJobId("claude", "critical", now, Math.random),
+    tenant,
+    pool: "claude",
+    lane: "critical",
+    kind: "converse",
+    payload: await encodePayload({ messages: [{ role: "user", content: [{ text: "Hi" }] }], maxTokens: 10 }),
+    acceptedAt: now,
+    deadlineAt: now + 60_000,
+    maxAttempts: 3,
+  };
+}
