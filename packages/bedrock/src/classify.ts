@@ -71,8 +71,23 @@ export function timedOut(timeoutMs: number): Verdict & { type: "failed" } {
 }
 
 /** The failure of a call whose answer makes no sense. */
-export function unreadable(requestId: string | undefined): Verdict & { type: "failed" } {
-  return failedBy("unreadable", { message: "The response has no answer in it", requestId });
+export function unreadable(): Verdict & { type: "failed" } {
+  return failedBy("unreadable", { message: "The response has no answer in it" });
+}
+
+/** The failure of a stream that ended as if it were complete, and was not. */
+export function endedEarly(): Verdict & { type: "failed" } {
+  return failedBy("brokenStream", { message: "The stream ended before the answer did" });
+}
+
+/**
+ * The failure of an async invocation that is over without an answer.
+ * @param status Bedrock's word. Only `Failed` is documented.
+ */
+export function invocationEnded(status: string, message: string): Verdict {
+  // What a filter says is no different for having been said later.
+  if (CONTENT_FILTER.test(message)) return { type: "filtered" };
+  return failedBy(status === "Failed" ? "asyncFailed" : "asyncStopped", { message });
 }
 
 function failedBy(rule: FailureRuleName, signals: Partial<Signals>): Verdict & { type: "failed" } {
@@ -135,7 +150,9 @@ function isClockMatter(name: string): boolean {
 
 function byStatus({ name, status, wasSuccess }: Signals): FailureRuleName {
   // A stream that began well can carry an exception nobody has documented; anything else failed to be parsed.
-  if (status === undefined) return wasSuccess && !name.endsWith("Exception") ? "unreadable" : "unknown";
+  // Within a stream the parser's error has no status at all.
+  const isGarbage = wasSuccess ? !name.endsWith("Exception") : name === "SyntaxError";
+  if (status === undefined) return isGarbage ? "unreadable" : "unknown";
   if (status === 429) return "status429";
   if (status === 408) return "status408";
   if (status === 401 || status === 403) return "status401";

@@ -1,29 +1,54 @@
-/** The Converse operation in Sluice's words: request in, answer out. Pure. */
-import type { ConverseCommandInput, ConverseCommandOutput } from "@aws-sdk/client-bedrock-runtime";
-import { answerSchema, type Answer, type ConverseRequest } from "@sluice/job";
+/** Converse in Sluice's words: request in, answer out. */
+import {
+  ConverseCommand,
+  type BedrockRuntimeClient,
+  type ConverseCommandInput,
+  type ConverseCommandOutput,
+  type TokenUsage,
+} from "@aws-sdk/client-bedrock-runtime";
+import { answerSchema, type Answer, type Clock, type Usage } from "@sluice/job";
+import { answered, refusal } from "./answered.ts";
+import { attempt, stopwatch } from "./attempt.ts";
+import type { CallResult, ConverseCall } from "./caller.ts";
 
-/** Stop reasons of a content filter. It is a 200 with, at most, part of an answer. */
-const FILTERED = new Set(["content_filtered", "guardrail_intervened", "refusal"]);
-
-/** Whether a content filter ended the answer. */
-export function isFiltered(stopReason: string): boolean {
-  return FILTERED.has(stopReason);
+/** One Converse call. */
+export async function converse(
+  client: BedrockRuntimeClient,
+  clock: Clock,
+  call: ConverseCall,
+): Promise<CallResult> {
+  const elapsed = stopwatch(clock);
+  const ended = await attempt(client, clock, call, async ({ send }) => {
+    const command = new ConverseCommand(toCommandInput(call));
+    const output = await send(command);
+    return toAnswer(call.model, output, elapsed());
+  });
+  if (ended.type === "done") return answered(ended.value);
+  return ended.type === "filtered" ? refusal(call.model, elapsed()) : ended;
 }
 
-/** What goes over the wire. The job's id appears in the account's invocation logs. */
-export function toCommandInput(model: string, request: ConverseRequest, jobId: string): ConverseCommandInput {
-  const { messages, system, maxTokens, temperature, topP, stopSequences } = request;
+/** What goes over the wire, streamed or not. The job's id appears in the account's invocation logs. */
+export function toCommandInput({ model, request, jobId, serviceTier }: ConverseCall): ConverseCommandInput {
+  const { maxTokens, temperature, topP, stopSequences } = request;
   return {
     modelId: model,
-    messages,
-    ...(system === undefined ? {} : { system: [{ text: system }] }),
+    ...toConversation(request),
     inferenceConfig: { maxTokens, temperature, topP, stopSequences },
     requestMetadata: { jobId },
+    ...(serviceTier === undefined ? {} : { serviceTier: { type: serviceTier } }),
   };
 }
 
+/** The prompt alone. */
+export function toConversation({
+  messages,
+  system,
+}: ConverseCall["request"]): Pick<ConverseCommandInput, "messages" | "system"> {
+  return { messages, ...(system === undefined ? {} : { system: [{ text: system }] }) };
+}
+
 /** The answer in a response; `undefined` when the response is not one. */
-export function toAnswer(
+function toAnswer(
   model: string,
   { output, stopReason, usage }: ConverseCommandOutput,
   latencyMs: number,
@@ -32,12 +57,17 @@ export function toAnswer(
     text: output?.message?.content?.map((block) => block.text ?? "").join(""),
     stopReason,
     model,
-    usage: {
-      inputTokens: usage?.inputTokens,
-      outputTokens: usage?.outputTokens,
-      cacheReadTokens: usage?.cacheReadInputTokens,
-      cacheWriteTokens: usage?.cacheWriteInputTokens,
-    },
+    usage: usage && toUsage(usage),
     latencyMs,
   }).data;
+}
+
+/** Usage under our names. What Bedrock leaves out stays out. */
+export function toUsage(usage: Partial<TokenUsage>): { [Count in keyof Usage]: number | undefined } {
+  return {
+    inputTokens: usage.inputTokens,
+    outputTokens: usage.outputTokens,
+    cacheReadTokens: usage.cacheReadInputTokens,
+    cacheWriteTokens: usage.cacheWriteInputTokens,
+  };
 }

@@ -6,8 +6,9 @@ import type { FailureKind, ThrottleDimension } from "@sluice/job";
 
 /**
  * What the quota is charged for a failed call.
- * `nothing`: it was never sent. `request`: Bedrock refused it, one request and no tokens. `estimate`: it was cut
- * off or failed while the model was at work, so input and output up to what was asked for may have been used.
+ * `nothing`: it was never sent, or takes no quota. `request`: Bedrock refused it, one request and no tokens.
+ * `estimate`: it was cut off or failed while the model was at work, so input and output up to what was asked for may
+ * have been used. Whatever fails within a stream is an `estimate`, since Bedrock had admitted it by then.
  */
 export type Billed = "nothing" | "request" | "estimate";
 
@@ -67,6 +68,8 @@ export type FailureRuleName =
   | "cut"
   | "timeout"
   | "unreadable"
+  | "asyncFailed"
+  | "asyncStopped"
   | "status429"
   | "status408"
   | "status401"
@@ -168,7 +171,7 @@ export const FAILURE_RULES: Readonly<Record<FailureRuleName, FailureRule>> = {
   brokenStream: {
     kind: "transient",
     errorClasses: ["BrokenStream"],
-    when: "a frame was cut or its checksum is wrong",
+    when: "a frame was cut or its checksum is wrong, or the stream ended before the answer did",
     breaker: false,
     billed: "estimate",
   },
@@ -244,9 +247,25 @@ export const FAILURE_RULES: Readonly<Record<FailureRuleName, FailureRule>> = {
   unreadable: {
     kind: "transient",
     errorClasses: ["UnreadableAnswer"],
-    when: "a success that is not what Converse answers",
+    when: "a success that is not what the operation answers",
     breaker: true,
     billed: "estimate",
+  },
+
+  // Async invocations that were accepted and came to nothing.
+  asyncFailed: {
+    kind: "terminal",
+    errorClasses: ["AsyncInvokeFailed"],
+    when: "the invocation ended as `Failed`",
+    breaker: false,
+    billed: "nothing",
+  },
+  asyncStopped: {
+    kind: "terminal",
+    errorClasses: ["AsyncInvokeStopped"],
+    when: "the invocation ended in a state that is not documented",
+    breaker: false,
+    billed: "nothing",
   },
 
   // Names nobody has documented, by HTTP status.

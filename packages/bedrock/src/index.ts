@@ -1,11 +1,22 @@
-export {
-  createBedrock,
-  type BedrockCaller,
-  type BedrockOptions,
-  type CallResult,
-  type ConverseCall,
-} from "./client.ts";
+export type {
+  AbortedCall,
+  AnsweredCall,
+  BedrockCaller,
+  CallBounds,
+  CallResult,
+  ConverseCall,
+  CountTokensCall,
+  FailedCall,
+  InvokeCall,
+  PollAsyncCall,
+  PollResult,
+  ServiceTier,
+  StartAsyncCall,
+  StartResult,
+  StreamCall,
+} from "./caller.ts";
 export { classify, type Verdict } from "./classify.ts";
+export { createBedrock, type BedrockOptions } from "./client.ts";
 export {
   COSTS_ATTEMPT,
   FAILURE_RULES,

@@ -1,0 +1,25 @@
+/** What a call takes from the quota by Bedrock's own rules: when it starts, and when it is over. Pure. */
+import type { Usage } from "@sluice/job";
+import { estimateInputTokens, type SizedRequest } from "./size.ts";
+
+/** What a call takes when it starts. */
+export interface Reservation {
+  readonly inputTokens: number;
+  /** Input and output together. */
+  readonly tokens: number;
+}
+
+/** Bedrock's own admission sum: the input, and all the output the call may write, without burndown. */
+export function reservation(request: SizedRequest): Reservation {
+  const inputTokens = estimateInputTokens(request);
+  return { inputTokens, tokens: inputTokens + request.maxTokens };
+}
+
+/**
+ * What a call cost in the end: input, cache writes, and output times the model's burndown. Cache reads are free.
+ * May be more than was reserved.
+ * @param burndown quota tokens per output token, as in the pools file.
+ */
+export function settled(usage: Usage, burndown: number): number {
+  return Math.ceil(usage.inputTokens + usage.cacheWriteTokens + usage.outputTokens * burndown);
+}
