@@ -66,7 +66,7 @@ export function parseStart(body: Buffer): StartBody {
 /** Accepts an invocation, or finds the one its token has already started. */
 export function startAsyncInvoke(simulation: Simulation, region: string, body: StartBody): Read {
   return (model) => {
-    if (!model.asyncInvoke) throw invalid("The provided model doesn't support async inference.");
+    if (model.kind !== "async") throw invalid("The provided model doesn't support async inference.");
     const { clientRequestToken = randomUUID(), modelId, modelInput, outputDataConfig } = body;
     const { s3Uri, kmsKeyId, bucketOwner } = outputDataConfig.s3OutputDataConfig;
     const fingerprint = JSON.stringify([modelId, modelInput, outputDataConfig]);

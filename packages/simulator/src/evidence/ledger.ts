@@ -2,7 +2,7 @@
 import type { Call, FinishedCall, ThrottleKind } from "./call.ts";
 
 /** Older calls are forgotten; counters are not. */
-const CALLS_KEPT = 200_000;
+const CALLS_KEPT = 100_000;
 
 /** Counters of one model in one Region since the start. */
 export interface ModelStats {

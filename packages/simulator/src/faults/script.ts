@@ -2,6 +2,7 @@
 import { hashText, type Random } from "../random.ts";
 import type { Fault } from "./fault.ts";
 import { type FaultedCall, type FaultRule, meets, type RuleProgress, strikes } from "./rule.ts";
+import { invalid } from "../wire/service-error.ts";
 import { parseFault } from "./spelling.ts";
 
 /** Header that asks for a fault on one request. */
@@ -27,6 +28,13 @@ export interface FaultScript {
 /** `*n` markers remember this many prompts; the oldest is forgotten first. */
 const PROMPTS_REMEMBERED = 100_000;
 const MARKER = /\[\[sim:([^\]]{1,120})\]\]/;
+
+/** @throws ServiceError when the header names no fault: silence would look like a fault that did not strike. */
+function readHeader(header: string): Fault {
+  const spelled = parseFault(header);
+  if (spelled === undefined) throw invalid(`Expected ${FAULT_HEADER} to name a fault, got "${header}".`);
+  return spelled.fault;
+}
 
 /** A script without rules. */
 export function createFaultScript(random: Random): FaultScript {
@@ -75,7 +83,7 @@ export function createFaultScript(random: Random): FaultScript {
       if (id === undefined) strikesByPrompt.clear();
     },
     pick: (call, header, nowMs) => {
-      const asked = header === undefined ? undefined : parseFault(header)?.fault;
+      const asked = header === undefined ? undefined : readHeader(header);
       return asked ?? marked(call.prompt) ?? scripted(call, nowMs);
     },
   };

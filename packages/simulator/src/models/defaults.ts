@@ -17,15 +17,19 @@ export const baseline: Model = {
   maxOutputTokens: 8_192,
   contextTokens: 200_000,
   onDemand: true,
-  asyncInvoke: false,
+  kind: "text",
   latency: { timeToFirstTokenMs: 400, tokensPerSecond: 90, sigma: 0.25 },
   answer: { medianTokens: 300, sigma: 0.5 },
 };
 
 const claude = { maxOutputTokens: 64_000, latency: { timeToFirstTokenMs: 700, tokensPerSecond: 70 } };
 const nova = { maxOutputTokens: 10_000, contextTokens: 300_000 };
-const video = { asyncInvoke: true, latency: { timeToFirstTokenMs: 30_000 } };
-const embedding = { maxOutputTokens: 1, contextTokens: 8_192, latency: { timeToFirstTokenMs: 60 } };
+const video: ModelEntry = { kind: "async", latency: { timeToFirstTokenMs: 30_000 } };
+const embedding: ModelEntry = {
+  kind: "embedding",
+  contextTokens: 8_192,
+  latency: { timeToFirstTokenMs: 60 },
+};
 
 /** Claude 4 and later answer to inference profiles only: the bare id is refused. */
 function claudeGeneration(version: string, entry: ModelEntry): ModelTable {

@@ -23,8 +23,8 @@ export interface Model {
   readonly contextTokens: number;
   /** False: the bare model id is refused and an inference profile is asked for. */
   readonly onDemand: boolean;
-  /** Takes StartAsyncInvoke; `timeToFirstTokenMs` is how long such an invocation runs. */
-  readonly asyncInvoke: boolean;
+  /** `async` models take StartAsyncInvoke only; `timeToFirstTokenMs` is how long such an invocation runs. */
+  readonly kind: "text" | "embedding" | "async";
   readonly latency: Latency;
   readonly answer: AnswerLength;
 }
@@ -78,7 +78,7 @@ export const modelTableSchema: z.ZodType<ModelTable> = z.record(
     maxOutputTokens: tokens,
     contextTokens: tokens,
     onDemand: z.exactOptional(z.boolean()),
-    asyncInvoke: z.exactOptional(z.boolean()),
+    kind: z.exactOptional(z.enum(["text", "embedding", "async"])),
     latency: z.exactOptional(
       z.strictObject({ timeToFirstTokenMs: atLeastZero, tokensPerSecond: aboveZero, sigma: atLeastZero }),
     ),

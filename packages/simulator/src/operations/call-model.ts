@@ -2,12 +2,15 @@
 import { composeAnswer } from "../answer/answer.ts";
 import { countTokens } from "../answer/tokens.ts";
 import type { Fault } from "../faults/fault.ts";
-import { isModelFailure, raise } from "../faults/raise.ts";
+import { isModelFailure } from "../faults/raise.ts";
 import { FAULT_HEADER } from "../faults/script.ts";
 import type { Simulation } from "../simulation.ts";
 import { type Exchange, sendError, sendHtml } from "../wire/exchange.ts";
 import { invalid, ServiceError } from "../wire/service-error.ts";
-import { type Answer, deliverStream, deliverWhole, hang } from "./deliver.ts";
+import { hang, resetNow } from "./break-off.ts";
+import { deliverStream } from "./deliver-stream.ts";
+import { deliverWhole } from "./deliver-whole.ts";
+import { type Answer, raiseIn } from "./delivery.ts";
 import { measureInput, tokensOf } from "./input-usage.ts";
 import { promptText } from "./model-request.ts";
 import { openCall, outcomeOf, type Target } from "./open-call.ts";
@@ -42,7 +45,7 @@ export async function callModel(
     }
     // Only a stream can break off with an exception; without one it comes at the start.
     const error = fault?.type === "error" && (reply.kind === "whole" || isAtStart(fault)) ? fault : undefined;
-    if (error !== undefined && !isModelFailure(error)) throw raise(error, modelId, clock.now());
+    if (error !== undefined && !isModelFailure(error)) throw raiseIn({ target, simulation }, error);
 
     const inputTokens = tokensOf(request.parts);
     if (!isFree && inputTokens > pool.model.contextTokens)
@@ -52,12 +55,10 @@ export async function callModel(
       : measureInput(request.parts, simulation.prefixes, `${region}/${modelId}`, clock.now());
     if (isFree) call.measure(input);
     else call.admit(input, request.maxTokens);
-    if (error !== undefined) throw raise(error, modelId, clock.now());
-    if (fault?.type === "hang" && fault.at === "before-headers") return await hang(exchange, call);
+    if (error !== undefined) throw raiseIn({ target, simulation }, error);
+    if (fault?.type === "hang" && fault.at === "before-headers") return await hang({ call, exchange });
     if (fault?.type === "reset" && fault.at === "before-headers") {
-      call.end({ outcome: "error", error: "reset" });
-      exchange.socket.resetAndDestroy();
-      return;
+      return resetNow({ call, exchange });
     }
 
     const natural = composeAnswer({ prompt, ...request, ...pool.model.answer });

@@ -75,6 +75,11 @@ export const converseBodySchema: z.ZodType<ConverseBody> = z.looseObject({
  * @throws ServiceError ValidationException with the sentence the service gives.
  */
 export function readConverse(body: ConverseBody, model: Model): ModelRequest {
+  if (model.kind !== "text") {
+    throw invalid(
+      "This action doesn't support the model that you provided. Try again with a supported text or chat model.",
+    );
+  }
   checkConversation(body);
   const maxTokens = body.inferenceConfig?.maxTokens ?? model.maxOutputTokens;
   if (maxTokens > model.maxOutputTokens) {
