@@ -1,0 +1,139 @@
+import { expect, onTestFinished, test, vi } from "vitest";
+import { Sweeper } from "../src/index.ts";
+import { completeAll, takeOne, testLane, type TestLane } from "./lane.ts";
+
+const PAST = Date.now() - 1_000;
+
+function sweeperOf(lane: TestLane): { sweeper: Sweeper; expired: string[]; errors: unknown[] } {
+  const expired: string[] = [];
+  const errors: unknown[] = [];
+  const { keySpace, pool, lane: name, redis } = lane;
+  const sweeper = new Sweeper({
+    redis,
+    keySpace,
+    pool,
+    lane: name,
+    everyMs: 20,
+    onExpired: (id) => expired.push(id),
+    onError: (error) => errors.push(error),
+  });
+  onTestFinished(async () => sweeper.stop());
+  return { sweeper, expired, errors };
+}
+
+/** A job that an intake had and put off for so long. */
+async function deferred(lane: TestLane, delayMs: number, deadlineAt?: number): Promise<string> {
+  const job = lane.newJob(deadlineAt === undefined ? {} : { deadlineAt });
+  await lane.queue.add(job);
+  const { take, job: taken } = takeOne();
+  const { intake } = await lane.startIntake(take);
+  await (await taken).defer({ delayMs, attempt: false });
+  await intake.stop();
+  return job.id;
+}
+
+const deadline = {
+  kind: "terminal",
+  errorClass: "DeadlineExceeded",
+  message: "The deadline passed while the job waited",
+};
+
+test("a waiting job past its deadline ends in the failed set, and says so; others stay", async () => {
+  const lane = testLane();
+  const late = lane.newJob({ deadlineAt: PAST });
+  await lane.queue.add(late);
+  const [inTime = ""] = await lane.addMany(1);
+  const { sweeper, expired } = sweeperOf(lane);
+  const now = Date.now();
+  expect(await sweeper.sweep(now)).toBe(1);
+  expect(expired).toEqual([late.id]);
+  expect(await lane.failed.oldest(5)).toEqual([
+    { id: late.id, data: late, failure: deadline, attempts: 0, stalls: 0, diedAt: now },
+  ]);
+  expect(await lane.queue.find(late.id)).toMatchObject({ state: "failed" });
+  expect(await lane.queue.find(inTime)).toMatchObject({ state: "waiting" });
+  expect(await sweeper.sweep()).toBe(0);
+});
+
+test("a delayed job past its deadline ends too", async () => {
+  const lane = testLane();
+  const id = await deferred(lane, 60_000, PAST);
+  const { sweeper, expired } = sweeperOf(lane);
+  await sweeper.sweep();
+  expect(expired).toEqual([id]);
+  expect(await lane.queue.counts()).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 1 });
+});
+
+test("a job that a vanished worker left in the wait list ends too", async () => {
+  const lane = testLane();
+  const job = lane.newJob({ deadlineAt: PAST });
+  await lane.queue.add(job);
+  await lane.redis.zrem(lane.keys.prioritized, job.id);
+  await lane.redis.rpush(lane.keys.wait, job.id);
+  const { sweeper, expired } = sweeperOf(lane);
+  await sweeper.sweep();
+  expect(expired).toEqual([job.id]);
+  expect(await lane.queue.counts()).toMatchObject({ waiting: 0, failed: 1 });
+});
+
+test("an active job past its deadline is left to its worker", async () => {
+  const lane = testLane();
+  const job = lane.newJob({ deadlineAt: PAST });
+  await lane.queue.add(job);
+  const { take, job: taken } = takeOne();
+  await lane.startIntake(take);
+  const held = await taken;
+  const { sweeper } = sweeperOf(lane);
+  expect(await sweeper.sweep()).toBe(0);
+  expect(await lane.queue.find(job.id)).toMatchObject({ state: "active" });
+  await held.complete({});
+  expect(await lane.queue.find(job.id)).toMatchObject({ state: "completed" });
+});
+
+test("an expired job never runs", async () => {
+  const lane = testLane();
+  await lane.queue.add(lane.newJob({ deadlineAt: PAST }));
+  await sweeperOf(lane).sweeper.sweep();
+  const taken: string[] = [];
+  await lane.startIntake(completeAll(taken));
+  const [next = ""] = await lane.addMany(1);
+  await vi.waitUntil(() => taken.length > 0);
+  expect(taken).toEqual([next]);
+});
+
+test("deadlines of jobs that are gone or have ended are forgotten", async () => {
+  const lane = testLane();
+  await lane.redis.zadd(lane.keys.deadlines, PAST, "never-added");
+  const job = lane.newJob({ deadlineAt: PAST });
+  await lane.queue.add(job);
+  await lane.startIntake(completeAll());
+  await vi.waitUntil(async () => (await lane.redis.zcard(lane.keys.deadlines)) === 1);
+  // As if the worker had died between the two.
+  await lane.redis.zadd(lane.keys.deadlines, PAST, job.id);
+  const { sweeper, expired } = sweeperOf(lane);
+  expect(await sweeper.sweep()).toBe(0);
+  expect(expired).toEqual([]);
+  expect(await lane.redis.zcard(lane.keys.deadlines)).toBe(0);
+});
+
+test("an overdue delayed job is promoted although no intake fetches; one not overdue stays", async () => {
+  const lane = testLane();
+  const overdue = await deferred(lane, 50);
+  const later = await deferred(lane, 60_000);
+  const { sweeper } = sweeperOf(lane);
+  expect(await sweeper.sweep(Date.now() + 10_000)).toBe(1);
+  expect(await lane.queue.find(overdue)).toMatchObject({ state: "waiting" });
+  expect(await lane.queue.find(later)).toMatchObject({ state: "delayed" });
+});
+
+test("sweepers of several workers do not disturb each other", async () => {
+  const lane = testLane();
+  const jobs = Array.from({ length: 100 }, () => lane.newJob({ deadlineAt: PAST }));
+  await Promise.all(jobs.map(async (job) => lane.queue.add(job)));
+  const sweepers = [sweeperOf(lane), sweeperOf(lane), sweeperOf(lane)];
+  for (const { sweeper } of sweepers) sweeper.start();
+  await vi.waitUntil(async () => (await lane.failed.size()) === 100);
+  const expired = sweepers.flatMap((each) => each.expired);
+  expect(expired.toSorted()).toEqual(jobs.map((job) => job.id).toSorted());
+  expect(sweepers.flatMap((each) => each.errors)).toEqual([]);
+});
