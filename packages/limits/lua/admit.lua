@@ -1,18 +1,21 @@
--- May this call go now? Reserves its cost, or says when to ask again. Joined from state, quota, lanes, admit.
+-- May this call go now? Reserves its cost, or says when to ask again.
+-- Joined from state, ceiling, quota, lanes, breaker, day, admit. Twin of `admit` in `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash: id -> MessagePack)  4 expiry (zset: id by ms)
--- ARGV  1 now in ms, '' for the server's clock  2 lane  3 reservation id  4 ttl in ms
---       5.. pairs of dimension and amount
--- Reply {'granted', waitMs}  the reservation is held; the same id asked again gets the same grant
---       {'wait', afterMs}    nothing is held
---       {'unconfigured'}     the pool has no limits
---       {'unknown-lane', names}
+--       5 outcomes (hash)  6 day, of the scope
+-- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 lane  5 reservation id  6 ttl in ms
+--       7.. pairs of dimension and amount
+-- Reply {'granted', waitMs, probe 0|1, news}  the reservation is held; the same id gets the same grant again
+--       {'wait', afterMs, news}               nothing is held
+--       {'open', afterMs, cause, news}        the pool takes no calls
+--       {'unconfigured'}, {'unknown-lane', names}
+--       news: JSON list of the state changes made, or ''
 --
--- Atomic, because the level that is tested must be the level that is debited: between a read and a write of
--- their own, two processes would both spend the same quota.
+-- Atomic, because the level that is tested must be the level that is debited, and the probe that is free the
+-- one that is leased: between a read and a write of their own, two processes would both take it.
 
-local limitsKey, stateKey, reservationsKey, expiryKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local laneName, id, ttlMs = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local limitsKey, stateKey, reservationsKey, expiryKey, dayKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
+local channel, pool, laneName, id, ttlMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 
 -- Drops reservations of workers that died, a few at a time. Nothing is refunded: the calls may have run, and a
 -- rate limit heals by itself.
@@ -23,9 +26,15 @@ local function sweep(parameters, now)
   redis.call('HDEL', reservationsKey, unpack(expired))
 end
 
+local function rankOf(parameters, name)
+  for place, limits in ipairs(parameters.lanes) do
+    if limits.name == name then return place - 1, limits end
+  end
+end
+
 local parameters = unpackOr(redis.call('HGET', limitsKey, 'parameters'))
 if not parameters then return { 'unconfigured' } end
-local limits = laneLimits(parameters, laneName)
+local rank, limits = rankOf(parameters, laneName)
 if not limits then
   local names = {}
   for _, known in ipairs(parameters.lanes) do names[#names + 1] = known.name end
@@ -33,29 +42,65 @@ if not limits then
 end
 
 local time = timeOf(ARGV[1])
-local state = unpackOr(redis.call('GET', stateKey)) or freshState(parameters, time)
+local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
+-- Limits without a state: it was lost.
+local state = unpackOr(packedState) or learningState(parameters, time)
+local day = unpackOr(packedDay) or freshDay()
 local now = advance(parameters, state, time)
 sweep(parameters, now)
 
 local held = unpackOr(redis.call('HGET', reservationsKey, id))
-if held then return { 'granted', math.ceil(math.max(0, held.startAt - now)) } end
-
-local cost = costFrom(ARGV, 5)
-local lane = state.lanes[laneName]
-local backlog = backlogMs(parameters, state, limits.reserveMs)
-local admitted, byGuarantee = standing(parameters, limits, lane, backlog)
-local reply
-if admitted then
-  local wait = accrualMs(parameters, state, cost, limits.reserveMs)
-  debit(parameters, state, cost)
-  chargeShare(parameters, limits, lane, costMs(parameters, cost), byGuarantee)
-  local reservation = { lane = laneName, cost = cost, startAt = now + wait }
-  redis.call('HSET', reservationsKey, id, cmsgpack.pack(reservation))
-  redis.call('ZADD', expiryKey, string.format('%.3f', now + wait + ttlMs), id)
-  reply = { 'granted', math.ceil(wait) }
-else
-  local at = takeTicket(parameters, limits, lane, now, backlog, costMs(parameters, cost))
-  reply = { 'wait', math.ceil(at - now) }
+if held then
+  -- The clock may have stepped: that is worth keeping.
+  redis.call('SET', stateKey, cmsgpack.pack(state))
+  return { 'granted', math.ceil(math.max(0, held.startAt - now)), held.probe and 1 or 0, '' }
 end
+
+local cost = costFrom(ARGV, 7)
+local before, changes = phaseOf(state.breaker), {}
+local door, shutMs, cause = knock(parameters.breaker, state.breaker, rank, #parameters.lanes - 1, now)
+noteBreaker(pool, state.breaker, before, changes)
+local closedMs = dayClosedMs(parameters.day, day, cost, now)
+
+local reply
+if closedMs > 0 then
+  reply = { 'open', math.ceil(closedMs), 'day' }
+elseif door == 'shut' then
+  reply = { 'open', math.ceil(shutMs), cause }
+else
+  local claim = {
+    id = id,
+    limits = limits,
+    lane = state.lanes[laneName],
+    costMs = costMs(parameters, state, cost),
+    backlogMs = backlogMs(parameters, state),
+    accrualMs = accrualMs(parameters, state, cost),
+    horizonMs = horizonMs(parameters, state, limits),
+    outranked = isOutranked(parameters, state, limits),
+  }
+  local probe = door == 'probe'
+  -- A probe does not queue behind its lane's horizon, but pays like every call.
+  if probe or mayCommit(parameters, claim) then
+    local wait = commit(parameters, claim)
+    debit(parameters, state, cost)
+    debitDay(day, cost)
+    local startAt = now + wait
+    local reservation = {
+      lane = laneName, cost = cost, startAt = startAt,
+      epoch = state.breaker.epoch, probe = probe, day = day.day,
+    }
+    redis.call('HSET', reservationsKey, id, cmsgpack.pack(reservation))
+    redis.call('ZADD', expiryKey, string.format('%.3f', startAt + ttlMs), id)
+    if probe then leaseProbe(parameters.breaker, state.breaker, id, startAt, ttlMs) end
+    if cost['tokens-per-day'] then redis.call('SET', dayKey, cmsgpack.pack(day)) end
+    reply = { 'granted', math.ceil(wait), probe and 1 or 0 }
+  else
+    reply = { 'wait', math.ceil(takeTicket(parameters, claim, now) - now) }
+  end
+end
+
 redis.call('SET', stateKey, cmsgpack.pack(state))
+local news = #changes > 0 and cjson.encode(changes) or ''
+if news ~= '' then redis.call('PUBLISH', channel, news) end
+reply[#reply + 1] = news
 return reply

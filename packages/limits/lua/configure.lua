@@ -1,27 +1,34 @@
--- Writes a pool's limits where both scripts read them. Joined from state, configure.
+-- Writes a pool's limits where every script reads them. Joined from state, configure.
 --
--- KEYS  1 limits (hash)  2 state
--- ARGV  1 now in ms, '' for the server's clock  2 limits as declared, JSON  3 parameters, JSON
--- Reply the version of the limits in force
+-- KEYS  1 limits (hash: declared, limits, parameters, version)  2 state
+-- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool
+--       4 'declare': what the pools file says, at start; a declaration that is known already changes nothing
+--         'change':  what an operator says; only if the version is still the one in 8
+--       5 limits, JSON  6 parameters, JSON  7 '1' when the pool was known and is gone: Redis lost its data
+--       8 expected version, with 'change'
+-- Reply the version of the limits in force; 0: another change came first
 --
--- Atomic, because limits and the state that fits them change together: a script in between would find a
+-- Atomic, because limits, version and the state that fits them change together: a script in between would find a
 -- dimension without a level.
 
 local limitsKey, stateKey = KEYS[1], KEYS[2]
-local declared, parameters = ARGV[2], cjson.decode(ARGV[3])
+local channel, pool, mode, limits = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local parameters = cjson.decode(ARGV[6])
 
-if redis.call('HGET', limitsKey, 'declared') ~= declared then
-  redis.call('HSET', limitsKey, 'declared', declared, 'parameters', cmsgpack.pack(parameters))
-  redis.call('HINCRBY', limitsKey, 'version', 1)
-  local state = unpackOr(redis.call('GET', stateKey))
-  if state then
-    -- What is new starts fresh; what stays keeps its state.
-    local fresh = freshState(parameters, state.at)
-    for dimension, at in pairs(fresh.dimensions) do
-      state.dimensions[dimension] = state.dimensions[dimension] or at
-    end
-    for name, lane in pairs(fresh.lanes) do state.lanes[name] = state.lanes[name] or lane end
-    redis.call('SET', stateKey, cmsgpack.pack(state))
-  end
+local declared, version = unpack(redis.call('HMGET', limitsKey, 'declared', 'version'))
+if mode == 'declare' and declared == limits then return tonumber(version) end
+if mode == 'change' and version ~= ARGV[8] then return 0 end
+
+redis.call('HSET', limitsKey, 'limits', limits, 'parameters', cmsgpack.pack(parameters))
+if mode == 'declare' then redis.call('HSET', limitsKey, 'declared', limits) end
+version = redis.call('HINCRBY', limitsKey, 'version', 1)
+
+local state = unpackOr(redis.call('GET', stateKey))
+if state then
+  adoptLimits(parameters, state)
+else
+  state = (ARGV[7] == '1' and learningState or freshState)(parameters, timeOf(ARGV[1]))
 end
-return tonumber(redis.call('HGET', limitsKey, 'version'))
+redis.call('SET', stateKey, cmsgpack.pack(state))
+redis.call('PUBLISH', channel, cjson.encode({ { type = 'limits', pool = pool, version = version } }))
+return version

@@ -1,12 +1,27 @@
--- Part of admit and settle: refill, backlog, waits, debits. Twin of `src/model/quota.ts`.
+-- Part of admit, settle and inspect: refill, backlog, waits, debits. Twin of `src/model/quota.ts`.
 
 -- Keeps every moment where it was relative to a clock that stepped.
 local function shiftTimes(state, stepMs)
+  local breaker = state.breaker
   state.at = state.at + stepMs
+  for _, at in pairs(state.dimensions) do at.cutAt = at.cutAt + stepMs end
   for _, lane in pairs(state.lanes) do
     lane.ticketAt = lane.ticketAt + stepMs
-    lane.creditAt = lane.creditAt + stepMs
+    lane.firstAt = lane.firstAt + stepMs
   end
+  if breaker['until'] > 0 then breaker['until'] = breaker['until'] + stepMs end
+  breaker.closedAt = breaker.closedAt + stepMs
+  breaker.probeUntil = breaker.probeUntil + stepMs
+end
+
+-- How long the pool works on what it has promised already, in ms.
+local function backlogMs(parameters, state)
+  local longest = 0
+  for dimension, rate in pairs(parameters.rates) do
+    local at = state.dimensions[dimension]
+    longest = math.max(longest, -at.level / (rate.perMs * at.ceiling))
+  end
+  return longest
 end
 
 -- Moves the pool's clock to `time` and refills what has accrued since.
@@ -19,41 +34,34 @@ local function advance(parameters, state, time)
   state.at = now
   for dimension, rate in pairs(parameters.rates) do
     local at = state.dimensions[dimension]
-    at.level = math.min(rate.capacity, at.level + elapsed * rate.perMs)
+    grow(parameters.ceiling, at, now)
+    at.level = math.min(rate.capacity, at.level + elapsed * rate.perMs * at.ceiling)
   end
+  local backlog = backlogMs(parameters, state)
   for _, limits in ipairs(parameters.lanes) do
-    local lane = state.lanes[limits.name]
-    local most = limits.share * parameters.guaranteeCreditMs
-    lane.creditMs = math.min(most, lane.creditMs + (now - lane.creditAt) * limits.share)
-    lane.creditAt = now
+    local lane, share = state.lanes[limits.name], limits.share
+    lane.creditMs = math.min(share * parameters.guaranteeCreditMs, lane.creditMs + elapsed * share)
+    -- What the level has made up for is no longer drawn.
+    lane.drawnMs = math.min(lane.drawnMs, backlog)
   end
   return now
 end
 
--- How long the pool works on what it has promised already, in ms, for a lane that may draw `reserveMs`.
-local function backlogMs(parameters, state, reserveMs)
-  local longest = 0
-  for dimension, rate in pairs(parameters.rates) do
-    longest = math.max(longest, -state.dimensions[dimension].level / rate.perMs - reserveMs)
-  end
-  return longest
-end
-
 -- How long until a cost has accrued, in ms. A call pre-pays: it starts when its own cost is there.
-local function accrualMs(parameters, state, cost, reserveMs)
+local function accrualMs(parameters, state, cost)
   local longest = 0
   for dimension, rate in pairs(parameters.rates) do
-    local missing = (cost[dimension] or 0) - state.dimensions[dimension].level
-    longest = math.max(longest, missing / rate.perMs - reserveMs)
+    local at = state.dimensions[dimension]
+    longest = math.max(longest, ((cost[dimension] or 0) - at.level) / (rate.perMs * at.ceiling))
   end
   return longest
 end
 
 -- A cost in ms of quota: its dearest dimension decides.
-local function costMs(parameters, cost)
+local function costMs(parameters, state, cost)
   local longest = 0
   for dimension, rate in pairs(parameters.rates) do
-    longest = math.max(longest, (cost[dimension] or 0) / rate.perMs)
+    longest = math.max(longest, (cost[dimension] or 0) / (rate.perMs * state.dimensions[dimension].ceiling))
   end
   return longest
 end
@@ -70,7 +78,7 @@ end
 local function refund(parameters, state, reserved, used)
   for dimension, rate in pairs(parameters.rates) do
     local at = state.dimensions[dimension]
-    local change = (reserved[dimension] or 0) - (used[dimension] or 0)
-    at.level = math.min(rate.capacity, at.level + change)
+    local unused = (reserved[dimension] or 0) - (used[dimension] or 0)
+    at.level = math.min(rate.capacity, at.level + unused)
   end
 end

@@ -1,32 +1,75 @@
--- Ends a reservation: gives back what was not used. Joined from state, quota, lanes, settle.
+-- Ends a reservation: gives back what was not used, and learns from how the call ended.
+-- Joined from state, ceiling, quota, lanes, breaker, day, settle. Twin of `settle` in `src/model/gate.ts`.
 --
--- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)
--- ARGV  1 now in ms, '' for the server's clock  2 reservation id  3 outcome: ok | failed | throttled | neutral
---       4.. pairs of dimension and amount really used; a dimension left out counts as reserved
--- Reply {'settled'}  or  {'late'}: no such reservation (settled before, or expired), nothing changed
+-- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 outcomes (hash)  6 day, of the scope
+-- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 reservation id
+--       5 outcome: ok | failed | timeout | throttled | systemic | neutral  6 throttled dimension or ''
+--       7 weight of a failure  8 shape of a systemic failure or ''  9 '1' to ask for a retry, else ''
+--       10.. pairs of dimension and amount really used; a dimension left out counts as reserved
+-- Reply {'settled', 'granted' | 'exhausted' | '', news}  or  {'late'}: no such reservation, nothing changed
+--       news: JSON list of the state changes made, or ''
 --
--- Atomic, because the reservation must be taken exactly once and the level moved in the same step: a resent
--- command would otherwise refund twice.
+-- Atomic, because the reservation must be taken exactly once and everything it moves in the same step: a resent
+-- command would otherwise refund twice and count a failure twice.
 
-local limitsKey, stateKey, reservationsKey, expiryKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local id, outcome = ARGV[2], ARGV[3]
+local limitsKey, stateKey, reservationsKey, expiryKey, outcomesKey, dayKey =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local channel, pool, id, outcome, named = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 local reservation = unpackOr(redis.call('HGET', reservationsKey, id))
 local parameters = unpackOr(redis.call('HGET', limitsKey, 'parameters'))
-local state = unpackOr(redis.call('GET', stateKey))
-if not (reservation and parameters and state) then return { 'late' } end
+local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
+if not (reservation and parameters and packedState) then return { 'late' } end
 redis.call('HDEL', reservationsKey, id)
 redis.call('ZREM', expiryKey, id)
-advance(parameters, state, timeOf(ARGV[1]))
+local state = cmsgpack.unpack(packedState)
+local day = unpackOr(packedDay) or freshDay()
+local now = advance(parameters, state, timeOf(ARGV[1]))
 
-local used = costFrom(ARGV, 4)
-for dimension, reserved in pairs(reservation.cost) do
-  if not used[dimension] then used[dimension] = reserved end
-end
+-- The server refused: it had less than the level claimed, so the level gets nothing back. A refund would send the
+-- next call into the same wall.
+local used = outcome == 'throttled' and {} or costFrom(ARGV, 10)
+for dimension, reserved in pairs(reservation.cost) do used[dimension] = used[dimension] or reserved end
 refund(parameters, state, reservation.cost, used)
+refundDay(day, reservation, used)
 local lane = state.lanes[reservation.lane]
-if lane and outcome == 'ok' then
-  learnUsage(parameters, lane, costMs(parameters, reservation.cost), costMs(parameters, used))
+if lane then
+  local reservedMs, usedMs = costMs(parameters, state, reservation.cost), costMs(parameters, state, used)
+  giveBackDrawn(lane, reservedMs, usedMs)
+  if outcome == 'ok' then learnUsage(parameters, lane, reservedMs, usedMs) end
 end
+
+local changes = {}
+local dayChanged = used['tokens-per-day'] ~= nil
+if outcome == 'throttled' and named == 'tokens-per-day' then
+  if park(parameters.day, day, now) then
+    dayChanged = true
+    changes[1] = { type = 'day', pool = pool, untilMs = math.ceil(day.parkedUntil) }
+  end
+elseif outcome == 'throttled' then
+  cutFor(parameters, state, named, now)
+elseif outcome == 'ok' and now >= day.parkedUntil and day.parkings > 0 then
+  unpark(day)
+  dayChanged = true
+end
+
+local before = phaseOf(state.breaker)
+local finding = {
+  id = id, epoch = reservation.epoch, outcome = outcome, weight = tonumber(ARGV[7]), shape = ARGV[8],
+}
+hear(parameters.breaker, state.breaker, outcomesKey, finding, now)
+afterBreaker(parameters, state, outcomesKey, pool, before, changes, now)
+
+local budget = parameters.retry
+if outcome == 'ok' then state.retries = math.min(budget.most, state.retries + budget.perSuccess) end
+local retry = ''
+if ARGV[9] == '1' then
+  retry = state.retries >= 1 and 'granted' or 'exhausted'
+  if retry == 'granted' then state.retries = state.retries - 1 end
+end
+
 redis.call('SET', stateKey, cmsgpack.pack(state))
-return { 'settled' }
+if dayChanged then redis.call('SET', dayKey, cmsgpack.pack(day)) end
+local news = #changes > 0 and cjson.encode(changes) or ''
+if news ~= '' then redis.call('PUBLISH', channel, news) end
+return { 'settled', retry, news }

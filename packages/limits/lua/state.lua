@@ -1,6 +1,7 @@
--- Part of every script (Lua has no include; `src/script.ts` joins the files): what is kept of a pool.
+-- Part of every script (Lua inside Redis has no include; `src/script.ts` joins the files): what is kept of a
+-- pool. Twin of `src/model/state.ts`, which names and explains each field.
 --
--- The parameters are one field of the pool's `limits` hash, written by `configure.lua`; the state is one value.
+-- The parameters are a field of the pool's `limits` hash, written by `configure.lua`; the state is one value.
 -- Both are MessagePack: numbers keep all their bits, and one read brings the whole pool.
 
 local function unpackOr(packed, default)
@@ -15,20 +16,41 @@ local function timeOf(given)
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local function freshLane(creditMs, now)
-  return { usage = 1, ticketAt = now, creditMs = creditMs, creditAt = now }
+-- A state for limits nobody has used yet: one burst in hand, never a full minute.
+local function freshState(parameters, now)
+  local state = { at = now, dimensions = {}, lanes = {}, retries = parameters.retry.most }
+  for dimension, rate in pairs(parameters.rates) do
+    state.dimensions[dimension] = { level = rate.capacity, ceiling = 1, peak = 1, floor = 1, cutAt = 0 }
+  end
+  for _, limits in ipairs(parameters.lanes) do
+    local creditMs = limits.share * parameters.guaranteeCreditMs
+    state.lanes[limits.name] =
+      { usage = 1, ticketAt = now, firstId = '', firstAt = now, creditMs = creditMs, drawnMs = 0 }
+  end
+  state.breaker = {
+    phase = 'closed', epoch = 1, ['until'] = 0, openings = 0, closedAt = 0,
+    probeId = '', probeUntil = 0, successes = 0, timeouts = 0, suspects = {},
+  }
+  return state
 end
 
--- The state of a pool nobody has called yet: one burst in hand, never a full minute.
-local function freshState(parameters, now)
-  local state = { at = now, dimensions = {}, lanes = {} }
-  for _, limits in ipairs(parameters.lanes) do
-    state.lanes[limits.name] = freshLane(limits.share * parameters.guaranteeCreditMs, now)
-  end
-  for dimension, rate in pairs(parameters.rates) do
-    state.dimensions[dimension] = { level = rate.capacity }
+-- A state for a pool whose state was lost: calls are in flight that nobody knows of.
+local function learningState(parameters, now)
+  local state = freshState(parameters, now)
+  for _, at in pairs(state.dimensions) do
+    at.level, at.cutAt = 0, now
+    at.ceiling, at.floor = parameters.ceiling.restart, parameters.ceiling.restart
   end
   return state
+end
+
+-- Changed limits: what is new starts fresh, what stays keeps its state.
+local function adoptLimits(parameters, state)
+  local fresh = freshState(parameters, state.at)
+  for dimension, at in pairs(fresh.dimensions) do
+    state.dimensions[dimension] = state.dimensions[dimension] or at
+  end
+  for name, lane in pairs(fresh.lanes) do state.lanes[name] = state.lanes[name] or lane end
 end
 
 -- Amounts by dimension, from pairs of arguments: 'tokens', '1200', 'requests', '1'.

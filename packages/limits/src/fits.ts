@@ -1,27 +1,31 @@
 /** Can a cost ever be admitted? Asked at enqueue, where the caller still hears the answer. */
 import { rateDimensions, type Cost } from "./cost.ts";
-import { quotaNames, defaults, type PoolLimits } from "./limits.ts";
+import { defaults, quotaNames, type PoolLimits } from "./limits.ts";
+
+type QuotaLimits = Pick<PoolLimits, "quota" | "pace" | "share">;
 
 /**
- * What is wrong with a cost that no minute of the quota could carry; `undefined` when it fits.
+ * What is wrong with a cost that no minute (or day) of the quota could carry; `undefined` when it fits.
  * @param limits the pool's limits; lanes do not matter.
  */
-export function misfit(limits: Pick<PoolLimits, "quota" | "pace">, cost: Cost): string | undefined {
-  const pace = limits.pace ?? defaults.pace;
-  for (const dimension of rateDimensions) {
-    const quota = limits.quota[quotaNames[dimension]];
+export function misfit(limits: QuotaLimits, cost: Cost): string | undefined {
+  const usable = (limits.pace ?? defaults.pace) * (limits.share ?? defaults.share);
+  for (const dimension of [...rateDimensions, "tokens-per-day"] as const) {
+    const daily = dimension === "tokens-per-day";
+    const quota = limits.quota[daily ? "tokensPerDay" : quotaNames[dimension]];
     const amount = cost[dimension] ?? 0;
-    if (quota === undefined || amount <= quota * pace) continue;
-    const most = Math.floor(quota * pace);
+    if (quota === undefined || amount <= quota * usable) continue;
+    const what = daily ? "tokens" : dimension;
     return (
-      `Expected a cost of at most ${most} ${dimension} (${pace} of the pool's ${quota} per minute), ` +
-      `got ${amount}: shorten the prompt, lower \`max_tokens\` or raise the quota`
+      `Expected a cost of at most ${Math.floor(quota * usable)} ${what} ` +
+      `(${usable} of the pool's ${quota} per ${daily ? "day" : "minute"}), got ${amount}: ` +
+      "shorten the prompt, lower `max_tokens` or raise the quota"
     );
   }
   return undefined;
 }
 
 /** Whether the pool's quota can ever admit this cost; `misfit` says why not. */
-export function fits(limits: Pick<PoolLimits, "quota" | "pace">, cost: Cost): boolean {
+export function fits(limits: QuotaLimits, cost: Cost): boolean {
   return misfit(limits, cost) === undefined;
 }

@@ -1,6 +1,31 @@
-export { dimensions, type Cost, type Dimension } from "./cost.ts";
+export { dimensions, type Cost, type Dimension, type RateDimension } from "./cost.ts";
 export { fits, misfit } from "./fits.ts";
-export type { Admission, AdmitRequest, Limiter, Settlement, SettleOutcome, SettleReply } from "./limiter.ts";
-export { defaultLanes, type LaneLimits, type PoolLimits, type Quota } from "./limits.ts";
-export { createMemoryLimiter, type MemoryLimiterOptions } from "./memory-limiter.ts";
+export { guardLimiter, type GuardOptions } from "./guard.ts";
+export type { DimensionInspection, Explanation, Inspection, LaneInspection } from "./inspection.ts";
+export type {
+  Admission,
+  AdmitRequest,
+  BreakerPhase,
+  Closure,
+  Limiter,
+  LimitsChange,
+  SettleOutcome,
+  SettleReply,
+  Settlement,
+} from "./limiter.ts";
+export {
+  defaultLanes,
+  defaults,
+  type BreakerLimits,
+  type CeilingLimits,
+  type DayLimits,
+  type LaneLimits,
+  type LimitsDefaults,
+  type PoolLimits,
+  type Quota,
+  type RetryLimits,
+} from "./limits.ts";
+export { createMemoryLimiter, type MemoryLimiter, type MemoryLimiterOptions } from "./memory-limiter.ts";
+export type { LimitsOperator, OperableLimiter, OperatorAction, QuotaChange } from "./operator.ts";
 export { createRedisLimiter, type RedisLimiterOptions } from "./redis-limiter.ts";
+export { watchLimits } from "./watch.ts";

@@ -2,16 +2,24 @@
 import type { KeySpace } from "@sluice/redis";
 
 export interface PoolKeys {
-  /** Hash: the limits as declared, the parameters made of them, their version. Owned by the pools file. */
+  /** Hash: limits as declared and as in force, the parameters made of them, their version. */
   readonly limits: string;
-  /** The pool's state, MessagePack. No TTL: an idle pool must not look like a lost Redis. */
+  /** The pool's state, MessagePack. */
   readonly state: string;
-  /** Hash: reservation id to reservation. Entries are dropped by `expiry`. */
+  /** Hash: reservation id to reservation. Each entry is dropped by its time in `expiry`. */
   readonly reservations: string;
   /** Sorted set: reservation id by the time it is dropped. */
   readonly expiry: string;
+  /** Hash of one-second buckets: calls and failures. Ten at most. */
+  readonly outcomes: string;
+  /** Tokens per day, of the scope. */
+  readonly day: string;
 }
 
+/**
+ * No key has a TTL: a pool that was idle must not look like one whose state was lost. Their owner is the pools
+ * file; none grows with traffic beyond the calls in flight.
+ */
 export function poolKeys(space: KeySpace, pool: string): PoolKeys {
   const prefix = `${space}:limits:${pool}`;
   return {
@@ -19,5 +27,13 @@ export function poolKeys(space: KeySpace, pool: string): PoolKeys {
     state: `${prefix}:state`,
     reservations: `${prefix}:reservations`,
     expiry: `${prefix}:expiry`,
+    outcomes: `${prefix}:outcomes`,
+    // A pool's name has no upper case, so no pool's prefix is this key.
+    day: `${space}:limits:DAY`,
   };
+}
+
+/** Where state changes of all pools of a scope are published. */
+export function newsChannel(space: KeySpace): string {
+  return `${space}:limits:news`;
 }

@@ -19,38 +19,98 @@ export interface AdmitRequest {
   readonly ttlMs: number;
 }
 
-/** The answer to `admit`. */
-export type Admission =
-  /** The reservation is held. Sleep `waitMs`, then call. */
-  | { readonly type: "granted"; readonly waitMs: number }
+/** Why a pool takes no calls. */
+export type Closure =
+  /** The breaker is open: the pool fails. */
+  | "breaker"
+  /** One call finds out whether the pool works again; this is not the one. */
+  | "probing"
+  /** Credentials or access: every call would fail, whatever it asks. */
+  | "isolated"
+  /** The scope's tokens per day are used up. */
+  | "day"
+  /** This process sees only failures, or cannot reach Redis (see `guardLimiter`). */
+  | "local";
+
+/** The answer to `admit`. `changes` are the state changes this very call made, if any. */
+export type Admission = { readonly changes?: readonly LimitsChange[] } & (
+  | {
+      /** The reservation is held. Sleep `waitMs`, then call. */
+      readonly type: "granted";
+      readonly waitMs: number;
+      /** The call decides whether the pool opens again. Present only when true. */
+      readonly probe?: true;
+    }
   /** Nothing is held. Ask again after `afterMs`; another time of return than every other waiter's. */
-  | { readonly type: "wait"; readonly afterMs: number };
+  | { readonly type: "wait"; readonly afterMs: number }
+  /** Nothing is held, and the pool takes no calls for now. */
+  | { readonly type: "open"; readonly afterMs: number; readonly cause: Closure }
+);
 
 /**
  * How the call ended, as far as the limiter cares.
- * `ok`: Bedrock answered. `failed`: Bedrock or the way to it failed. `throttled`: refused for a quota.
+ * `ok`: Bedrock answered. `failed`: Bedrock or the way to it failed (5xx, overloaded, cut, connection).
+ * `timeout`: failed by silence. `throttled`: refused for a quota. `systemic`: credentials or access.
  * `neutral`: says nothing about the pool (validation error, own abort, call never made).
  */
-export type SettleOutcome = "ok" | "failed" | "throttled" | "neutral";
+export type SettleOutcome = "ok" | "failed" | "timeout" | "throttled" | "systemic" | "neutral";
 
 export interface Settlement {
   readonly pool: string;
   readonly id: string;
   readonly outcome: SettleOutcome;
-  /** What the call really used. A dimension that is left out counts as reserved; 0 gives it all back. */
+  /**
+   * What the call really used. A dimension that is left out counts as reserved; 0 gives it all back. A throttled
+   * call is charged as reserved whatever it says here: the server had less than the level claimed.
+   */
   readonly actual: Cost;
   /** With `throttled`: the quota that refused the call, when the message told. */
   readonly throttledDimension?: Dimension;
+  /** With `failed` and `timeout`: how much the failure counts, 0.5 for one that may be the model's own. Default 1. */
+  readonly weight?: number;
+  /**
+   * With `systemic`: what kind of request it was (`converse+tools`, …), so that one kind nobody may call does
+   * not isolate a pool. Default: every job is a kind of its own.
+   */
+  readonly shape?: string;
+  /** The job wants another try: ask the pool's retry budget. Default false. */
+  readonly retry?: boolean;
 }
 
 export type SettleReply =
-  | { readonly type: "settled" }
+  | {
+      readonly type: "settled";
+      /**
+       * Only when asked for. `exhausted`: the pool has too many retries already; do not give the job up, but
+       * delay it by the longest backoff.
+       */
+      readonly retry?: "granted" | "exhausted";
+      readonly changes?: readonly LimitsChange[];
+    }
   /** No such reservation: settled before, or expired. Nothing was changed. */
   | { readonly type: "late" };
 
+export type BreakerPhase = "closed" | "open" | "half-open" | "suspected" | "isolated";
+
+/** News about a pool. Published to all processes as a hint; the next `admit` answers by the state itself. */
+export type LimitsChange =
+  | {
+      readonly type: "breaker";
+      readonly pool: string;
+      readonly from: BreakerPhase;
+      readonly to: BreakerPhase;
+      readonly epoch: number;
+      /** When the next probe is due, in ms of the limiter's clock. 0: when an operator says so. */
+      readonly untilMs: number;
+    }
+  /** Every pool of the scope is parked until then; 0: released. */
+  | { readonly type: "day"; readonly pool: string; readonly untilMs: number }
+  | { readonly type: "limits"; readonly pool: string; readonly version: number };
+
 export interface Limiter {
   /**
-   * Declares a pool's limits; every worker calls it at start with what the pools file says.
+   * Declares a pool's limits; every worker calls it at start with what the pools file says. A declaration that
+   * is already known changes nothing, so a restart keeps what an operator has set since.
    * @throws RangeError naming the setting that is out of range.
    */
   configure(pool: string, limits: PoolLimits): Promise<void>;
@@ -59,6 +119,6 @@ export interface Limiter {
    * @throws RangeError for an unknown pool or lane.
    */
   admit(request: AdmitRequest): Promise<Admission>;
-  /** Returns what was reserved and not used, exactly once per reservation. */
+  /** Returns what was reserved and not used, exactly once per reservation, and learns from the outcome. */
   settle(settlement: Settlement): Promise<SettleReply>;
 }

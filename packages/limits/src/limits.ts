@@ -1,5 +1,5 @@
-/** The limits of a pool: what the pools file may say, the defaults, and the form the scripts read. */
-import { rateDimensions, type RateDimension } from "./cost.ts";
+/** The limits of a pool: what the pools file may say, and the defaults. */
+import type { RateDimension } from "./cost.ts";
 
 /** A priority class. Lanes are listed from most to least urgent. */
 export interface LaneLimits {
@@ -9,7 +9,7 @@ export interface LaneLimits {
    * reaction to throttles quick; long lets a lane take the quota before those below it.
    */
   readonly horizonMs: number;
-  /** Private reserve in ms of quota: only this lane may draw the level that far below zero. */
+  /** Private reserve in ms of quota: what this lane may have drawn beyond the level at any time. */
   readonly reserveMs: number;
   /** Fraction of the quota the lane gets whatever the others ask for. 0: none. */
   readonly share: number;
@@ -21,8 +21,76 @@ export interface Quota {
   readonly tokensPerMinute?: number;
   readonly inputTokensPerMinute?: number;
   readonly outputTokensPerMinute?: number;
-  /** Of the scope: one figure across all its pools. */
+  /** Of the scope: one figure across all its pools. Counted by UTC day. */
   readonly tokensPerDay?: number;
+}
+
+/** How the adaptive ceiling moves. */
+export interface CeilingLimits {
+  /** What a throttle leaves of the ceiling. */
+  readonly keep: number;
+  /** Steepness of the cubic curve, per s^3. */
+  readonly growth: number;
+  /** At most one cut in this time, per dimension. */
+  readonly cutGapMs: number;
+  /** The ceiling never falls below this fraction of the rate. */
+  readonly least: number;
+  /** Where it starts after an outage, and with nothing known. */
+  readonly restart: number;
+  /** No lane commits further ahead while a ceiling is below 1: throttles must be felt at once. */
+  readonly horizonMs: number;
+  /** A throttle that names no dimension is blamed on the emptiest, unless even that is fuller than this. */
+  readonly unsureAbove: number;
+}
+
+/** When a pool stops taking calls, and how it finds out that it may again. */
+export interface BreakerLimits {
+  /** Failures are counted over this many seconds. */
+  readonly windowSeconds: number;
+  /** Fewer calls in the window prove nothing. */
+  readonly minimumCalls: number;
+  readonly failureRatio: number;
+  /** So many timeouts without a success open the breaker at traffic too low for a ratio. */
+  readonly timeouts: number;
+  /** The first opening; each further one doubles, up to `openMostMs`. */
+  readonly openMs: number;
+  readonly openMostMs: number;
+  /** So long healthy, and the next opening is a first one again. */
+  readonly forgetMs: number;
+  /** Probes that must succeed in a row. */
+  readonly successes: number;
+  /** Reservations live this much longer than a probe's lease: `ttlMs` has 60 s beyond the call, a lease needs 5. */
+  readonly leaseTrimMs: number;
+  /** Each lane may ask for the probe this much later than the one before it. */
+  readonly staggerMs: number;
+  /** What others are told while a probe runs: at most this. */
+  readonly probingMostMs: number;
+  readonly probingLeastMs: number;
+  /** Systemic failures in a row, from so many jobs with so many request shapes, make a pool suspected. */
+  readonly suspects: number;
+  readonly suspectJobs: number;
+  readonly suspectShapes: number;
+  /** Systemic failures that are remembered. */
+  readonly suspectsKept: number;
+  /** An isolated pool tries one real call this often. */
+  readonly canaryMs: number;
+}
+
+/** How far retries may multiply a pool's traffic. */
+export interface RetryLimits {
+  /** Retries in hand at most, and at the start. */
+  readonly most: number;
+  /** What a success adds. */
+  readonly perSuccess: number;
+}
+
+/** The scope's daily quota. */
+export interface DayLimits {
+  /** A throttle for tokens per day parks all pools of the scope; each further one for twice as long. */
+  readonly parkMs: number;
+  readonly parkMostMs: number;
+  /** With the day's tokens used up: ask again after at most this. */
+  readonly recheckMs: number;
 }
 
 export interface PoolLimits {
@@ -33,6 +101,12 @@ export interface PoolLimits {
   readonly pace?: number;
   /** Quota that an idle pool may save up, in ms. Default 1000: over any minute burst and pace stay within 100 %. */
   readonly burstMs?: number;
+  /** Fraction of the account's quota that is ours where the account is shared on purpose. Default 1. */
+  readonly share?: number;
+  readonly ceiling?: Partial<CeilingLimits>;
+  readonly breaker?: Partial<BreakerLimits>;
+  readonly retry?: Partial<RetryLimits>;
+  readonly day?: Partial<DayLimits>;
 }
 
 /** Measured defaults; shares are honoured first, so critical waits stay short up to about 75 % of the quota. */
@@ -42,93 +116,57 @@ export const defaultLanes: readonly LaneLimits[] = [
   { name: "bulk", horizonMs: 100, reserveMs: 0, share: 0.05 },
 ];
 
-export const defaults = {
+export interface LimitsDefaults {
+  readonly pace: number;
+  readonly burstMs: number;
+  readonly share: number;
+  readonly ceiling: CeilingLimits;
+  readonly breaker: BreakerLimits;
+  readonly retry: RetryLimits;
+  readonly day: DayLimits;
+}
+
+/** Every default in one place; `docs/limits.md` tells where the figures come from. */
+export const defaults: LimitsDefaults = {
   pace: 0.985,
   burstMs: 1_000,
-  /** A lane with credit may commit this far ahead. Must exceed every horizon + reserve, or shares starve. */
-  guaranteeHorizonMs: 6_000,
-  /** Credit a lane may save up, in ms of quota. */
-  guaranteeCreditMs: 2_000,
-  /** Longest distance between the tickets of a lane that waits for its share. */
-  guaranteeSpacingMs: 500,
-  /** Weight of the newest call in a lane's moving average of used / reserved. */
-  usageWeight: 0.05,
-  /** One call cannot push that average above this. */
-  usageCap: 1.5,
-  /** A clock that steps back further than this (failover) is believed; a smaller step is waited out. */
-  clockStepMs: 2_000,
-  /** Expired reservations dropped per admit. Bounded, so that admit stays cheap. */
-  sweepLimit: 5,
-} as const;
+  share: 1,
+  ceiling: {
+    keep: 0.85,
+    growth: 8e-6,
+    cutGapMs: 1_000,
+    least: 0.05,
+    restart: 0.5,
+    horizonMs: 250,
+    unsureAbove: 0.5,
+  },
+  breaker: {
+    windowSeconds: 10,
+    minimumCalls: 20,
+    failureRatio: 0.5,
+    timeouts: 8,
+    openMs: 5_000,
+    openMostMs: 120_000,
+    forgetMs: 600_000,
+    successes: 2,
+    leaseTrimMs: 55_000,
+    staggerMs: 200,
+    probingMostMs: 1_000,
+    probingLeastMs: 50,
+    suspects: 5,
+    suspectJobs: 3,
+    suspectShapes: 2,
+    suspectsKept: 20,
+    canaryMs: 60_000,
+  },
+  retry: { most: 100, perSuccess: 0.1 },
+  day: { parkMs: 900_000, parkMostMs: 3_600_000, recheckMs: 60_000 },
+};
 
-const MINUTE_MS = 60_000;
-
-export const quotaNames: Record<RateDimension, keyof Quota> = {
+/** What each rate is called in `Quota`. */
+export const quotaNames: Record<RateDimension, Exclude<keyof Quota, "tokensPerDay">> = {
   requests: "requestsPerMinute",
   tokens: "tokensPerMinute",
   "input-tokens": "inputTokensPerMinute",
   "output-tokens": "outputTokensPerMinute",
 };
-
-/** A rate as the scripts use it. */
-export interface Rate {
-  /** Units per ms: quota x pace. */
-  readonly perMs: number;
-  /** Highest level: what an idle pool saves up. */
-  readonly capacity: number;
-}
-
-/** Everything the scripts need to know of a pool, with all defaults filled in. */
-export interface Parameters extends Omit<typeof defaults, "pace" | "burstMs"> {
-  readonly rates: Readonly<Partial<Record<RateDimension, Rate>>>;
-  readonly lanes: readonly LaneLimits[];
-}
-
-/**
- * Checks limits and fills in the defaults.
- * @throws RangeError "Expected `x` to be ..., got ..."
- */
-export function resolveLimits(limits: PoolLimits): Parameters {
-  const { pace: defaultPace, burstMs: defaultBurstMs, ...rest } = defaults;
-  const pace = limits.pace ?? defaultPace;
-  const burstMs = limits.burstMs ?? defaultBurstMs;
-  expect("pace", pace, pace > 0 && pace <= 1, "a fraction above 0 and at most 1");
-  expect("burstMs", burstMs, burstMs > 0 && burstMs <= MINUTE_MS, "between 1 and 60000 ms");
-  const rates: Partial<Record<RateDimension, Rate>> = {};
-  for (const dimension of rateDimensions) {
-    const name = quotaNames[dimension];
-    const quota = limits.quota[name];
-    if (quota === undefined) continue;
-    expect(`quota.${name}`, quota, Number.isFinite(quota) && quota > 0, "a number above 0");
-    const perMs = (quota / MINUTE_MS) * pace;
-    const capacity = perMs * burstMs;
-    rates[dimension] = { perMs, capacity: dimension === "requests" ? Math.max(1, capacity) : capacity };
-  }
-  checkLanes(limits.lanes);
-  return { ...rest, rates, lanes: limits.lanes };
-}
-
-function checkLanes(lanes: readonly LaneLimits[]): void {
-  const names = lanes.map((lane) => lane.name);
-  expect("lanes", names.join(", "), names.length > 0, "at least one lane");
-  expect("lanes", names.join(", "), new Set(names).size === names.length, "lanes with different names");
-  for (const { name, horizonMs, reserveMs, share } of lanes) {
-    expect(`lanes.${name}.horizonMs`, horizonMs, horizonMs >= 0, "0 ms or more");
-    expect(`lanes.${name}.reserveMs`, reserveMs, reserveMs >= 0, "0 ms or more");
-    expect(`lanes.${name}.share`, share, share >= 0 && share < 1, "a fraction of at least 0 and below 1");
-    const ahead = horizonMs + reserveMs;
-    const most = defaults.guaranteeHorizonMs;
-    expect(
-      `lanes.${name}`,
-      ahead,
-      ahead < most,
-      `horizonMs + reserveMs below ${most} ms, or shares would starve`,
-    );
-  }
-  const shares = lanes.reduce((sum, lane) => sum + lane.share, 0);
-  expect("lanes", shares, shares < 1, "shares that add up to less than 1");
-}
-
-function expect(name: string, value: unknown, holds: boolean, what: string): void {
-  if (!holds) throw new RangeError(`Expected \`${name}\` to be ${what}, got ${JSON.stringify(value)}`);
-}

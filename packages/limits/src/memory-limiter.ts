@@ -1,34 +1,114 @@
 /** The in-memory twin: the whole limiter in one process, for users' own tests and for simulations. */
-import type { Limiter } from "./limiter.ts";
-import { resolveLimits } from "./limits.ts";
-import { admit, reconfigure, settle } from "./model/gate.ts";
-import type { Gate } from "./model/state.ts";
+import { explanation, inspection, type Snapshot } from "./inspection.ts";
+import type { LimitsChange } from "./limiter.ts";
+import type { PoolLimits } from "./limits.ts";
+import { dayClosedMs, freshDay } from "./model/day.ts";
+import { admit, settle, type Gate } from "./model/gate.ts";
+import { operate } from "./model/operate.ts";
+import { advance } from "./model/quota.ts";
+import { adoptLimits, freshState, learningState, type DayState } from "./model/state.ts";
+import { withQuota, type OperableLimiter } from "./operator.ts";
+import { resolveLimits } from "./parameters.ts";
 
 export interface MemoryLimiterOptions {
   /** The time in ms. Default: the system clock. */
   readonly now?: () => number;
+  /** Hears every state change, as all processes do of a Redis limiter. */
+  readonly onChange?: (change: LimitsChange) => void;
 }
 
-/** Decides exactly as the Redis limiter does, for the calls of this process alone. */
-export function createMemoryLimiter({ now = Date.now }: MemoryLimiterOptions = {}): Limiter {
-  const gates = new Map<string, Gate>();
-  const gateOf = (pool: string): Gate => {
-    const gate = gates.get(pool);
-    if (!gate) throw new RangeError(`Expected pool '${pool}' to be configured, call configure() first`);
-    return gate;
+/** The twin, and what a test may do to it. */
+export interface MemoryLimiter extends OperableLimiter {
+  /** Loses all state and reservations, as a Redis that starts empty does; limits are declared again. */
+  lose(): void;
+}
+
+interface Pool {
+  gate: Gate;
+  limits: PoolLimits;
+  declared: string;
+  version: number;
+}
+
+/** Decides exactly as the Redis limiter does, for the calls of this process alone; all pools are of one scope. */
+export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryLimiter {
+  const { now = Date.now, onChange = () => undefined } = options;
+  const pools = new Map<string, Pool>();
+  let day = freshDay();
+
+  const poolOf = (name: string): Pool => {
+    const pool = pools.get(name);
+    if (!pool) throw new RangeError(`Expected pool '${name}' to be configured, call configure() first`);
+    return pool;
   };
+  const tell = (changes: readonly LimitsChange[] = []): void => changes.forEach((change) => onChange(change));
+  const adopt = (name: string, pool: Pool, limits: PoolLimits): number => {
+    pool.gate.parameters = resolveLimits(limits);
+    pool.limits = limits;
+    pool.version += 1;
+    adoptLimits(pool.gate.parameters, pool.gate.state);
+    tell([{ type: "limits", pool: name, version: pool.version }]);
+    return pool.version;
+  };
+  const snapshot = (name: string): Snapshot => {
+    const { gate, limits, version } = poolOf(name);
+    const state = structuredClone(gate.state);
+    const today: DayState = { ...day };
+    dayClosedMs(gate.parameters.day, today, {}, advance(gate.parameters, state, now()));
+    const { parameters, reservations } = gate;
+    return { pool: name, version, limits, parameters, state, day: today, reservations: reservations.size };
+  };
+
   return {
-    async configure(pool, limits) {
+    async configure(name, limits) {
+      const declared = JSON.stringify(limits);
+      const pool = pools.get(name);
+      if (pool?.declared === declared) return;
+      if (pool) {
+        adopt(name, pool, limits);
+        pool.declared = declared;
+        return;
+      }
       const parameters = resolveLimits(limits);
-      const gate = gates.get(pool);
-      if (gate) reconfigure(gate, parameters);
-      else gates.set(pool, { parameters, state: undefined, reservations: new Map(), expiry: new Map() });
+      const gate = newGate(name, parameters, freshState(parameters, now()), day);
+      pools.set(name, { gate, limits, declared, version: 1 });
+      tell([{ type: "limits", pool: name, version: 1 }]);
     },
     async admit(request) {
-      return admit(gateOf(request.pool), request, now());
+      const admission = admit(poolOf(request.pool).gate, request, now());
+      tell(admission.changes);
+      return admission;
     },
     async settle(settlement) {
-      return settle(gateOf(settlement.pool), settlement, now());
+      const reply = settle(poolOf(settlement.pool).gate, settlement, now());
+      if (reply.type === "settled") tell(reply.changes);
+      return reply;
+    },
+    async setQuota(name, change) {
+      const pool = poolOf(name);
+      return adopt(name, pool, withQuota(pool.limits, change));
+    },
+    async operate(name, action) {
+      const changes = operate(poolOf(name).gate, action, now());
+      tell(changes);
+      return changes;
+    },
+    async inspect(name) {
+      return inspection(snapshot(name));
+    },
+    async explain(name, lane, cost) {
+      return explanation(snapshot(name), lane, cost);
+    },
+    lose() {
+      day = freshDay();
+      for (const [name, pool] of pools) {
+        const { parameters } = pool.gate;
+        pool.gate = newGate(name, parameters, learningState(parameters, now()), day);
+      }
     },
   };
+}
+
+function newGate(pool: string, parameters: Gate["parameters"], state: Gate["state"], day: DayState): Gate {
+  return { pool, parameters, state, day, outcomes: new Map(), reservations: new Map(), nextExpiry: Infinity };
 }

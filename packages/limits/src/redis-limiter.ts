@@ -1,10 +1,12 @@
 /** The limiter of a fleet: one Lua call per question, the state in Redis, the clock of the server. */
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
-import type { Cost } from "./cost.ts";
-import { poolKeys } from "./keys.ts";
-import type { Admission, Limiter, SettleReply } from "./limiter.ts";
-import { resolveLimits } from "./limits.ts";
+import { explanation, inspection, type Snapshot } from "./inspection.ts";
+import { newsChannel, poolKeys } from "./keys.ts";
+import type { PoolLimits } from "./limits.ts";
+import { withQuota, type OperableLimiter } from "./operator.ts";
+import { resolveLimits } from "./parameters.ts";
+import { decodeAdmission, decodeNews, decodeSettle, decodeSnapshot, isUnconfigured } from "./replies.ts";
 import { joinScript } from "./script.ts";
 
 export interface RedisLimiterOptions {
@@ -17,55 +19,100 @@ export interface RedisLimiterOptions {
 }
 
 const configureScript = joinScript("state", "configure");
-const admitScript = joinScript("state", "quota", "lanes", "admit");
-const settleScript = joinScript("state", "quota", "lanes", "settle");
+const admitScript = joinScript("state", "ceiling", "quota", "lanes", "breaker", "day", "admit");
+const settleScript = joinScript("state", "ceiling", "quota", "lanes", "breaker", "day", "settle");
+const operateScript = joinScript("state", "ceiling", "quota", "breaker", "day", "operate");
+const inspectScript = joinScript("state", "ceiling", "quota", "day", "inspect");
+
+/** A change by an operator is tried again so often when another one came between its read and its write. */
+const CHANGE_TRIES = 5;
 
 /** Opens nothing and starts nothing; the owner of `redis` ends it. Every method rejects when Redis is away. */
-export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions): Limiter {
+export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions): OperableLimiter {
+  const channel = newsChannel(keySpace);
   const time = (): string | number => now?.() ?? "";
+  /** What this process has declared, to be declared again when Redis has lost it. */
+  const declared = new Map<string, PoolLimits>();
+
+  const write = async (pool: string, mode: "declare" | "change", limits: PoolLimits, rest: string[]) => {
+    const keys = poolKeys(keySpace, pool);
+    const parameters = JSON.stringify(resolveLimits(limits));
+    const argv = [time(), channel, pool, mode, JSON.stringify(limits), parameters, ...rest];
+    return Number(await configureScript(redis, { keys: [keys.limits, keys.state], argv }));
+  };
+
+  /** Asks; when Redis has lost the pool, declares it anew, as one whose calls in flight nobody knows. */
+  const ask = async (pool: string, run: () => Promise<unknown>): Promise<unknown> => {
+    const reply = await run();
+    if (!isUnconfigured(reply)) return reply;
+    const limits = declared.get(pool);
+    if (!limits) throw new RangeError(`Expected pool '${pool}' to be configured, call configure() first`);
+    await write(pool, "declare", limits, ["1"]);
+    return run();
+  };
+
+  const snapshot = async (pool: string): Promise<Snapshot> => {
+    const { limits, state, reservations, day } = poolKeys(keySpace, pool);
+    const call = { keys: [limits, state, reservations, day], argv: [time()] };
+    return decodeSnapshot(pool, await ask(pool, async () => inspectScript(redis, call)));
+  };
+
   return {
     async configure(pool, limits) {
-      const keys = poolKeys(keySpace, pool);
-      const parameters = JSON.stringify(resolveLimits(limits));
-      const argv = [time(), JSON.stringify(limits), parameters];
-      await configureScript(redis, { keys: [keys.limits, keys.state], argv });
+      await write(pool, "declare", limits, [""]);
+      declared.set(pool, limits);
     },
     async admit({ pool, lane, id, cost, ttlMs }) {
       const keys = gateKeys(keySpace, pool);
-      const argv = [time(), lane, id, ttlMs, ...pairs(cost)];
-      return decodeAdmission(await admitScript(redis, { keys, argv }), pool, lane);
+      const argv = [time(), channel, pool, lane, id, ttlMs, ...Object.entries(cost).flat()];
+      return decodeAdmission(await ask(pool, async () => admitScript(redis, { keys, argv })), lane);
     },
-    async settle({ pool, id, outcome, actual }) {
+    async settle({
+      pool,
+      id,
+      outcome,
+      actual,
+      throttledDimension = "",
+      weight = 1,
+      shape = "",
+      retry = false,
+    }) {
       const keys = gateKeys(keySpace, pool);
-      return decodeSettle(await settleScript(redis, { keys, argv: [time(), id, outcome, ...pairs(actual)] }));
+      const argv = [time(), channel, pool, id, outcome, throttledDimension, weight, shape, retry ? "1" : ""];
+      return decodeSettle(
+        await settleScript(redis, { keys, argv: [...argv, ...Object.entries(actual).flat()] }),
+      );
+    },
+    async setQuota(pool, change) {
+      for (let tries = 0; tries < CHANGE_TRIES; tries++) {
+        // oxlint-disable-next-line no-await-in-loop -- each try needs what the one before it found
+        const { limits, version } = await snapshot(pool);
+        const changed = withQuota(limits, change);
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        const next = await write(pool, "change", changed, ["", String(version)]);
+        if (next > 0) return next;
+      }
+      throw new Error(`The limits of pool '${pool}' keep changing under this change; try again`);
+    },
+    async operate(pool, action) {
+      const { limits, state, outcomes, day } = poolKeys(keySpace, pool);
+      const forMs = action.type === "open" ? action.forMs : 0;
+      const call = {
+        keys: [limits, state, outcomes, day],
+        argv: [time(), channel, pool, action.type, forMs],
+      };
+      return decodeNews(await ask(pool, async () => operateScript(redis, call)));
+    },
+    async inspect(pool) {
+      return inspection(await snapshot(pool));
+    },
+    async explain(pool, lane, cost) {
+      return explanation(await snapshot(pool), lane, cost);
     },
   };
 }
 
 function gateKeys(space: KeySpace, pool: string): string[] {
-  const { limits, state, reservations, expiry } = poolKeys(space, pool);
-  return [limits, state, reservations, expiry];
-}
-
-function pairs(cost: Cost): (string | number)[] {
-  return Object.entries(cost).flat();
-}
-
-function decodeAdmission(reply: unknown, pool: string, lane: string): Admission {
-  const [type, detail] = Array.isArray(reply) ? (reply as unknown[]) : [];
-  if (type === "granted" && typeof detail === "number") return { type, waitMs: detail };
-  if (type === "wait" && typeof detail === "number") return { type, afterMs: detail };
-  if (type === "unconfigured") {
-    throw new RangeError(`Expected pool '${pool}' to be configured, call configure() first`);
-  }
-  if (type === "unknown-lane") {
-    throw new RangeError(`Expected \`lane\` to be one of ${String(detail)}, got '${lane}'`);
-  }
-  throw new TypeError(`Expected an admission from the admit script, got ${JSON.stringify(reply)}`);
-}
-
-function decodeSettle(reply: unknown): SettleReply {
-  const [type] = Array.isArray(reply) ? (reply as unknown[]) : [];
-  if (type === "settled" || type === "late") return { type };
-  throw new TypeError(`Expected a reply from the settle script, got ${JSON.stringify(reply)}`);
+  const { limits, state, reservations, expiry, outcomes, day } = poolKeys(space, pool);
+  return [limits, state, reservations, expiry, outcomes, day];
 }

@@ -1,71 +1,146 @@
 /** `admit` and `settle` on one pool: the order of the steps. Twin of `lua/admit.lua` and `lua/settle.lua`. */
-import { rateDimensions, type Cost } from "../cost.ts";
-import type { Admission, AdmitRequest, Settlement, SettleReply } from "../limiter.ts";
-import type { Parameters } from "../limits.ts";
-import { chargeShare, learnUsage, standing, takeTicket } from "./lanes.ts";
+import { dimensions, type Cost } from "../cost.ts";
+import type { Admission, AdmitRequest, LimitsChange, Settlement, SettleReply } from "../limiter.ts";
+import type { Parameters } from "../parameters.ts";
+import { hear, knock, leaseProbe, wasOutage, type Outcomes } from "./breaker.ts";
+import { cutFor, ramp } from "./ceiling.ts";
+import { dayClosedMs, debitDay, park, refundDay, unpark } from "./day.ts";
+import * as lanes from "./lanes.ts";
 import { accrualMs, advance, backlogMs, costMs, debit, refund } from "./quota.ts";
-import { freshState, laneState, type Gate } from "./state.ts";
+import { laneState, type BreakerState, type DayState, type PoolState, type Reservation } from "./state.ts";
 
-/** Changed limits: what is new starts fresh, what stays keeps its state. */
-export function reconfigure(gate: Gate, parameters: Parameters): void {
-  gate.parameters = parameters;
-  if (!gate.state) return;
-  const fresh = freshState(parameters, gate.state.at);
-  gate.state.dimensions = { ...fresh.dimensions, ...gate.state.dimensions };
-  gate.state.lanes = { ...fresh.lanes, ...gate.state.lanes };
+/** A pool: its parameters, its state, what its calls hold, and the day it shares with its scope. */
+export interface Gate {
+  readonly pool: string;
+  parameters: Parameters;
+  readonly state: PoolState;
+  readonly day: DayState;
+  readonly outcomes: Outcomes;
+  readonly reservations: Map<string, Reservation & { readonly expiresAt: number }>;
+  /** No reservation expires before this. */
+  nextExpiry: number;
 }
 
 export function admit(gate: Gate, request: AdmitRequest, time: number): Admission {
-  const { parameters } = gate;
-  const limits = parameters.lanes.find((lane) => lane.name === request.lane);
+  const { parameters, state, day } = gate;
+  const { id, cost } = request;
+  const rank = parameters.lanes.findIndex((lane) => lane.name === request.lane);
+  const limits = parameters.lanes[rank];
   if (!limits) {
     const names = parameters.lanes.map((lane) => lane.name).join(", ");
     throw new RangeError(`Expected \`lane\` to be one of ${names}, got '${request.lane}'`);
   }
-  const state = (gate.state ??= freshState(parameters, time));
   const now = advance(parameters, state, time);
   sweep(gate, now);
-  const held = gate.reservations.get(request.id);
-  if (held) return { type: "granted", waitMs: Math.ceil(Math.max(0, held.startAt - now)) };
+  const held = gate.reservations.get(id);
+  if (held) return granted(Math.max(0, held.startAt - now), held.probe);
 
-  const lane = laneState(state, limits.name);
-  const backlog = backlogMs(parameters, state, limits.reserveMs);
-  const cost = costMs(parameters, state, request.cost);
-  const { admitted, byGuarantee } = standing(parameters, limits, lane, backlog);
-  if (!admitted) {
-    const at = takeTicket(parameters, limits, lane, now, backlog, cost);
-    return { type: "wait", afterMs: Math.ceil(at - now) };
+  const before = { ...state.breaker };
+  const door = knock(parameters.breaker, state.breaker, { rank, last: parameters.lanes.length - 1, now });
+  const changes = breakerChange(gate, before);
+  const closedMs = dayClosedMs(parameters.day, day, cost, now);
+  if (closedMs > 0) return { type: "open", afterMs: Math.ceil(closedMs), cause: "day", ...changes };
+  if (door.type === "shut") return { ...door, type: "open", afterMs: Math.ceil(door.afterMs), ...changes };
+
+  const claim: lanes.Claim = {
+    id,
+    limits,
+    lane: laneState(state, limits.name),
+    costMs: costMs(parameters, state, cost),
+    backlogMs: backlogMs(parameters, state),
+    accrualMs: accrualMs(parameters, state, cost),
+    horizonMs: lanes.horizonMs(parameters, state, limits),
+    outranked: lanes.isOutranked(parameters, state, limits),
+  };
+  const probe = door.type === "probe";
+  // A probe does not queue behind its lane's horizon, but pays like every call.
+  if (!probe && !lanes.mayCommit(parameters, claim)) {
+    return { type: "wait", afterMs: Math.ceil(lanes.takeTicket(parameters, claim, now) - now), ...changes };
   }
-  const wait = accrualMs(parameters, state, request.cost, limits.reserveMs);
-  debit(parameters, state, request.cost);
-  chargeShare(parameters, limits, lane, cost, byGuarantee);
-  gate.reservations.set(request.id, { lane: limits.name, cost: request.cost, startAt: now + wait });
-  gate.expiry.set(request.id, now + wait + request.ttlMs);
-  return { type: "granted", waitMs: Math.ceil(wait) };
+  const wait = lanes.commit(parameters, claim);
+  debit(parameters, state, cost);
+  debitDay(day, cost);
+  const startAt = now + wait;
+  const expiresAt = startAt + request.ttlMs;
+  const { epoch } = state.breaker;
+  gate.reservations.set(id, { lane: limits.name, cost, startAt, epoch, probe, day: day.day, expiresAt });
+  gate.nextExpiry = Math.min(gate.nextExpiry, expiresAt);
+  if (probe) leaseProbe(parameters.breaker, state.breaker, id, startAt, request.ttlMs);
+  return { ...granted(wait, probe), ...changes };
 }
 
 export function settle(gate: Gate, settlement: Settlement, time: number): SettleReply {
-  const { parameters, state } = gate;
-  const reservation = gate.reservations.get(settlement.id);
-  if (!reservation || !state) return { type: "late" };
-  gate.reservations.delete(settlement.id);
-  gate.expiry.delete(settlement.id);
-  advance(parameters, state, time);
+  const { parameters, state, day } = gate;
+  const { id, outcome, throttledDimension: named } = settlement;
+  const reservation = gate.reservations.get(id);
+  if (!reservation) return { type: "late" };
+  gate.reservations.delete(id);
+  const now = advance(parameters, state, time);
 
-  const used = usedOf(reservation.cost, settlement.actual);
+  // The server refused: it had less than the level claimed, so the level gets nothing back. A refund would send
+  // the next call into the same wall.
+  const used = usedOf(reservation.cost, outcome === "throttled" ? {} : settlement.actual);
   refund(parameters, state, reservation.cost, used);
+  refundDay(day, reservation, used);
   const lane = state.lanes[reservation.lane];
-  if (lane && settlement.outcome === "ok") {
-    const reserved = costMs(parameters, state, reservation.cost);
-    learnUsage(parameters, lane, reserved, costMs(parameters, state, used));
+  if (lane) {
+    const reservedMs = costMs(parameters, state, reservation.cost);
+    const usedMs = costMs(parameters, state, used);
+    lanes.giveBackDrawn(lane, reservedMs, usedMs);
+    if (outcome === "ok") lanes.learnUsage(parameters, lane, reservedMs, usedMs);
   }
-  return { type: "settled" };
+
+  const changes: LimitsChange[] = [];
+  if (outcome === "throttled" && named === "tokens-per-day") {
+    if (park(parameters.day, day, now)) {
+      changes.push({ type: "day", pool: gate.pool, untilMs: Math.ceil(day.parkedUntil) });
+    }
+  } else if (outcome === "throttled") {
+    cutFor(parameters, state, named, now);
+  } else if (outcome === "ok" && now >= day.parkedUntil && day.parkings > 0) {
+    unpark(day);
+  }
+
+  const before = { ...state.breaker };
+  const { weight = 1, shape = "" } = settlement;
+  const finding = { id, epoch: reservation.epoch, outcome, weight, shape };
+  hear(parameters.breaker, state.breaker, gate.outcomes, finding, now);
+  changes.push(...(afterBreaker(gate, before, now).changes ?? []));
+
+  const { most, perSuccess } = parameters.retry;
+  if (outcome === "ok") state.retries = Math.min(most, state.retries + perSuccess);
+  const news = changes.length > 0 ? { changes } : {};
+  if (settlement.retry !== true) return { type: "settled", ...news };
+  if (state.retries < 1) return { type: "settled", retry: "exhausted", ...news };
+  state.retries -= 1;
+  return { type: "settled", retry: "granted", ...news };
+}
+
+/** What follows from a changed breaker: a ramp after an outage, and news. */
+export function afterBreaker(gate: Gate, before: BreakerState, now: number): { changes?: LimitsChange[] } {
+  const { parameters, state } = gate;
+  if (before.phase !== state.breaker.phase && state.breaker.phase === "closed") {
+    gate.outcomes.clear();
+    if (wasOutage(before.phase)) ramp(parameters.ceiling, state, now);
+  }
+  return breakerChange(gate, before);
+}
+
+function breakerChange({ pool, state }: Gate, before: BreakerState): { changes?: LimitsChange[] } {
+  const { phase, epoch, until } = state.breaker;
+  if (phase === before.phase && epoch === before.epoch) return {};
+  const untilMs = phase === "closed" ? 0 : Math.ceil(until);
+  return { changes: [{ type: "breaker", pool, from: before.phase, to: phase, epoch, untilMs }] };
+}
+
+function granted(waitMs: number, probe: boolean): Admission {
+  return { type: "granted", waitMs: Math.ceil(waitMs), ...(probe ? { probe } : {}) };
 }
 
 /** What was used: a dimension that nobody measured counts as reserved. */
 function usedOf(reserved: Cost, actual: Cost): Cost {
   const used: Cost = {};
-  for (const dimension of rateDimensions) used[dimension] = actual[dimension] ?? reserved[dimension] ?? 0;
+  for (const dimension of dimensions) used[dimension] = actual[dimension] ?? reserved[dimension] ?? 0;
   return used;
 }
 
@@ -74,10 +149,12 @@ function usedOf(reserved: Cost, actual: Cost): Cost {
  * rate limit heals by itself.
  */
 function sweep(gate: Gate, now: number): void {
-  const expired = [...gate.expiry].filter(([, at]) => at <= now);
-  expired.sort(([a, atA], [b, atB]) => atA - atB || (a < b ? -1 : 1));
-  for (const [id] of expired.slice(0, gate.parameters.sweepLimit)) {
-    gate.expiry.delete(id);
-    gate.reservations.delete(id);
+  if (now < gate.nextExpiry) return;
+  const expired = [...gate.reservations].filter(([, { expiresAt }]) => expiresAt <= now);
+  expired.sort(([a, one], [b, other]) => one.expiresAt - other.expiresAt || (a < b ? -1 : 1));
+  for (const [id] of expired.slice(0, gate.parameters.sweepLimit)) gate.reservations.delete(id);
+  gate.nextExpiry = Infinity;
+  for (const { expiresAt } of gate.reservations.values()) {
+    gate.nextExpiry = Math.min(gate.nextExpiry, expiresAt);
   }
 }

@@ -1,6 +1,7 @@
 /** Levels: refill, backlog, waits, debits. Twin of `lua/quota.lua`. */
 import type { Cost } from "../cost.ts";
-import type { Parameters } from "../limits.ts";
+import type { Parameters } from "../parameters.ts";
+import { grow } from "./ceiling.ts";
 import { ratesOf, type PoolState } from "./state.ts";
 
 /**
@@ -13,42 +14,48 @@ export function advance(parameters: Parameters, state: PoolState, time: number):
   const now = Math.max(time, state.at);
   const elapsed = now - state.at;
   state.at = now;
-  for (const { at, perMs, capacity } of ratesOf(parameters, state)) {
+  for (const { dimension, at, capacity } of ratesOf(parameters, state)) {
+    grow(parameters.ceiling, at, now);
+    const perMs = (parameters.rates[dimension]?.perMs ?? 0) * at.ceiling;
     at.level = Math.min(capacity, at.level + elapsed * perMs);
   }
+  const backlog = backlogMs(parameters, state);
   for (const { name, share } of parameters.lanes) {
     const lane = state.lanes[name];
     if (!lane) continue;
-    const most = share * parameters.guaranteeCreditMs;
-    lane.creditMs = Math.min(most, lane.creditMs + (now - lane.creditAt) * share);
-    lane.creditAt = now;
+    lane.creditMs = Math.min(share * parameters.guaranteeCreditMs, lane.creditMs + elapsed * share);
+    // What the level has made up for is no longer drawn.
+    lane.drawnMs = Math.min(lane.drawnMs, backlog);
   }
   return now;
 }
 
-/** Keeps every moment where it was relative to the clock that stepped. */
+/** Keeps every moment where it was relative to a clock that stepped. */
 function shiftTimes(state: PoolState, stepMs: number): void {
+  const { breaker } = state;
   state.at += stepMs;
+  for (const at of Object.values(state.dimensions)) at.cutAt += stepMs;
   for (const lane of Object.values(state.lanes)) {
     lane.ticketAt += stepMs;
-    lane.creditAt += stepMs;
+    lane.firstAt += stepMs;
   }
+  if (breaker.until > 0) breaker.until += stepMs;
+  breaker.closedAt += stepMs;
+  breaker.probeUntil += stepMs;
 }
 
-/** How long the pool works on what it has promised already, in ms, for a lane that may draw `reserveMs`. */
-export function backlogMs(parameters: Parameters, state: PoolState, reserveMs: number): number {
+/** How long the pool works on what it has promised already, in ms. */
+export function backlogMs(parameters: Parameters, state: PoolState): number {
   let longest = 0;
-  for (const { at, perMs } of ratesOf(parameters, state)) {
-    longest = Math.max(longest, -at.level / perMs - reserveMs);
-  }
+  for (const { at, perMs } of ratesOf(parameters, state)) longest = Math.max(longest, -at.level / perMs);
   return longest;
 }
 
 /** How long until a cost has accrued, in ms. A call pre-pays: it starts when its own cost is there. */
-export function accrualMs(parameters: Parameters, state: PoolState, cost: Cost, reserveMs: number): number {
+export function accrualMs(parameters: Parameters, state: PoolState, cost: Cost): number {
   let longest = 0;
   for (const { dimension, at, perMs } of ratesOf(parameters, state)) {
-    longest = Math.max(longest, ((cost[dimension] ?? 0) - at.level) / perMs - reserveMs);
+    longest = Math.max(longest, ((cost[dimension] ?? 0) - at.level) / perMs);
   }
   return longest;
 }
@@ -70,6 +77,7 @@ export function debit(parameters: Parameters, state: PoolState, cost: Cost): voi
 /** Gives back what was reserved and not used, or takes what was used and not reserved. */
 export function refund(parameters: Parameters, state: PoolState, reserved: Cost, used: Cost): void {
   for (const { dimension, at, capacity } of ratesOf(parameters, state)) {
-    at.level = Math.min(capacity, at.level + (reserved[dimension] ?? 0) - (used[dimension] ?? 0));
+    const unused = (reserved[dimension] ?? 0) - (used[dimension] ?? 0);
+    at.level = Math.min(capacity, at.level + unused);
   }
 }

@@ -1,0 +1,46 @@
+-- Part of admit, settle and inspect: what the quota turns out to be. A throttle cuts the ceiling of a rate, and
+-- quiet time raises it again along the cubic curve of TCP CUBIC. Twin of `src/model/ceiling.ts`.
+
+-- Raises the ceiling to where the curve is by now: quickly back towards the last peak, slowly past it.
+local function grow(limits, at, now)
+  if at.ceiling >= 1 then return end
+  local seconds = (now - at.cutAt) / 1000
+  local plateau = ((at.peak - at.floor) / limits.growth) ^ (1 / 3)
+  local curve = limits.growth * (seconds - plateau) ^ 3 + at.peak
+  at.ceiling = math.min(1, math.max(at.floor, curve))
+end
+
+-- Calls that were in flight together are throttled together, so a storm counts once.
+local function cut(limits, at, now)
+  if now - at.cutAt < limits.cutGapMs then return end
+  at.peak = at.ceiling
+  at.floor = math.max(limits.least, at.ceiling * limits.keep)
+  at.ceiling = at.floor
+  at.cutAt = now
+  -- Whatever the level said, the server had nothing left.
+  at.level = math.min(at.level, 0)
+end
+
+-- A throttle: cuts the dimension that the server named ('' if none), or the one that looks guilty.
+local function cutFor(parameters, state, named, now)
+  if parameters.rates[named] then return cut(parameters.ceiling, state.dimensions[named], now) end
+  local emptiest = math.huge
+  for dimension, rate in pairs(parameters.rates) do
+    emptiest = math.min(emptiest, state.dimensions[dimension].level / rate.capacity)
+  end
+  -- Named but not ours to count, or none of them near empty: any of them may be the one.
+  local unsure = named ~= '' or emptiest > parameters.ceiling.unsureAbove
+  for dimension, rate in pairs(parameters.rates) do
+    local at = state.dimensions[dimension]
+    if unsure or at.level / rate.capacity <= emptiest then cut(parameters.ceiling, at, now) end
+  end
+end
+
+-- After an outage: begins again from at most half, and comes back along the same curve.
+local function ramp(limits, state, now)
+  for _, at in pairs(state.dimensions) do
+    if at.ceiling > limits.restart then
+      at.peak, at.floor, at.ceiling, at.cutAt = at.ceiling, limits.restart, limits.restart, now
+    end
+  end
+end

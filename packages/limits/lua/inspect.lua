@@ -1,0 +1,24 @@
+-- Reads a pool as it is now, and changes nothing. Joined from state, ceiling, quota, day, inspect.
+--
+-- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 day, of the scope
+-- ARGV  1 now in ms, '' for the server's clock
+-- Reply {version, limits JSON, parameters JSON, state JSON, day JSON, reservations}  or  {'unconfigured'}
+--
+-- Atomic, so that the parts of the picture belong to one moment.
+
+local limitsKey, stateKey, reservationsKey, dayKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+
+local version, limits, packed = unpack(redis.call('HMGET', limitsKey, 'version', 'limits', 'parameters'))
+local parameters = unpackOr(packed)
+if not parameters then return { 'unconfigured' } end
+local time = timeOf(ARGV[1])
+local state = unpackOr(redis.call('GET', stateKey)) or learningState(parameters, time)
+local day = unpackOr(redis.call('GET', dayKey)) or freshDay()
+local now = advance(parameters, state, time)
+dayClosedMs(parameters.day, day, {}, now)
+-- An empty list would be encoded as an object.
+state.breaker.suspects = #state.breaker.suspects > 0 and state.breaker.suspects or nil
+return {
+  tonumber(version), limits, cjson.encode(parameters), cjson.encode(state), cjson.encode(day),
+  redis.call('HLEN', reservationsKey),
+}

@@ -1,0 +1,82 @@
+/** What the scripts answer, decoded. A reply of another shape is a bug or a foreign script: it throws. */
+import type { Snapshot } from "./inspection.ts";
+import type { Admission, Closure, LimitsChange, SettleReply } from "./limiter.ts";
+import type { PoolLimits } from "./limits.ts";
+import type { DayState, PoolState } from "./model/state.ts";
+import type { Parameters } from "./parameters.ts";
+
+const closures: readonly string[] = ["breaker", "probing", "isolated", "day"] satisfies Closure[];
+
+function parts(reply: unknown): readonly unknown[] {
+  return Array.isArray(reply) ? (reply as readonly unknown[]) : [reply];
+}
+
+export function isUnconfigured(reply: unknown): boolean {
+  return parts(reply)[0] === "unconfigured";
+}
+
+export function decodeAdmission(reply: unknown, lane: string): Admission {
+  const [type, detail, third, fourth] = parts(reply);
+  if (type === "unknown-lane") {
+    throw new RangeError(`Expected \`lane\` to be one of ${String(detail)}, got '${lane}'`);
+  }
+  if (typeof detail !== "number") throw unexpected("an admission", reply);
+  switch (type) {
+    case "granted":
+      return { type, waitMs: detail, ...(third === 1 ? { probe: true } : {}), ...news(fourth) };
+    case "wait":
+      return { type, afterMs: detail, ...news(third) };
+    case "open":
+      if (!isClosure(third)) break;
+      return { type, afterMs: detail, cause: third, ...news(fourth) };
+  }
+  throw unexpected("an admission", reply);
+}
+
+export function decodeSettle(reply: unknown): SettleReply {
+  const [type, retry, changes] = parts(reply);
+  if (type === "late") return { type };
+  if (type !== "settled") throw unexpected("a reply to settle", reply);
+  const asked = retry === "granted" || retry === "exhausted";
+  return { type, ...(asked ? { retry } : {}), ...news(changes) };
+}
+
+/** The state changes a script made, or published. */
+export function decodeNews(reply: unknown): readonly LimitsChange[] {
+  if (typeof reply !== "string" || reply === "") return [];
+  const changes: LimitsChange[] = JSON.parse(reply);
+  return changes;
+}
+
+export function decodeSnapshot(pool: string, reply: unknown): Snapshot {
+  const [version, limits, parameters, state, day, reservations] = parts(reply);
+  if (typeof version !== "number" || typeof reservations !== "number") throw unexpected("a snapshot", reply);
+  // Our own scripts wrote these, in the version of this package that reads them.
+  const read: { limits: PoolLimits; parameters: Parameters; state: PoolState; day: DayState } = {
+    limits: JSON.parse(text(limits)),
+    parameters: JSON.parse(text(parameters)),
+    state: JSON.parse(text(state)),
+    day: JSON.parse(text(day)),
+  };
+  // The script leaves an empty list out: Lua would write it as an object.
+  read.state.breaker.suspects ??= [];
+  return { pool, version, reservations, ...read };
+}
+
+function isClosure(value: unknown): value is Closure {
+  return typeof value === "string" && closures.includes(value);
+}
+
+function news(reply: unknown): { changes?: readonly LimitsChange[] } {
+  const changes = decodeNews(reply);
+  return changes.length > 0 ? { changes } : {};
+}
+
+function text(value: unknown): string {
+  if (typeof value !== "string") throw unexpected("JSON", value);
+  return value;
+}
+
+function unexpected(what: string, got: unknown): TypeError {
+  return new TypeError(`Expected ${what} from the script, got ${JSON.stringify(got)}`);
+}

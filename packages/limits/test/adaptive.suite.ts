@@ -1,0 +1,179 @@
+import { describe, expect, it } from "vitest";
+import { limits, POOL, START, Subject, type Create } from "./harness.ts";
+
+const throttle = async (s: Subject, id: string, dimension?: "tokens" | "requests" | "tokens-per-day") => {
+  await s.ask(id, "critical");
+  const named = dimension === undefined ? {} : { throttledDimension: dimension };
+  return s.settle(id, "throttled", named);
+};
+
+export function adaptiveSuite(name: string, create: Create): void {
+  describe(`ceiling in ${name}`, () => {
+    it("cuts the dimension that was throttled, once a second", async () => {
+      const s = await Subject.create(create);
+      await throttle(s, "a", "tokens");
+      await throttle(s, "b", "tokens");
+      expect(await s.ceiling("tokens")).toBe(0.85);
+      expect(await s.ceiling("requests")).toBe(1);
+      s.clock.ms += 1_000;
+      await throttle(s, "c", "tokens");
+      expect(await s.ceiling("tokens")).toBeLessThan(0.85);
+    });
+
+    it("grows back along the curve and never passes 1", async () => {
+      const s = await Subject.create(create);
+      await throttle(s, "a", "tokens");
+      const seen: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        s.clock.ms += 10_000;
+        seen.push(await s.ceiling());
+      }
+      expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+      expect(seen.at(-1)).toBe(1);
+    });
+
+    it("blames the emptiest dimension when the message names none", async () => {
+      const s = await Subject.create(create);
+      await s.ask("a", "critical", 900);
+      await s.settle("a", "throttled");
+      expect(await s.ceiling("tokens")).toBe(0.85);
+      expect(await s.ceiling("requests")).toBe(1);
+    });
+
+    it("gives a throttled call's quota not back: the server had less than the level claimed", async () => {
+      const s = await Subject.create(create);
+      await s.ask("a", "critical", 900);
+      await s.settle("a", "throttled", { throttledDimension: "requests", actual: { tokens: 0 } });
+      const { dimensions } = await s.limiter.inspect(POOL);
+      expect(dimensions.tokens?.level).toBeCloseTo(85);
+    });
+
+    it("keeps to a share of an account that is shared on purpose", async () => {
+      const s = await Subject.create(create, { ...limits, share: 0.5 });
+      const { dimensions } = await s.limiter.inspect(POOL);
+      expect(dimensions.tokens?.perMinute).toBeCloseTo(60_000 * 0.985 * 0.5);
+    });
+  });
+
+  describe(`tokens per day in ${name}`, () => {
+    const daily = { ...limits, quota: { ...limits.quota, tokensPerDay: 2_000 } };
+
+    it("takes no more than the day has, across pools, until the next UTC day", async () => {
+      const s = await Subject.create(create, daily);
+      await s.limiter.configure("other", daily);
+      const other = async (id: string, tokens: number) =>
+        s.limiter.admit({
+          pool: "other",
+          lane: "bulk",
+          id,
+          cost: { "tokens-per-day": tokens, tokens: 1 },
+          ttlMs: 1,
+        });
+      expect(await s.ask("a", "critical", 1_500)).toMatchObject({ type: "granted" });
+      expect(await other("b", 600)).toEqual({ type: "open", afterMs: 60_000, cause: "day" });
+      expect(await other("c", 400)).toMatchObject({ type: "granted" });
+      const nextDay = (Math.floor(START / 86_400_000) + 1) * 86_400_000;
+      s.clock.ms = nextDay;
+      expect(await other("d", 600)).toMatchObject({ type: "granted" });
+    });
+
+    it("parks all pools of the scope on a throttle, cuts no rate, and can be released", async () => {
+      const s = await Subject.create(create);
+      await s.limiter.configure("other", limits);
+      expect(await throttle(s, "a", "tokens-per-day")).toMatchObject({
+        changes: [{ type: "day", untilMs: START + 900_000 }],
+      });
+      expect(await s.ceiling()).toBe(1);
+      const ask = { pool: "other", lane: "bulk", id: "b", cost: { tokens: 1 }, ttlMs: 1_000 };
+      expect(await s.limiter.admit(ask)).toEqual({ type: "open", afterMs: 900_000, cause: "day" });
+      expect(await s.limiter.operate(POOL, { type: "release-day" })).toMatchObject([{ untilMs: 0 }]);
+      expect(await s.limiter.admit(ask)).toMatchObject({ type: "granted" });
+    });
+
+    it("parks for twice as long when the day is still over", async () => {
+      const s = await Subject.create(create);
+      await throttle(s, "a", "tokens-per-day");
+      s.clock.ms += 900_000;
+      expect(await throttle(s, "b", "tokens-per-day")).toMatchObject({
+        changes: [{ untilMs: s.clock.ms + 1_800_000 }],
+      });
+    });
+  });
+
+  describe(`retry budget in ${name}`, () => {
+    it("grants a hundred retries, then one for ten successes", async () => {
+      const s = await Subject.create(create, { ...limits, retry: { most: 3 } });
+      const retry = async (id: string): Promise<unknown> => {
+        await s.ask(id);
+        const reply = await s.settle(id, "neutral", { retry: true });
+        return reply.type === "settled" ? reply.retry : reply.type;
+      };
+      expect([await retry("a"), await retry("b"), await retry("c")]).toEqual([
+        "granted",
+        "granted",
+        "granted",
+      ]);
+      expect(await retry("d")).toBe("exhausted");
+      await s.calls(11, "ok");
+      expect(await retry("e")).toBe("granted");
+      expect(await retry("f")).toBe("exhausted");
+    });
+  });
+
+  describe(`lanes in ${name}`, () => {
+    it("keeps a reserve that only critical may draw, also beside a large request granted ahead", async () => {
+      const s = await Subject.create(create);
+      await s.ask("large", "bulk", 9_850);
+      expect(await s.ask("a", "critical", 985)).toEqual({ type: "granted", waitMs: 0 });
+      expect(await s.ask("b", "critical", 985 * 2)).toEqual({ type: "granted", waitMs: 0 });
+      expect(await s.ask("c", "critical", 985)).toMatchObject({ type: "wait" });
+    });
+
+    it("lets bulk in by its share while critical takes all it can", async () => {
+      const s = await Subject.create(create);
+      let bulk = 0;
+      for (let second = 0; second < 120; second++) {
+        for (let i = 0; i < 4; i++) await s.ask(`c${second}-${i}`, "critical", 400);
+        if ((await s.ask(`b${second}`, "bulk", 100)).type === "granted") bulk += 100;
+        s.clock.ms += 1_000;
+      }
+      expect(bulk).toBeGreaterThanOrEqual(0.05 * 985 * 120 - 100 - 100);
+    });
+  });
+
+  describe(`operator in ${name}`, () => {
+    it("changes quotas at run time, for every worker, until the pools file says something new", async () => {
+      const s = await Subject.create(create);
+      expect(await s.limiter.setQuota(POOL, { tokensPerMinute: 120_000, requestsPerMinute: null })).toBe(2);
+      await s.limiter.configure(POOL, limits);
+      const changed = await s.limiter.inspect(POOL);
+      expect(changed.version).toBe(2);
+      expect(changed.limits.quota).toEqual({ tokensPerMinute: 120_000 });
+      await s.limiter.configure(POOL, { ...limits, pace: 0.9 });
+      expect((await s.limiter.inspect(POOL)).limits).toEqual({ ...limits, pace: 0.9 });
+      await expect(s.limiter.setQuota(POOL, { tokensPerMinute: -1 })).rejects.toThrow(
+        "quota.tokensPerMinute",
+      );
+    });
+
+    it("reads without changing anything", async () => {
+      const s = await Subject.create(create);
+      await s.ask("a", "bulk", 985 * 3);
+      const before = await s.limiter.inspect(POOL);
+      const answer = await s.limiter.explain(POOL, "bulk", { tokens: 985 });
+      expect(answer).toMatchObject({ answer: "wait", cause: undefined, backlogMs: 2_000, horizonMs: 100 });
+      expect(answer.missing.tokens).toEqual({ amount: 2_955, inMs: 3_000 });
+      expect(await s.limiter.explain(POOL, "critical", { tokens: 985 })).toMatchObject({
+        answer: "granted",
+        afterMs: 0,
+      });
+      expect(await s.limiter.inspect(POOL)).toEqual(before);
+    });
+
+    it("explains a closed pool", async () => {
+      const s = await Subject.create(create);
+      await s.limiter.operate(POOL, { type: "isolate" });
+      expect(await s.limiter.explain(POOL, "bulk", {})).toMatchObject({ answer: "open", cause: "isolated" });
+    });
+  });
+}

@@ -1,0 +1,44 @@
+import { expect, it } from "vitest";
+import { createMemoryLimiter, guardLimiter, type Limiter } from "../src/index.ts";
+import { limits, POOL } from "./harness.ts";
+
+const request = { pool: POOL, lane: "bulk", id: "a", cost: { tokens: 1 }, ttlMs: 1_000 };
+
+it("answers closed instead of rejecting while the limiter does not answer", async () => {
+  const clock = { ms: 0 };
+  const errors: unknown[] = [];
+  const away: Limiter = {
+    configure: async () => undefined,
+    admit: async () => Promise.reject(new Error("Connection is closed.")),
+    settle: async () => Promise.reject(new Error("Connection is closed.")),
+  };
+  const limiter = guardLimiter(away, { now: () => clock.ms, onUnanswered: (error) => errors.push(error) });
+  expect(await limiter.admit(request)).toEqual({ type: "open", afterMs: 1_000, cause: "local" });
+  clock.ms += 400;
+  expect(await limiter.admit(request)).toEqual({ type: "open", afterMs: 600, cause: "local" });
+  expect(errors).toHaveLength(1);
+  await expect(limiter.settle({ pool: POOL, id: "a", outcome: "ok", actual: {} })).rejects.toThrow("closed");
+});
+
+it("stops a process that sees only failures", async () => {
+  const clock = { ms: 0 };
+  const now = (): number => clock.ms;
+  const limiter = guardLimiter(createMemoryLimiter({ now }), { now, failures: 3 });
+  await limiter.configure(POOL, limits);
+  for (const id of ["a", "b", "c"]) {
+    expect(await limiter.admit({ ...request, id })).toMatchObject({ type: "granted" });
+    await limiter.settle({ pool: POOL, id, outcome: "failed", actual: {} });
+  }
+  expect(await limiter.admit({ ...request, id: "d" })).toEqual({
+    type: "open",
+    afterMs: 5_000,
+    cause: "local",
+  });
+  clock.ms += 5_000;
+  expect(await limiter.admit({ ...request, id: "d" })).toMatchObject({ type: "granted" });
+});
+
+it("passes mistakes on", async () => {
+  const limiter = guardLimiter(createMemoryLimiter());
+  await expect(limiter.admit(request)).rejects.toThrow("configure()");
+});
