@@ -57,14 +57,13 @@ describe("Slots", () => {
 
   test("go to the most urgent waiting lane first, and in order within a lane", async () => {
     const slots = new Slots(LANES, 4);
-    const [first, second] = await holdAll(slots, "bulk");
+    const [first, second, bulk] = await holdAll(slots, "bulk");
     await ask(slots, "critical");
-    const bulk = await ask(slots, "bulk");
     const critical = await ask(slots, "critical");
     const nextCritical = await ask(slots, "critical");
     release(first);
     await settled();
-    expect([critical.slot, nextCritical.slot, bulk.slot]).toEqual([
+    expect([critical.slot, nextCritical.slot, bulk?.slot]).toEqual([
       expect.any(Function),
       "waiting",
       "waiting",
@@ -72,7 +71,7 @@ describe("Slots", () => {
     // What comes free now is the minimum of the bulk lane: it is not for others.
     release(second);
     await settled();
-    expect([nextCritical.slot, bulk.slot]).toEqual(["waiting", expect.any(Function)]);
+    expect([nextCritical.slot, bulk?.slot]).toEqual(["waiting", expect.any(Function)]);
   });
 
   test("are not taken by someone who gave up, before or while waiting", async () => {
