@@ -3,7 +3,7 @@ export type { Call, CallOutcome, ThrottleKind } from "./evidence/call.ts";
 export type { CallPage, ModelStats } from "./evidence/ledger.ts";
 export type { Peak } from "./evidence/peak.ts";
 export type { BreakPlace, ErrorPlace, Fault } from "./faults/fault.ts";
-export { type FaultRule, faultRuleSchema } from "./faults/rule.ts";
+export { type FaultRule, type FaultRuleInput, faultRuleSchema } from "./faults/rule.ts";
 export {
   type AnswerLength,
   type Latency,

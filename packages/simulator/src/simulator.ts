@@ -1,15 +1,18 @@
 /** Starts a simulator: a port in front of a simulation. */
+import { z } from "zod";
 import { type Clock, systemClock } from "./clock.ts";
 import { control } from "./evidence/control.ts";
 import type { CallPage, ModelStats } from "./evidence/ledger.ts";
-import type { ModelTable } from "./models/model.ts";
+import { type ModelTable, modelTableSchema } from "./models/model.ts";
 import { serve } from "./operations/serve.ts";
-import type { FaultRule } from "./faults/rule.ts";
+import { faultRuleSchema, type FaultRuleInput } from "./faults/rule.ts";
 import { peaksByPool, type Peak } from "./evidence/peak.ts";
 import { createSimulation } from "./simulation.ts";
 import { openExchange, sendError } from "./wire/exchange.ts";
 import { listen } from "./wire/port.ts";
 import { ServiceError } from "./wire/service-error.ts";
+
+const faultRulesSchema = z.array(faultRuleSchema);
 
 /** How to start. Every field may be left out. */
 export interface SimulatorOptions {
@@ -24,7 +27,7 @@ export interface SimulatorOptions {
   /** The Region of requests that carry an API key instead of a signature. Default us-east-1. */
   readonly region?: string;
   /** Scripted faults in force from the start. More can be set while it runs. */
-  readonly faults?: readonly FaultRule[];
+  readonly faults?: readonly FaultRuleInput[];
   /** Default: the clock of this machine. */
   readonly clock?: Clock;
   /** Multiplies every wait of the latency model; quotas keep real time. Default 1; 0 answers at once. */
@@ -44,17 +47,24 @@ export interface Simulator {
   /** The fullest window of each `region/model`, as `GET /_sim/peaks` answers. Default 60,000 ms. */
   peaks(windowMs?: number): Readonly<Record<string, Peak>>;
   /** Adds scripted faults behind those in force and returns their ids. */
-  addFaults(rules: readonly FaultRule[]): number[];
+  addFaults(rules: readonly FaultRuleInput[]): number[];
   /** Takes one scripted fault back, or all. */
   removeFaults(id?: number): void;
+  /** Adds or replaces models; the quotas of those it changes start anew. */
+  setModels(models: ModelTable): void;
+  /** Forgets evidence, caches and faults and gives all quotas back. */
+  reset(): void;
   /** Cuts all connections and closes the port. May be called twice. */
   stop(): Promise<void>;
 }
 
-/** Listens and answers until stopped. Nothing is shared between two simulators in one process. */
+/**
+ * Listens and answers until stopped. Nothing is shared between two simulators in one process.
+ * @throws TypeError when models or faults are not what they should be; whatever `net` throws for a taken port.
+ */
 export async function start(options: SimulatorOptions = {}): Promise<Simulator> {
   const simulation = createSimulation({
-    models: options.models ?? {},
+    models: check("models", modelTableSchema, options.models ?? {}),
     clock: options.clock ?? systemClock,
     timeScale: options.timeScale ?? 1,
     seed: options.seed ?? 1,
@@ -62,7 +72,9 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
     region: options.region ?? "us-east-1",
   });
 
-  simulation.faults.add(options.faults ?? [], simulation.clock.now());
+  const addFaults = (rules: readonly FaultRuleInput[]): number[] =>
+    simulation.faults.add(check("faults", faultRulesSchema, rules), simulation.clock.now());
+  addFaults(options.faults ?? []);
 
   const port = await listen(options.host ?? "127.0.0.1", options.port ?? 0, (request, response, socket) => {
     const exchange = openExchange(request, response, socket);
@@ -82,11 +94,20 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
     stats: () => simulation.ledger.stats(),
     calls: (after = 0, limit = Infinity) => simulation.ledger.page(after, limit),
     peaks: (windowMs = 60_000) => peaksByPool(simulation.ledger.calls(), windowMs),
-    addFaults: (rules) => simulation.faults.add(rules, simulation.clock.now()),
+    addFaults,
     removeFaults: (id) => simulation.faults.remove(id),
+    setModels: (models) => simulation.setModels(check("models", modelTableSchema, models)),
+    reset: () => simulation.reset(),
     stop: async () => {
       stopped ??= port.close();
       await stopped;
     },
   };
+}
+
+function check<T>(name: string, schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (!result.success)
+    throw new TypeError(`Expected \`${name}\` to be valid:\n${z.prettifyError(result.error)}`);
+  return result.data;
 }

@@ -139,9 +139,7 @@ describe("a rule", () => {
   });
 
   test("takes a whole Region out until it is removed", async () => {
-    const [id] = simulator.addFaults([
-      { region: "eu-west-1", fault: { type: "error", name: "ServiceUnavailableException" } },
-    ]);
+    const [id] = simulator.addFaults([{ region: "eu-west-1", fault: "ServiceUnavailableException" }]);
     expect(await reply(NOVA, "Hello", "eu-west-1")).toBe("ServiceUnavailableException");
     expect(await reply(NOVA, "Hello", "us-east-1")).toBe("ok");
     simulator.removeFaults(id);
@@ -162,7 +160,11 @@ describe("a rule", () => {
     expect(await reply(NOVA, "poison")).toBe("ok");
   });
 
-  test("that means nothing is refused with a reason", async () => {
+  test("that means nothing is refused where it is set", () => {
+    expect(() => simulator.addFaults([{ fault: "Nonsense" }])).toThrow(/got "Nonsense"/);
+  });
+
+  test("that means nothing is refused over HTTP too", async () => {
     const post = await fetch(`${simulator.url}/_sim/faults`, {
       method: "POST",
       body: JSON.stringify({ fault: "Nonsense" }),

@@ -15,17 +15,22 @@ const SENTENCES = [
   "It helps to write {a} down first and to check {b} against it.",
 ] as const;
 
+/** For a prompt with hardly a word in it. */
+const OTHERWISE = ["the first point", "the second point"];
+
 /** Whole sentences of at least `characters` in all. */
 export function writeProse(prompt: string, characters: number, random: Random): string {
   const words = prompt.slice(0, CHARACTERS_READ).match(/\p{L}{4,}/gu) ?? [];
-  const topics = [...new Set(words.map((word) => word.toLowerCase()))];
-  const pick = <T>(from: readonly T[], otherwise: T): T =>
-    from[Math.floor(random() * from.length)] ?? otherwise;
+  const topics = new Set([...words.map((word) => word.toLowerCase()), ...OTHERWISE]);
+  const subjects = [...topics].slice(0, Math.max(2, topics.size - OTHERWISE.length));
   let text = "";
   while (text.length < characters) {
-    const sentence = pick(SENTENCES, SENTENCES[0])
-      .replace("{a}", pick(topics, "the first point"))
-      .replace("{b}", pick(topics, "the second point"));
+    const first = Math.floor(random() * subjects.length);
+    // Any but the first one, so that no sentence weighs a thing against itself.
+    const second = (first + 1 + Math.floor(random() * (subjects.length - 1))) % subjects.length;
+    const sentence = (SENTENCES[Math.floor(random() * SENTENCES.length)] ?? SENTENCES[0])
+      .replace("{a}", subjects[first] ?? "")
+      .replace("{b}", subjects[second] ?? "");
     text += text === "" ? sentence : ` ${sentence}`;
   }
   return text;

@@ -29,6 +29,9 @@ export interface FaultRule {
   readonly fault: Fault;
 }
 
+/** A rule as people write it: the fault as an object or in one word. */
+export type FaultRuleInput = Omit<FaultRule, "fault"> & { readonly fault: Fault | string };
+
 /** A rule as JSON; its fault may be spelled in one word. */
 export const faultRuleSchema: z.ZodType<FaultRule> = z.strictObject({
   model: z.exactOptional(z.string().min(1)),

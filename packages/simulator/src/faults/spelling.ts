@@ -51,6 +51,9 @@ const named: Readonly<Record<string, (place: Place) => Fault>> = {
   }),
 };
 
+/** Every word that means a fault, exceptions aside. */
+export const faultWords: readonly string[] = [...Object.keys(named), ...STOP_REASONS];
+
 /** Reads a spelling; undefined when it means nothing. */
 export function parseFault(spelling: string): Spelled | undefined {
   const [, name = "", where, times] = SPELLING.exec(spelling.trim()) ?? [];
