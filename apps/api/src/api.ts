@@ -89,7 +89,11 @@ export class Api {
       defaultMaxTokens: pool.defaultMaxTokens,
       deadlineMs: pool.deadlineMs,
       maxAttempts: pool.maxAttempts,
-      reserve: (request) => ({ requests: 1, tokens: reservation(request).tokens }),
+      cacheMs: pool.cacheMs,
+      reserve: (work) => ({
+        requests: 1,
+        tokens: work.kind === "converse" || work.kind === "stream" ? reservation(work.request).tokens : 0,
+      }),
       tooCostly: (cost) => misfit({ quota: quotaOf(pool) }, cost),
       claims: new ClaimStore(redis, space),
       outcomes: new OutcomeStore(redis, space),

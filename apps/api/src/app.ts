@@ -91,6 +91,8 @@ function present(view: JobView): object {
       const { acceptedAt, endedAt, attempts, answer } = outcome;
       return { id, state, attempts, acceptedAt: iso(acceptedAt), endedAt: iso(endedAt), answer };
     }
+    case "cancelled":
+      return view;
     case "dead": {
       const { id, state, failure } = view;
       if (failure === undefined) return { id, state };

@@ -11,6 +11,7 @@ const STATUS: Readonly<Record<RefusalCode, number>> = {
   "max-tokens-too-large": 422,
   "cost-exceeds-quota": 422,
   "idempotency-conflict": 422,
+  "too-far-ahead": 422,
   "lane-full": 429,
   "redis-full": 503,
 };

@@ -14,6 +14,8 @@ const envSchema = z.object({
   SLUICE_LOCK_CALL_MS: z.coerce.number().int().min(500).default(90_000),
   /** How often jobs of vanished workers are looked for, milliseconds. */
   SLUICE_STALLED_INTERVAL_MS: z.coerce.number().int().min(100).default(15_000),
+  /** How long after its last beat a worker counts as alive, milliseconds. The same in the whole fleet. */
+  SLUICE_HEARTBEAT_TTL_MS: z.coerce.number().int().min(1_000).default(30_000),
 });
 
 const env = parseEnv(envSchema, process.env);
@@ -25,6 +27,7 @@ const worker = new Worker({
   deadLetterTable: env.SLUICE_DEAD_LETTER_TABLE,
   lockTimes: { inHandMs: env.SLUICE_LOCK_IN_HAND_MS, callMs: env.SLUICE_LOCK_CALL_MS },
   stalledIntervalMs: env.SLUICE_STALLED_INTERVAL_MS,
+  heartbeatTtlMs: env.SLUICE_HEARTBEAT_TTL_MS,
   listeners: [logEvents(logger)],
 });
 leaveOnSignal(async () => worker.stop(env.SLUICE_SHUTDOWN_GRACE_MS));

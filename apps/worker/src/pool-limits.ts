@@ -1,5 +1,5 @@
 /** A pool of the pools file as the limiter wants it. */
-import type { Pool } from "@sluice/config";
+import type { Pool, Scope } from "@sluice/config";
 import { defaultLanes, type LaneLimits, type PoolLimits } from "@sluice/limits";
 
 /** A lane without measured defaults of its own gets those of its place: first critical, last bulk, else standard. */
@@ -11,10 +11,16 @@ function laneLimits(name: string, index: number, count: number): LaneLimits {
   return { ...limits, name };
 }
 
-export function poolLimits({ quota, lanes }: Pool): PoolLimits {
+/** The daily quota is the scope's: every pool of it brings the same figure. */
+export function poolLimits({ quota, lanes }: Pool, scope: Scope | undefined): PoolLimits {
   const { tokensPerMinute, requestsPerMinute } = quota;
+  const tokensPerDay = scope?.tokensPerDay ?? null;
   return {
-    quota: { tokensPerMinute, ...(requestsPerMinute === null ? {} : { requestsPerMinute }) },
+    quota: {
+      tokensPerMinute,
+      ...(requestsPerMinute === null ? {} : { requestsPerMinute }),
+      ...(tokensPerDay === null ? {} : { tokensPerDay }),
+    },
     lanes: lanes.map((name, index) => laneLimits(name, index, lanes.length)),
   };
 }

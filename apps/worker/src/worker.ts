@@ -1,19 +1,28 @@
 /**
- * One drain process: for every pool a limiter, a model and a set of slots, for every lane an intake and a sweeper,
- * and one mover. Wiring only; what happens to a job is decided in the packages.
+ * One drain process: for every scope the connection to Bedrock and the limiter, for every pool its slots, for every
+ * lane an intake and a sweeper, and one mover. Wiring only; what happens to a job is decided in the packages.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
-import { reservation, settled } from "@sluice/bedrock/estimate";
 import type { Pool, Pools } from "@sluice/config";
-import { createDynamoDbStore } from "@sluice/dead-letter";
-import { describe, Drain, insist, Mover, type Model, type Outbox } from "@sluice/drain";
+import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
+import { describe, Drain, insist, Mover, Poller, type Entry, type Model, type Outbox } from "@sluice/drain";
 import { emitter, type Emit, type Listener } from "@sluice/job";
-import { createRedisLimiter, type Limiter } from "@sluice/limits";
-import { decodePayload, FailedSet, Intake, LockKeeper, Slots, Sweeper, type LockTimes } from "@sluice/queue";
-import { assertFit, connect, keySpace } from "@sluice/redis";
-import { OutcomeStore } from "@sluice/results";
+import {
+  decodePayload,
+  FailedSet,
+  Intake,
+  LaneQueue,
+  LockKeeper,
+  POLLS_LANE,
+  Slots,
+  Sweeper,
+  type LockTimes,
+  type Take,
+} from "@sluice/queue";
+import { assertFit, connect } from "@sluice/redis";
+import { createModel } from "./model.ts";
 import { poolLimits } from "./pool-limits.ts";
+import { ScopeParts } from "./scope.ts";
 
 export interface WorkerSettings {
   readonly pools: Pools;
@@ -25,10 +34,23 @@ export interface WorkerSettings {
   readonly lockTimes: LockTimes;
   /** How often jobs of vanished workers are looked for, milliseconds. */
   readonly stalledIntervalMs: number;
+  /** How long after its last beat a worker counts as alive, milliseconds. The same in the whole fleet. */
+  readonly heartbeatTtlMs: number;
+}
+
+/** A pool as its own lanes and the chains of other pools use it. */
+interface PoolParts {
+  readonly pool: Pool;
+  readonly scope: ScopeParts;
+  readonly slots: Slots;
+  readonly model: Model;
 }
 
 /** Time that aborted calls get to be handed back before the process leaves them to the stall check. */
 const ABORT_GRACE_MS = 5_000;
+
+/** Polls are short, and none waits for quota. */
+const POLL_SLOTS = 8;
 
 export class Worker {
   readonly #settings: WorkerSettings;
@@ -37,11 +59,14 @@ export class Worker {
   readonly #queueRedis;
   readonly #commandRedis;
   readonly #locks: LockKeeper;
+  readonly #deadLetters: DynamoDbStore;
   readonly #mover: Mover;
-  readonly #limiters = new Map<string, Limiter>();
-  readonly #bedrocks: BedrockCaller[] = [];
+  readonly #scopes: ReadonlyMap<string, ScopeParts>;
+  readonly #pools: ReadonlyMap<string, PoolParts>;
+  readonly #drains: Drain[] = [];
   readonly #intakes: Intake[] = [];
   readonly #sweepers: Sweeper[] = [];
+  readonly #pollQueues: LaneQueue[] = [];
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
@@ -54,10 +79,12 @@ export class Worker {
       onLost: ({ id }) => this.#emit("job:lock-lost", { id }),
       onError: this.#onError("locks"),
     });
-    const outboxes = Object.values(pools.pools).flatMap((pool) => this.#addPool(pool));
+    this.#scopes = this.#openScopes();
+    this.#pools = new Map(Object.values(pools.pools).map((pool) => [pool.name, this.#openPool(pool)]));
+    this.#deadLetters = createDynamoDbStore({ tableName: deadLetterTable });
     this.#mover = new Mover({
-      outboxes,
-      deadLetters: createDynamoDbStore({ tableName: deadLetterTable }),
+      outboxes: [...this.#pools.values()].flatMap((parts) => this.#wirePool(parts)),
+      deadLetters: this.#deadLetters,
       emit: this.#emit,
       clock: Date.now,
       random: Math.random,
@@ -72,16 +99,16 @@ export class Worker {
       emit: this.#emit,
     });
     await assertFit(this.#commandRedis);
-    const { pools } = this.#settings.pools;
-    for (const pool of Object.values(pools)) {
-      await this.#limiters.get(pool.name)?.configure(pool.name, poolLimits(pool));
+    for (const { pool, scope } of this.#pools.values()) {
+      await scope.limiter.configure(pool.name, poolLimits(pool, this.#settings.pools.scopes[pool.scope]));
     }
+    await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
     this.#mover.start();
     for (const sweeper of this.#sweepers) sweeper.start();
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
-    const slots = Object.values(pools).reduce((sum, pool) => sum + pool.slots, 0);
-    this.#emit("worker:started", { pools: Object.keys(pools), slots });
+    const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
+    this.#emit("worker:started", { pools: [...this.#pools.keys()], slots });
   }
 
   /**
@@ -108,80 +135,134 @@ export class Worker {
   async #close(): Promise<void> {
     await Promise.all([this.#mover.stop(), ...this.#sweepers.map(async (sweeper) => sweeper.stop())]);
     this.#locks.stop();
-    await Promise.all(this.#intakes.map(async (intake) => intake.close()));
-    for (const bedrock of this.#bedrocks) bedrock.close();
+    await Promise.all([...this.#scopes.values()].map(async (scope) => scope.stop()));
+    await Promise.all([
+      ...this.#intakes.map(async (intake) => intake.close()),
+      ...this.#pollQueues.map(async (queue) => queue.close()),
+    ]);
+    this.#deadLetters.close();
   }
 
-  /** Wires a pool; resolves to the outboxes of its lanes. */
-  #addPool(pool: Pool): Outbox[] {
-    const { namespace, pools } = this.#settings;
-    const scope = pools.scopes[pool.scope];
+  #openScopes(): Map<string, ScopeParts> {
+    const { pools, namespace, heartbeatTtlMs } = this.#settings;
+    return new Map(
+      Object.values(pools.scopes).map((scope) => [
+        scope.name,
+        new ScopeParts({
+          scope,
+          pools: Object.values(pools.pools).filter((pool) => pool.scope === scope.name),
+          namespace,
+          heartbeatTtlMs,
+          redis: this.#commandRedis,
+          onCancel: (id) => this.#drains.forEach((drain) => drain.cancel(id)),
+          onError: (part) => this.#onError(part),
+        }),
+      ]),
+    );
+  }
+
+  #openPool(pool: Pool): PoolParts {
+    const scope = this.#scopes.get(pool.scope);
     if (scope === undefined) throw new Error(`Pool '${pool.name}' names no known scope`);
-    const space = keySpace(namespace, scope.name);
-    const limiter = createRedisLimiter({ redis: this.#commandRedis, keySpace: space });
-    const bedrock = createBedrock({
-      region: scope.region,
-      maxConnections: pool.slots + 8,
-      clock: Date.now,
+    return {
+      pool,
+      scope,
+      slots: new Slots(pool.lanes, pool.slots),
+      model: createModel(pool, scope.bedrock),
+    };
+  }
+
+  /** Wires a pool's lanes and its polls; resolves to their outboxes. */
+  #wirePool(parts: PoolParts): Outbox[] {
+    const { pool, scope, slots } = parts;
+    const { keySpace } = scope;
+    const { abort, emit } = { abort: this.#abort.signal, emit: this.#emit };
+    const polls = new LaneQueue({
+      redis: this.#commandRedis,
+      keySpace,
+      pool: pool.name,
+      lane: POLLS_LANE,
+      onError: this.#onError("polls"),
     });
-    const outcomes = new OutcomeStore(this.#commandRedis, space);
-    this.#limiters.set(pool.name, limiter);
-    this.#bedrocks.push(bedrock);
+    this.#pollQueues.push(polls);
     const drain = new Drain({
-      chain: [
-        {
-          pool: pool.name,
-          laneFor: (lane) => lane,
-          gate: limiter,
-          model: model(pool, bedrock),
-          tryAcquire: () => () => {},
-        },
-      ],
-      outcomes,
-      ledger: { begin: async () => ({ type: "go", call: 1 }), end: async () => {} },
-      cancels: { isRequested: async () => false },
-      cache: { lead: async () => ({ type: "leader" }), put: async () => {}, release: async () => {} },
-      chunks: { open: () => ({ write: () => {}, end: async () => {} }) },
-      startPolling: async () => {},
+      chain: this.#chainOf(parts),
+      outcomes: scope.outcomes,
+      ledger: scope.ledger,
+      cancels: scope.cancels,
+      cache: scope.cache,
+      chunks: scope.chunks,
       decodePayload,
+      startPolling: async (data) => polls.add(data, FIRST_POLL_MS),
       callTimeoutMs: pool.callTimeoutMs,
-      abort: this.#abort.signal,
-      emit: this.#emit,
+      filteredMessage: pool.filteredMessage ?? undefined,
+      abort,
+      emit,
       clock: Date.now,
       random: Math.random,
     });
-    const slots = new Slots(pool.lanes, pool.slots);
-    return pool.lanes.map((lane) => {
-      const names = { keySpace: space, pool: pool.name, lane };
-      this.#intakes.push(
-        new Intake({
-          ...names,
-          redis: this.#queueRedis,
-          slots,
-          locks: this.#locks,
-          take: async (job, signal) => drain.take(job, signal),
-          onError: this.#onError(`intake ${pool.name}.${lane}`),
-          stalledIntervalMs: this.#settings.stalledIntervalMs,
-        }),
-      );
-      this.#sweepers.push(
-        new Sweeper({
-          ...names,
-          redis: this.#queueRedis,
-          onExpired: (id) => this.#emit("job:expired", { id }),
-          onError: this.#onError(`sweeper ${pool.name}.${lane}`),
-        }),
-      );
-      const failed = new FailedSet(this.#commandRedis, space, pool.name, lane);
-      return {
-        pool: pool.name,
-        lane,
-        outcomes,
-        size: async () => failed.size(),
-        oldest: async (limit) => failed.oldest(limit),
-        drop: async (job) => failed.drop(job),
-      };
+    this.#drains.push(drain);
+    const poller = new Poller({
+      poll: async (invocationArn, signal) =>
+        scope.bedrock.pollAsync({ invocationArn, signal, timeoutMs: pool.callTimeoutMs }),
+      outcomes: scope.outcomes,
+      cancels: scope.cancels,
+      abort,
+      emit,
+      clock: Date.now,
     });
+    const lanes = pool.lanes.map((lane) =>
+      this.#wireLane(parts, lane, slots, async (job, signal) => drain.take(job, signal)),
+    );
+    const pollLane = this.#wireLane(
+      parts,
+      POLLS_LANE,
+      new Slots([POLLS_LANE], POLL_SLOTS),
+      async (job, signal) => poller.take(job, signal),
+    );
+    return [...lanes, pollLane];
+  }
+
+  #wireLane({ pool, scope }: PoolParts, lane: string, slots: Slots, take: Take): Outbox {
+    const { keySpace, outcomes } = scope;
+    const names = { keySpace, pool: pool.name, lane };
+    this.#intakes.push(
+      new Intake({
+        ...names,
+        redis: this.#queueRedis,
+        slots,
+        locks: this.#locks,
+        take,
+        onError: this.#onError(`intake ${pool.name}.${lane}`),
+        stalledIntervalMs: this.#settings.stalledIntervalMs,
+      }),
+    );
+    this.#sweepers.push(
+      new Sweeper({
+        ...names,
+        redis: this.#queueRedis,
+        onExpired: (id) => this.#emit("job:expired", { id }),
+        onError: this.#onError(`sweeper ${pool.name}.${lane}`),
+      }),
+    );
+    const failed = new FailedSet(this.#commandRedis, keySpace, pool.name, lane);
+    return {
+      pool: pool.name,
+      lane,
+      outcomes,
+      size: async () => failed.size(),
+      oldest: async (limit) => failed.oldest(limit),
+      drop: async (job) => failed.drop(job),
+    };
+  }
+
+  /** The pool itself, then its fallbacks: each with its own lane, model, slots, credentials and breaker. */
+  #chainOf(own: PoolParts): [Entry, ...Entry[]] {
+    const fallbacks = own.pool.fallback.flatMap((name) => {
+      const parts = this.#pools.get(name);
+      return parts === undefined ? [] : [parts];
+    });
+    return [entryOf(own, own.pool), ...fallbacks.map((parts) => entryOf(parts, own.pool))];
   }
 
   #nudgeMover(event: string): void {
@@ -193,25 +274,20 @@ export class Worker {
   }
 }
 
-/** A pool's model as the drain calls it. */
-function model(pool: Pool, bedrock: BedrockCaller): Model {
+/** Bedrock takes at least this long over an async call. */
+const FIRST_POLL_MS = 1_000;
+
+/** A pool in the chain of another (or its own). A lane it does not have is the one of the same rank, or its last. */
+function entryOf({ pool, scope, slots, model }: PoolParts, from: Pool): Entry {
   return {
-    call: async (work, { jobId, signal }) => {
-      if (work.kind !== "converse") throw new Error(work.kind);
-      return bedrock.converse({
-        model: pool.model,
-        request: work.request,
-        jobId,
-        signal,
-        timeoutMs: pool.callTimeoutMs,
-      });
+    pool: pool.name,
+    laneFor: (lane) => {
+      if (pool.lanes.includes(lane)) return lane;
+      return pool.lanes[Math.min(from.lanes.indexOf(lane), pool.lanes.length - 1)] ?? lane;
     },
-    reserve: (work) => ({
-      requests: 1,
-      tokens: work.kind === "converse" ? reservation(work.request).tokens : 0,
-    }),
-    settled: (usage) => ({ requests: 1, tokens: settled(usage, pool.burndown) }),
-    learn: () => {},
+    gate: scope.gate,
+    model,
+    tryAcquire: (lane) => slots.tryAcquire(lane),
   };
 }
 

@@ -31,6 +31,7 @@ const LOCKS = {
   SLUICE_LOCK_IN_HAND_MS: "500",
   SLUICE_LOCK_CALL_MS: "1000",
   SLUICE_STALLED_INTERVAL_MS: "200",
+  SLUICE_HEARTBEAT_TTL_MS: "1000",
 };
 
 const callsSchema = z.object({

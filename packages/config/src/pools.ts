@@ -44,8 +44,9 @@ export function parsePools(text: string, source: string): Pools {
   }
 
   const pools = new Map<string, Pool>();
-  const schema = poolSchema(scopes);
+  const names = new Set(section(file.value, "pools").map(([name]) => name));
   for (const [name, value] of section(file.value, "pools")) {
+    const schema = poolSchema(name, scopes, names);
     const path = ["pools", name];
     if (!nameSchema.safeParse(name).success) found.push(badName(path));
     const pool = schema.safeParse(value);

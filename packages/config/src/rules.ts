@@ -29,7 +29,11 @@ function about(...keys: [keyof PoolKeys, ...(keyof PoolKeys)[]]) {
 }
 
 /** A pool with all its rules, and durations under their names with units. */
-export function poolSchema(scopes: ReadonlyMap<string, Scope | undefined>) {
+export function poolSchema(
+  self: string,
+  scopes: ReadonlyMap<string, Scope | undefined>,
+  pools: ReadonlySet<string>,
+) {
   return poolKeysSchema
     .refine((pool) => scopes.has(pool.scope), {
       ...about("scope"),
@@ -62,12 +66,21 @@ export function poolSchema(scopes: ReadonlyMap<string, Scope | undefined>) {
       ...about("callTimeout", "deadline"),
       error: "no longer than `deadline`",
     })
-    .transform(({ deadline, callTimeout, ...pool }) => ({
+    .refine((pool) => pool.fallback.every((other) => pools.has(other) && other !== self), {
+      ...about("fallback"),
+      error: `a list of other pools of this file (${[...pools].filter((pool) => pool !== self).join(", ") || "there is none"})`,
+    })
+    .refine((pool) => Object.keys(pool.serviceTiers).every((lane) => pool.lanes.includes(lane)), {
+      ...about("serviceTiers", "lanes"),
+      error: "a mapping whose keys are lanes of this pool",
+    })
+    .transform(({ deadline, callTimeout, cache, ...pool }) => ({
       ...pool,
       ...tokenBounds(pool),
       burndown: pool.burndown ?? modelFamily(pool.model).burndown,
       deadlineMs: deadline,
       callTimeoutMs: callTimeout,
+      cacheMs: cache,
     }));
 }
 

@@ -17,6 +17,10 @@ function wholeNumber(max: number) {
 const REGION_RULE = "an AWS Region such as us-east-1";
 const MODEL_RULE = "the id or ARN of a model or inference profile";
 const LANES_RULE = "a list of 1 to 16 different lane names, most urgent first";
+const FALLBACK_RULE = "a list of at most 8 different pools of this file, first choice first";
+const TIER_RULE = "one of default, priority, flex, reserved";
+const TIERS_RULE = "a mapping of lane names to service tiers";
+const TEXT_RULE = "a text of 1 to 2000 characters";
 const BURNDOWN_RULE = "a number from 1 to 100";
 export const MAPPING_RULE = "a mapping of keys to values";
 
@@ -58,6 +62,16 @@ export const poolKeysSchema = z.strictObject(
     // AWS documents inference of up to 60 minutes.
     callTimeout: durationSchema("1s", "60m").default(120_000),
     maxWaiting: wholeNumber(100_000_000).default(100_000),
+    fallback: z
+      .array(name, FALLBACK_RULE)
+      .max(8, FALLBACK_RULE)
+      .refine((pools) => new Set(pools).size === pools.length, FALLBACK_RULE)
+      .default([]),
+    serviceTiers: z
+      .record(name, z.enum(["default", "priority", "flex", "reserved"], TIER_RULE), TIERS_RULE)
+      .default({}),
+    filteredMessage: z.string(TEXT_RULE).min(1, TEXT_RULE).max(2_000, TEXT_RULE).nullable().default(null),
+    cache: durationSchema("1s", "7d").nullable().default(null),
   },
   MAPPING_RULE,
 );

@@ -3,13 +3,13 @@
  * says what is wrong and what to do. HTTP and direct producers go through the same door.
  */
 import {
-  converseRequestSchema,
   JOB_DATA_VERSION,
+  jobRequestSchema,
   newJobId,
   type Clock,
-  type ConverseRequest,
   type Emit,
   type JobData,
+  type JobRequest,
   type Outcome,
   type Payload,
   type Random,
@@ -33,6 +33,7 @@ export type RefusalCode =
   | "max-tokens-too-large"
   | "cost-exceeds-quota"
   | "idempotency-conflict"
+  | "too-far-ahead"
   | "lane-full"
   | "redis-full";
 
@@ -52,7 +53,9 @@ export interface AcceptingPool {
   readonly defaultMaxTokens: number;
   readonly deadlineMs: number;
   readonly maxAttempts: number;
-  reserve(request: ConverseRequest): Cost;
+  /** How long its answers serve equal requests, milliseconds; `null` when they do not. */
+  readonly cacheMs: number | null;
+  reserve(work: JobRequest): Cost;
   /** What is wrong with a cost that the quota can never admit; `undefined` when it fits. */
   tooCostly(cost: Cost): string | undefined;
   readonly claims: {
@@ -65,8 +68,8 @@ export interface AcceptingPool {
   /** Whether the lane has room for one more job. */
   capacity(lane: string): Promise<LaneCapacity>;
   lane(name: string): {
-    /** Adds the job under its id; adding it again is harmless. */
-    add(job: JobData): Promise<void>;
+    /** Adds the job under its id, to start `delayMs` from now at the earliest; adding it again is harmless. */
+    add(job: JobData, delayMs: number): Promise<void>;
   };
 }
 
@@ -83,6 +86,11 @@ export interface AcceptOptions {
   readonly clock: Clock;
   readonly random: Random;
 }
+
+/** How long an answer serves equal requests when a job asks for it and its pool does not say. */
+const DEFAULT_CACHE_MS = 60 * 60 * 1000;
+
+const LONGEST_DELAY_MS = 30 * 24 * 60 * 60 * 1000;
 
 const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
 
@@ -107,28 +115,34 @@ export function createAccept(
       );
     }
 
-    const request = toRequest(submission, pool.defaultMaxTokens);
-    const bytes = Buffer.byteLength(JSON.stringify(request));
+    const work = toWork(submission, pool.defaultMaxTokens);
+    const bytes = Buffer.byteLength(JSON.stringify(work.request));
     if (bytes > maxRequestBytes) {
       return refused(
         "prompt-too-large",
         `The request is ${bytes} bytes, more than the ${maxRequestBytes} allowed. Shorten or split it`,
       );
     }
-    if (request.maxTokens > pool.maxOutputTokens) {
+    const maxTokens = work.kind === "async" ? 0 : work.request.maxTokens;
+    if (maxTokens > pool.maxOutputTokens) {
       return refused(
         "max-tokens-too-large",
         `Expected \`maxTokens\` to be at most ${pool.maxOutputTokens}, the most this pool's model writes, ` +
-          `got ${request.maxTokens}`,
+          `got ${maxTokens}`,
       );
     }
-    const tooCostly = pool.tooCostly(pool.reserve(request));
+    const tooCostly = pool.tooCostly(pool.reserve(work));
     if (tooCostly !== undefined) return refused("cost-exceeds-quota", tooCostly);
+
+    const now = clock();
+    const delayMs = delayOf(submission, now);
+    if (delayMs > LONGEST_DELAY_MS) {
+      return refused("too-far-ahead", "Expected `runAt` to be at most 30 days ahead. Send the job later");
+    }
 
     const capacity = await pool.capacity(submission.lane);
     if (capacity.type === "full") return full(capacity.reason, submission.lane, capacity.retryAfterMs);
 
-    const now = clock();
     let id = newJobId(submission.pool, submission.lane, now, random);
     let repeated = false;
     if (submission.idempotencyKey !== undefined) {
@@ -143,22 +157,26 @@ export function createAccept(
       repeated = claim.type === "repeated";
       id = claim.id;
     }
-    const deadlineAt = now + (submission.deadlineMs ?? pool.deadlineMs);
+    const deadlineAt = now + delayMs + (submission.deadlineMs ?? pool.deadlineMs);
+    const cacheMs = cacheOf(submission, pool);
     // The caller who bound the key may have died before it added the job: adding again repairs that, and does nothing
     // otherwise. A job that has ended must not run again, even if its lane forgot it.
     if (!repeated || (await pool.outcomes.get(id)) === undefined) {
-      await pool.lane(submission.lane).add({
+      const job: JobData = {
         version: JOB_DATA_VERSION,
         id,
         tenant,
         pool: submission.pool,
         lane: submission.lane,
-        kind: submission.kind,
-        payload: await encodePayload(request),
+        kind: work.kind,
+        payload: await encodePayload(work.request),
         acceptedAt: now,
         deadlineAt,
         maxAttempts: submission.maxAttempts ?? pool.maxAttempts,
-      });
+        ...(cacheMs === undefined ? {} : { cacheMs }),
+        ...(submission.promptClass === undefined ? {} : { promptClass: submission.promptClass }),
+      };
+      await pool.lane(submission.lane).add(job, delayMs);
     }
     emit("job:accepted", { id, tenant, pool: submission.pool, lane: submission.lane, repeated, bytes });
     return { type: "accepted", id, repeated, deadlineAt };
@@ -166,16 +184,38 @@ export function createAccept(
 }
 
 /** The request as the model gets it. Schema defaults and shorthands end here. */
-function toRequest(submission: Submission, defaultMaxTokens: number): ConverseRequest {
+function toWork(submission: Submission, defaultMaxTokens: number): JobRequest {
+  const { kind } = submission;
+  if (kind === "invoke") {
+    return { kind, request: { body: submission.body, maxTokens: submission.maxTokens } };
+  }
+  if (kind === "async") {
+    return { kind, request: { modelInput: submission.modelInput, outputS3Uri: submission.outputS3Uri } };
+  }
   const { prompt, messages, system, maxTokens, temperature, topP, stopSequences } = submission;
-  return converseRequestSchema.parse({
-    messages: messages ?? [{ role: "user", content: [{ text: prompt }] }],
-    system,
-    maxTokens: maxTokens ?? defaultMaxTokens,
-    temperature,
-    topP,
-    stopSequences,
+  return jobRequestSchema.parse({
+    kind,
+    request: {
+      messages: messages ?? [{ role: "user", content: [{ text: prompt }] }],
+      system,
+      maxTokens: maxTokens ?? defaultMaxTokens,
+      temperature,
+      topP,
+      stopSequences,
+    },
   });
+}
+
+/** How long from now the job may start at the earliest. A time that has passed means now. */
+function delayOf({ delayMs, runAt }: Submission, now: number): number {
+  if (runAt !== undefined) return Math.max(0, Date.parse(runAt) - now);
+  return delayMs ?? 0;
+}
+
+/** A job may decline the pool's cache, and may ask for one where the pool has none. */
+function cacheOf({ cache }: Submission, pool: AcceptingPool): number | undefined {
+  if (cache === false) return undefined;
+  return pool.cacheMs ?? (cache === true ? DEFAULT_CACHE_MS : undefined);
 }
 
 function full(reason: "lane-length" | "redis-memory", lane: string, retryAfterMs: number): Refusal {

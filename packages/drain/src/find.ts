@@ -12,6 +12,7 @@ export type JobView =
       readonly attempts: number;
     }
   | { readonly state: "completed" | "filtered"; readonly id: string; readonly outcome: AnsweredOutcome }
+  | { readonly state: "cancelled"; readonly id: string }
   | { readonly state: "dead"; readonly id: string; readonly failure: Failure | undefined };
 
 /** A pool as a reader sees it. */
@@ -80,5 +81,6 @@ function viewOutcome(tenant: string, outcome: Outcome): JobView | undefined {
   if (outcome.tenant !== tenant) return undefined;
   const { id } = outcome;
   if (outcome.outcome === "dead") return { state: "dead", id, failure: outcome.failure };
+  if (outcome.outcome === "cancelled") return { state: "cancelled", id };
   return { state: outcome.outcome, id, outcome };
 }

@@ -11,5 +11,6 @@ export { Drain, type DrainOptions } from "./drain.ts";
 export { createFind, type FindOptions, type JobView, type ReadingPool } from "./find.ts";
 export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
-export type { Admission, CallResult, Cost, Gate, Held, Model, Outcomes, Settlement } from "./ports.ts";
+export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
+export type * from "./ports.ts";
 export { nextStep, type NextStep, type Try } from "./retry.ts";

@@ -2,7 +2,23 @@
  * What the drain needs from the rest of the system, in as few words as it uses. Adapters fit by shape; the app that
  * wires them gets the type error.
  */
-import type { Answer, ConverseRequest, Failure, Outcome, Usage } from "@sluice/job";
+import type { Answer, Failure, JobData, JobRequest, Outcome, Usage } from "@sluice/job";
+
+/** What a job carries from one try to the next, beside its data. */
+export interface Notes {
+  /** How often a systemic failure has put the job off. */
+  readonly systemicDeferrals: number;
+  /** The entry of the pool's chain with which the next try begins; 0 is the pool itself. */
+  readonly entry: number;
+}
+
+export interface Deferral {
+  readonly delayMs: number;
+  /** Whether this try counts against the job's attempts. */
+  readonly attempt: boolean;
+  readonly reason?: string;
+  readonly notes?: Notes;
+}
 
 /** A job in hand. Exactly one of `complete`, `defer` and `fail` ends that. */
 export interface Held {
@@ -15,22 +31,15 @@ export interface Held {
   /** Times its worker vanished under it. */
   readonly stalls: number;
   readonly deferredFailure: string | undefined;
-  /** How often a systemic failure has put the job off before. */
-  systemicDeferrals(): Promise<number>;
+  notes(): Promise<Notes>;
   complete(reference: Readonly<Record<string, string | number>>): Promise<void>;
-  /** `systemicDeferrals`, when given, replaces the count of those. */
-  defer(deferral: {
-    delayMs: number;
-    attempt: boolean;
-    reason?: string;
-    systemicDeferrals?: number;
-  }): Promise<void>;
+  defer(deferral: Deferral): Promise<void>;
   fail(failure: Failure): Promise<void>;
 }
 
 /** Amounts of quota by dimension. */
 export type Cost = Readonly<
-  Partial<Record<"requests" | "tokens" | "input-tokens" | "output-tokens", number>>
+  Partial<Record<"requests" | "tokens" | "input-tokens" | "output-tokens" | "tokens-per-day", number>>
 >;
 
 export type Admission =
@@ -44,28 +53,61 @@ export type Admission =
 export interface Settlement {
   readonly pool: string;
   readonly id: string;
-  readonly outcome: "ok" | "failed" | "throttled" | "neutral";
+  readonly outcome: "ok" | "failed" | "timeout" | "throttled" | "systemic" | "neutral";
   /** A dimension that is left out counts as reserved. */
   readonly actual: Cost;
   readonly throttledDimension?: "requests" | "tokens" | "tokens-per-day";
+  /** Of a failure: how much it counts, 0.5 when it may be the model's own. Default 1. */
+  readonly weight?: number;
+  /** Of a systemic failure: what kind of request it was. */
+  readonly shape?: string;
+  /** The job wants another try: ask the pool's retry budget. */
+  readonly retry?: boolean;
 }
 
 /** The limiter: may this call go now? */
 export interface Gate {
   admit(request: { pool: string; lane: string; id: string; cost: Cost; ttlMs: number }): Promise<Admission>;
-  settle(settlement: Settlement): Promise<unknown>;
+  /** `retry: "exhausted"` when the pool has too many retries already: the job waits as long as it may. */
+  settle(settlement: Settlement): Promise<{ readonly retry?: "granted" | "exhausted" }>;
 }
 
 /** Where ends of jobs are kept. */
 export interface Outcomes {
   get(id: string): Promise<Outcome | undefined>;
-  /** Keeps the first end of a job only. */
+  /** Keeps the first end of a job only, and closes its entry in the ledger in the same step. */
   put(outcome: Outcome): Promise<boolean>;
 }
 
+export type LedgerAnswer =
+  | { readonly type: "go"; readonly call: number }
+  /** A process that is alive has a call in flight. */
+  | { readonly type: "busy"; readonly retryAfterMs: number }
+  /** The job has had all the calls it may have. */
+  | { readonly type: "cap"; readonly calls: number }
+  /** The job has ended. */
+  | { readonly type: "ended" };
+
+/** Which calls a job has started, and who has one in flight: what keeps two processes from paying for one answer. */
+export interface Ledger {
+  /** `leaseMs`: how long the call counts as in flight at most, also if its process lives on. */
+  begin(call: { id: string; maxCalls: number; leaseMs: number }): Promise<LedgerAnswer>;
+  /** The call is over and counts; the next may begin. */
+  end(id: string): Promise<unknown>;
+  /** The call was never sent, or was refused and cost nothing: it does not count. */
+  abandon(id: string): Promise<unknown>;
+}
+
 export type CallResult =
-  | { readonly type: "answered"; readonly answer: Answer }
-  | { readonly type: "filtered"; readonly answer: Answer }
+  | {
+      /** `filtered`: a content filter stopped it. */
+      readonly type: "answered" | "filtered";
+      readonly answer: Answer;
+      /** Bedrock did not report the usage: there is nothing to learn from it. */
+      readonly usageEstimated?: true;
+    }
+  /** Bedrock works on an async call. */
+  | { readonly type: "started"; readonly invocationArn: string }
   | {
       readonly type: "failed";
       readonly failure: Failure;
@@ -73,15 +115,82 @@ export type CallResult =
       readonly billed: "nothing" | "request" | "estimate";
       /** Whether it says that the pool is failing, and not only this call. */
       readonly breaker: boolean;
+      /** About how many tokens of its answer had arrived. */
+      readonly observedOutputTokens?: number;
     }
   /** Our own signal ended the call. */
-  | { readonly type: "aborted" };
+  | { readonly type: "aborted"; readonly observedOutputTokens?: number };
+
+export interface Call {
+  readonly jobId: string;
+  readonly lane: string;
+  readonly signal: AbortSignal;
+  /** Hears a stream's text as it is written. */
+  readonly onText: (text: string) => void;
+}
 
 /** One model, called once. Never rejects for anything that can happen to a call. */
 export interface Model {
-  call(request: ConverseRequest, call: { jobId: string; signal: AbortSignal }): Promise<CallResult>;
+  call(work: JobRequest, call: Call): Promise<CallResult>;
   /** What a call reserves when it starts. */
-  reserve(request: ConverseRequest): Cost;
+  reserve(work: JobRequest): Cost;
   /** What it turned out to cost. */
   settled(usage: Usage): Cost;
+  /** What a call cost that was cut, and has no usage. */
+  unfinished(work: JobRequest, observedOutputTokens: number | undefined): Cost;
+  /** Learns how much of what such requests reserve they use. */
+  learn(data: JobData, work: JobRequest, usage: Usage): void;
+}
+
+/** A pool of a chain: the job's own, or one that may answer instead. */
+export interface Entry {
+  readonly pool: string;
+  /** The lane in which a job of another pool's lane is admitted here. */
+  laneFor(lane: string): string;
+  readonly gate: Gate;
+  readonly model: Model;
+  /** Takes a slot of the pool if one is free. The job's own pool has given one before the job was fetched. */
+  tryAcquire(lane: string): (() => void) | undefined;
+}
+
+/** Where a streamed answer is read while it is written. */
+export interface Chunks {
+  /** Begins the `call`-th try; text of an earlier one is void. */
+  open(stream: { id: string; call: number; maxTokens: number }): ChunkWriter;
+}
+
+export interface ChunkWriter {
+  write(text: string): void;
+  /** The last event. Written after the outcome is stored. */
+  end(how: "completed" | "failed" | "incomplete"): Promise<void>;
+  /** This call's text ends here; a later call goes on. */
+  leave(): Promise<void>;
+}
+
+/** What callers do not want any more. */
+export interface Cancels {
+  isRequested(id: string): Promise<boolean>;
+}
+
+export type CacheLead =
+  /** Nobody answers this request yet: make the call, and `put`. */
+  | { readonly type: "leader" }
+  | { readonly type: "hit"; readonly answer: Answer }
+  /** Another job is being answered the same question. */
+  | { readonly type: "follow"; readonly retryAfterMs: number };
+
+/** Answers that serve equal requests of a tenant. */
+export interface Cache {
+  lead(question: CacheQuestion): Promise<CacheLead>;
+  put(question: CacheQuestion, answer: Answer): Promise<void>;
+  /** The leader found no answer: the next may lead. */
+  release(question: CacheQuestion): Promise<void>;
+}
+
+export interface CacheQuestion {
+  readonly id: string;
+  readonly tenant: string;
+  readonly pool: string;
+  readonly work: JobRequest;
+  readonly ttlMs: number;
 }

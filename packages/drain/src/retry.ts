@@ -58,6 +58,11 @@ export function nextStep(failure: Failure, tried: Try): NextStep {
   return { type: "retry", delayMs, attempt: policy.attempt };
 }
 
+/** How long a job waits whose pool has too many retries under way already. */
+export function longestDelayMs(kind: FailureKind, random: Random): number {
+  return POLICIES[kind].capMs * (0.5 + random() / 2);
+}
+
 function delay(policy: Policy, earlier: number, hintMs: number | undefined, random: Random): number {
   const jitter = random() * Math.min(policy.capMs, policy.baseMs * 2 ** Math.min(earlier, 20));
   if (hintMs === undefined) return Math.max(FLOOR_MS, jitter);

@@ -25,9 +25,16 @@ export interface SluiceEvents {
     readonly model: string;
   };
   "job:filtered": OfJob & { readonly usage: Usage; readonly model: string; readonly stopReason: string };
+  /** An answer given to an equal request before served this one too. */
+  "job:cache-hit": OfJob;
+  "job:cancelled": OfJob;
+  /** Bedrock works on an async call; it is polled from now on. */
+  "job:started": OfJob & { readonly invocationArn: string };
+  /** Another pool of the chain makes the call. */
+  "job:fallback": OfJob & { readonly to: string };
   /** The job goes to the delayed set and comes back. `attempt` says whether the try counts against the job. */
   "job:retry": OfJob & { readonly failure: Failure; readonly delayMs: number; readonly attempt: boolean };
-  /** Handed back without a call: a shutdown, a crash suspect that has to run alone, a run of the same job here. */
+  /** Handed back without a call, to come again in `delayMs`. */
   "job:deferred": OfJob & { readonly reason: DeferReason; readonly delayMs: number };
   /** Failed for good; the mover takes it from the failed set. */
   "job:dead": OfJob & { readonly failure: Failure; readonly attempts: number };
@@ -47,7 +54,19 @@ export interface SluiceEvents {
   "worker:stopped": { readonly drained: boolean };
 }
 
-export type DeferReason = "shutdown" | "suspect" | "running-here";
+export type DeferReason =
+  /** The process leaves. */
+  | "shutdown"
+  /** Another job that has stalled before runs here. */
+  | "suspect"
+  /** An earlier run of the job is still under way in this process. */
+  | "running-here"
+  /** Another process that is alive has a call for it in flight. */
+  | "running-elsewhere"
+  /** An equal request is being answered. */
+  | "shared"
+  /** Bedrock is not done with an async call. */
+  | "polling";
 
 /** Takes one event. Implementations must not throw; `emitter` guards against those that do. */
 export type Emit = <Name extends keyof SluiceEvents>(name: Name, event: SluiceEvents[Name]) => void;

@@ -46,4 +46,8 @@ export const OWN_FAILURES = {
   stalled: "StalledTooOften",
   /** The job's data cannot be read by this version. */
   malformed: "MalformedJob",
+  /** It has started as many calls as it ever may, whatever became of them. */
+  callCap: "CallCapReached",
+  /** Bedrock took longer over an async call than it may. */
+  asyncTimeout: "AsyncTimeout",
 } as const;

@@ -32,5 +32,5 @@ export {
   type JobKind,
   type JobRequest,
 } from "./request.ts";
-export { submissionSchema, type Submission, type SubmissionInput } from "./submission.ts";
+export { submissionSchema, type Submission, type ConversationInput } from "./submission.ts";
 export type { Clock, Random } from "./time.ts";

@@ -28,5 +28,11 @@ export const jobDataSchema = z.strictObject({
   deadlineAt: z.int(),
   /** How often the job may fail by its own fault before it is dead. */
   maxAttempts: z.int().positive(),
+  /** How long the answer may serve equal requests of the tenant, milliseconds. Left out: not at all. */
+  cacheMs: z.int().positive().optional(),
+  /** Groups jobs in reports of reserved against used tokens. */
+  promptClass: nameSchema.optional(),
+  /** Of an `async` job that has been started at Bedrock: what to poll. */
+  invocation: z.strictObject({ arn: z.string(), startedAt: z.int() }).optional(),
 });
 export type JobData = z.infer<typeof jobDataSchema>;

@@ -26,6 +26,8 @@ export const answerSchema = z.object({
   model: z.string(),
   usage: usageSchema,
   latencyMs: z.number().nonnegative(),
+  /** The answer was given to an equal request before: no call was made, no quota used. */
+  cached: z.boolean().optional(),
 });
 export type Answer = z.infer<typeof answerSchema>;
 
@@ -42,11 +44,12 @@ const ended = {
 export const outcomeSchema = z.discriminatedUnion("outcome", [
   z.object({ ...ended, outcome: z.literal("completed"), answer: answerSchema }),
   z.object({ ...ended, outcome: z.literal("filtered"), answer: answerSchema }),
+  z.object({ ...ended, outcome: z.literal("cancelled") }),
   z.object({ ...ended, outcome: z.literal("dead"), failure: failureSchema }),
 ]);
 
-/** The end of a job: `completed`, `filtered` (a content filter stopped it) or `dead`. */
+/** The end of a job: `completed`, `filtered` (a content filter stopped it), `cancelled` or `dead`. */
 export type Outcome = z.infer<typeof outcomeSchema>;
 
 /** The end of a job that a model answered. */
-export type AnsweredOutcome = Exclude<Outcome, { outcome: "dead" }>;
+export type AnsweredOutcome = Extract<Outcome, { answer: unknown }>;

@@ -1,42 +1,78 @@
 /** What a producer hands in, over HTTP or directly: a request and where it should go. Defaults come from the pool. */
 import { z } from "zod";
 import { nameSchema } from "./names.ts";
-import { converseRequestSchema } from "./request.ts";
+import { asyncRequestSchema, converseRequestSchema, invokeRequestSchema } from "./request.ts";
+
+const LONGEST_MS = 30 * 24 * 60 * 60 * 1000;
+
+const delivery = {
+  pool: nameSchema,
+  lane: nameSchema,
+  /** Not before this long from acceptance, milliseconds; at most 30 days. */
+  delayMs: z.int().positive().max(LONGEST_MS).optional(),
+  /** Not before this time, ISO 8601; at most 30 days ahead. Either this or `delayMs`. */
+  runAt: z.iso.datetime({ offset: true }).optional(),
+  /** From the time the job may start, milliseconds; at most 30 days. Default: the pool's `deadline`. */
+  deadlineMs: z.int().positive().max(LONGEST_MS).optional(),
+  /** Default: the pool's `maxAttempts`. */
+  maxAttempts: z.int().min(1).max(20).optional(),
+  /** Makes a repeated submission return the first job instead of a second one. */
+  idempotencyKey: z.string().min(1).max(256).optional(),
+  /** Whether the answer may come from, and serve, an equal request of the tenant. Default: as the pool says. */
+  cache: z.boolean().optional(),
+  /** Groups jobs in reports of reserved against used tokens. */
+  promptClass: nameSchema.optional(),
+};
 
 const { messages, system, maxTokens, temperature, topP, stopSequences } = converseRequestSchema.shape;
 
-const LONGEST_DEADLINE_MS = 30 * 24 * 60 * 60 * 1000;
+const conversation = {
+  ...delivery,
+  /** Shorthand for one user message. */
+  prompt: z
+    .string()
+    .refine((text) => text.trim() !== "", "Expected a prompt, got empty text")
+    .optional(),
+  messages: messages.optional(),
+  system,
+  /** Default: the pool's `defaultMaxTokens`. A tight value is worth more than any scheduling. */
+  maxTokens: maxTokens.optional(),
+  temperature,
+  topP,
+  stopSequences,
+};
 
+const byKind = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("converse"), ...conversation }),
+  z.strictObject({ kind: z.literal("stream"), ...conversation }),
+  z.strictObject({ kind: z.literal("invoke"), ...delivery, ...invokeRequestSchema.shape }),
+  z.strictObject({ kind: z.literal("async"), ...delivery, ...asyncRequestSchema.shape }),
+]);
+
+/** `kind` may be left out: most jobs are `converse`. */
 export const submissionSchema = z
-  .strictObject({
-    pool: nameSchema,
-    lane: nameSchema,
-    kind: z.literal("converse").default("converse"),
-    /** Shorthand for one user message. */
-    prompt: z
-      .string()
-      .refine((text) => text.trim() !== "", "Expected a prompt, got empty text")
-      .optional(),
-    messages: messages.optional(),
-    system,
-    /** Default: the pool's `defaultMaxTokens`. A tight value is worth more than any scheduling. */
-    maxTokens: maxTokens.optional(),
-    temperature,
-    topP,
-    stopSequences,
-    /** From acceptance, milliseconds. Default: the pool's `deadline`. */
-    deadlineMs: z.int().positive().max(LONGEST_DEADLINE_MS).optional(),
-    /** Default: the pool's `maxAttempts`. */
-    maxAttempts: z.int().min(1).max(20).optional(),
-    /** Makes a repeated submission return the first job instead of a second one. */
-    idempotencyKey: z.string().min(1).max(256).optional(),
-  })
+  .preprocess(
+    (input) =>
+      typeof input === "object" && input !== null && !("kind" in input)
+        ? { kind: "converse", ...input }
+        : input,
+    byKind,
+  )
   .refine(
-    (submission) => (submission.prompt === undefined) !== (submission.messages === undefined),
+    (job) =>
+      (job.kind !== "converse" && job.kind !== "stream") ||
+      (job.prompt === undefined) !== (job.messages === undefined),
     "Expected either `prompt` or `messages`",
-  );
+  )
+  .refine((job) => job.delayMs === undefined || job.runAt === undefined, {
+    path: ["runAt"],
+    message: "Expected either `runAt` or `delayMs`",
+  });
 
-/** A submission as a caller writes it. */
-export type SubmissionInput = z.input<typeof submissionSchema>;
 /** A submission after parsing. */
 export type Submission = z.output<typeof submissionSchema>;
+
+/** A submission of a conversation as a caller writes it. */
+export type ConversationInput = Omit<z.input<(typeof byKind)["options"][0]>, "kind"> & {
+  kind?: "converse" | "stream";
+};

@@ -5,7 +5,8 @@
 import type { Failure } from "@sluice/job";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
-import { FAILURE_FIELD, SYSTEMIC_FIELD, type LaneKeys } from "./keys.ts";
+import { z } from "zod";
+import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 
 /** How long a job comes back ahead of its lane's backlog: a job that waited once is next when due. */
 const RETURN_PRIORITY = 1;
@@ -17,6 +18,19 @@ export interface KeepCompleted {
   readonly count: number;
 }
 
+/** What a job carries from one try to the next, beside its data. */
+export interface Notes {
+  /** How often a systemic failure has put it off. */
+  readonly systemicDeferrals: number;
+  /** The entry of the pool's chain with which the next try begins; 0 is the pool itself. */
+  readonly entry: number;
+}
+
+const notesSchema: z.ZodType<Notes> = z.object({
+  systemicDeferrals: z.int().nonnegative(),
+  entry: z.int().nonnegative(),
+});
+
 export interface Deferral {
   /** Milliseconds from now until the job is due again. */
   readonly delayMs: number;
@@ -24,8 +38,8 @@ export interface Deferral {
   readonly attempt: boolean;
   /** What went wrong, for operators. Free of prompt text. */
   readonly reason?: string;
-  /** Replaces the count of deferrals by a systemic failure. */
-  readonly systemicDeferrals?: number;
+  /** Replaces what the next try finds. */
+  readonly notes?: Notes;
 }
 
 export interface HeldJobParts {
@@ -75,10 +89,12 @@ export class HeldJob {
     this.#calling = true;
   }
 
-  /** How often a systemic failure has put the job off before. */
-  async systemicDeferrals(): Promise<number> {
+  /** What the job's earlier tries left for this one. */
+  async notes(): Promise<Notes> {
     const { redis, keys } = this.#parts;
-    return Number((await redis.hget(keys.jobPrefix + this.id, SYSTEMIC_FIELD)) ?? 0);
+    const stored = await redis.hget(keys.jobPrefix + this.id, NOTES_FIELD);
+    const parsed = notesSchema.safeParse(JSON.parse(stored ?? "null"));
+    return parsed.success ? parsed.data : { systemicDeferrals: 0, entry: 0 };
   }
 
   /**
@@ -97,14 +113,14 @@ export class HeldJob {
    * Puts the job into the delayed set, to come back ahead of its lane's backlog.
    * @throws when Redis no longer holds our lock.
    */
-  async defer({ delayMs, attempt, reason, systemicDeferrals }: Deferral): Promise<void> {
+  async defer({ delayMs, attempt, reason, notes }: Deferral): Promise<void> {
     const { worker, token } = this.#parts;
     await worker.getBackend().moveToDelayed(this.id, Date.now(), Math.max(0, Math.round(delayMs)), token, {
       skipAttempt: !attempt,
       fieldsToUpdate: {
         priority: RETURN_PRIORITY,
         ...(reason === undefined ? {} : { failedReason: reason }),
-        ...(systemicDeferrals === undefined ? {} : { [SYSTEMIC_FIELD]: systemicDeferrals }),
+        ...(notes === undefined ? {} : { [NOTES_FIELD]: JSON.stringify(notes) }),
       },
     });
   }

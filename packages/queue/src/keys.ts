@@ -5,6 +5,12 @@
 import { queueName } from "@sluice/job";
 import type { KeySpace } from "@sluice/redis";
 
+/**
+ * Where started async calls wait for their next poll: a queue per pool beside its lanes. No lane can be called so,
+ * since lane names have no dot.
+ */
+export const POLLS_LANE = "polls.internal";
+
 /** Keys of one lane. All carry the scope's hash tag. */
 export interface LaneKeys {
   readonly wait: string;
@@ -36,5 +42,5 @@ export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKe
  */
 export const FAILURE_FIELD = "sluice:failure";
 
-/** The field of a job's hash that counts how often a systemic failure has put it off. */
-export const SYSTEMIC_FIELD = "sluice:systemic";
+/** The field of a job's hash in which one try leaves a note for the next, as JSON. */
+export const NOTES_FIELD = "sluice:notes";

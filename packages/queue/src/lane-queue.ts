@@ -56,15 +56,17 @@ export class LaneQueue {
   }
 
   /**
-   * Adds the job under its own id: once, however often it is called for the same id.
+   * Adds the job under its own id: once, however often it is called for the same id. It starts `delayMs` from now at
+   * the earliest.
    * Rejects when Redis does not answer in time; the job may have been added all the same, so repeat with the same id.
    */
-  async add(job: JobData): Promise<void> {
+  async add(job: JobData, delayMs = 0): Promise<void> {
     const options: JobsOptions = {
       jobId: job.id,
       priority: NEW_PRIORITY,
       attempts: job.maxAttempts,
       removeOnFail: false,
+      ...(delayMs > 0 ? { delay: delayMs } : {}),
     };
     // First the deadline, then the job: a crash between the two leaves an entry that the sweeper drops, never a job
     // that nothing watches. NX, since adding a job again must not move its deadline.

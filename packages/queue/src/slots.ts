@@ -41,6 +41,11 @@ export class Slots {
     return this.#lanes.reduce((sum, lane) => sum + this.#of(lane), 0);
   }
 
+  /** Takes a slot for the lane if one is free now. */
+  tryAcquire(lane: string): ReleaseSlot | undefined {
+    return this.#isFree(lane) ? this.#take(lane) : undefined;
+  }
+
   /** Takes a slot for the lane, now or when one is free; `undefined` when the signal fires first. */
   async acquire(lane: string, signal: AbortSignal): Promise<ReleaseSlot | undefined> {
     if (signal.aborted) return undefined;

@@ -1,5 +1,5 @@
 /** Enqueues over HTTP, as any service would. */
-import type { SubmissionInput } from "@sluice/job";
+import type { ConversationInput } from "@sluice/job";
 import { z } from "zod";
 
 const acceptedSchema = z.object({ id: z.string() });
@@ -11,7 +11,10 @@ const CONCURRENCY = 16;
  * Submits all, in order of the list. Resolves to the ids.
  * @throws Error with the API's own words when one is refused.
  */
-export async function submitAll(apiUrl: string, submissions: readonly SubmissionInput[]): Promise<string[]> {
+export async function submitAll(
+  apiUrl: string,
+  submissions: readonly ConversationInput[],
+): Promise<string[]> {
   const ids: string[] = [];
   const waiting = submissions.values();
   const worker = async (): Promise<void> => {
@@ -21,7 +24,7 @@ export async function submitAll(apiUrl: string, submissions: readonly Submission
   return ids;
 }
 
-async function submit(apiUrl: string, submission: SubmissionInput): Promise<string> {
+async function submit(apiUrl: string, submission: ConversationInput): Promise<string> {
   const response = await fetch(`${apiUrl}/v1/jobs`, {
     method: "POST",
     headers: { "content-type": "application/json" },

@@ -1,5 +1,5 @@
 /** The demo's jobs: one 'summarise this' prompt per document, over the three lanes, and a quota that they fill. */
-import type { SubmissionInput } from "@sluice/job";
+import type { ConversationInput } from "@sluice/job";
 import type { Document } from "./documents.ts";
 
 export const POOL = "claude";
@@ -20,7 +20,7 @@ const DEAD_EVERY = 75;
 const FILTERED_EVERY = 100;
 
 export interface Workload {
-  readonly submissions: readonly SubmissionInput[];
+  readonly submissions: readonly ConversationInput[];
   /** Sized so that the jobs fill it for about `DURATION_S`, in tokens per minute. */
   readonly tokensPerMinute: number;
   /** Calls in flight that this takes, for the whole fleet. */
@@ -45,7 +45,7 @@ export function makeWorkload(documents: readonly Document[], jobs: number): Work
   };
 }
 
-function submission(documents: readonly Document[], index: number): SubmissionInput {
+function submission(documents: readonly Document[], index: number): ConversationInput {
   const document = documents[index % documents.length];
   if (document === undefined) throw new Error("Found no README file under node_modules to summarise");
   const round = Math.floor(index / documents.length);
@@ -66,7 +66,7 @@ function marker(index: number): string {
   return "";
 }
 
-function expectedTokens({ prompt = "", maxTokens = 0 }: SubmissionInput): number {
+function expectedTokens({ prompt = "", maxTokens = 0 }: ConversationInput): number {
   return prompt.length / CHARACTERS_PER_TOKEN + BURNDOWN * maxTokens * ANSWERED_SHARE;
 }
 

@@ -1,0 +1,38 @@
+/** `sluice dev` from start to end, as `pnpm demo` and CI run it. */
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { nothingIsLeft, sluice, wholeSystem } from "./processes.ts";
+
+const whole = z.int().nonnegative();
+const lane = z.strictObject({ jobs: whole, waitMsP50: whole, waitMsP99: whole });
+const reportSchema = z.strictObject({
+  jobs: whole,
+  completed: whole,
+  filtered: whole,
+  dead: whole,
+  lost: whole,
+  throttled: whole,
+  calls: whole,
+  quotaUtilisation: z.number().min(0).max(1.05),
+  durationMs: whole,
+  lanes: z.strictObject({ critical: lane, standard: lane, bulk: lane }),
+  urls: z.strictObject({ api: z.url(), board: z.url() }),
+});
+
+test("20 jobs: the last line is the report, every job is accounted for, no process is left", async () => {
+  const run = sluice(["dev", "--jobs", "20", "--exit", "--json"]);
+  const pids = await wholeSystem(run);
+  expect(await run.ended, run.stderr).toEqual({ code: 0, signal: null });
+
+  const report = reportSchema.parse(JSON.parse(run.stdout.trimEnd().split("\n").at(-1) ?? ""));
+  expect(report).toMatchObject({ jobs: 20, dead: 1, filtered: 0, completed: 19, lost: 0, throttled: 0 });
+  expect(report.calls).toBe(20);
+  expect(report.quotaUtilisation).toBeGreaterThan(0.8);
+  expect(report.lanes).toMatchObject({ critical: { jobs: 3 }, standard: { jobs: 9 }, bulk: { jobs: 8 } });
+  expect(report.lanes.critical.waitMsP50).toBeLessThan(report.lanes.bulk.waitMsP50);
+  for (const url of Object.values(report.urls)) expect(new URL(url).hostname).toBe("127.0.0.1");
+  expect(run.stdout).toContain("20 jobs in ");
+  expect(run.stderr).toMatch(/done critical \d\/3, standard \d\/9, bulk \d\/8/);
+
+  await nothingIsLeft(pids);
+}, 120_000);

@@ -1,0 +1,54 @@
+/** A pool's model as the drain calls it: one request of whatever kind, and what it costs the quota. */
+import type { BedrockCaller } from "@sluice/bedrock";
+import { createEstimator, type SizedRequest } from "@sluice/bedrock/estimate";
+import type { Pool } from "@sluice/config";
+import type { Cost, Model } from "@sluice/drain";
+import type { JobRequest } from "@sluice/job";
+
+/** An async call is no tokens to the quota of tokens per minute: Bedrock counts its start as a request. */
+const ONE_REQUEST = cost(0);
+
+export function createModel(pool: Pool, bedrock: BedrockCaller): Model {
+  const { model, burndown, callTimeoutMs: timeoutMs, serviceTiers } = pool;
+  const estimator = createEstimator({ burndown, model });
+  return {
+    async call(work, { jobId, lane, signal, onText }) {
+      const call = { model, jobId, signal, timeoutMs };
+      const tiered = { ...call, serviceTier: serviceTiers[lane] };
+      switch (work.kind) {
+        case "converse":
+          return bedrock.converse({ ...tiered, request: work.request });
+        case "stream":
+          return bedrock.stream({ ...tiered, request: work.request, onText });
+        case "invoke":
+          return bedrock.invoke({ ...tiered, request: work.request });
+        case "async":
+          return bedrock.startAsync({ ...call, request: work.request });
+      }
+    },
+    reserve(work) {
+      const sized = sizeOf(work);
+      return sized === undefined ? ONE_REQUEST : cost(estimator.reserve(sized).tokens);
+    },
+    settled: (usage) => cost(estimator.settled(usage)),
+    unfinished(work, observedOutputTokens) {
+      const sized = sizeOf(work);
+      if (sized === undefined) return ONE_REQUEST;
+      return cost(estimator.unfinished(sized, observedOutputTokens));
+    },
+    learn(_data, work, usage) {
+      const sized = sizeOf(work);
+      if (sized !== undefined) estimator.learn(sized, usage);
+    },
+  };
+}
+
+/** Tokens count by the minute for the pool, and by the day for its scope. */
+function cost(tokens: number): Cost {
+  return { requests: 1, tokens, "tokens-per-day": tokens };
+}
+
+/** The part of a request whose length is its cost; an async one has none that the quota counts. */
+function sizeOf(work: JobRequest): SizedRequest | undefined {
+  return work.kind === "async" ? undefined : work.request;
+}

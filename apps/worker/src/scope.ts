@@ -1,0 +1,122 @@
+/** What the pools of one scope share in a worker: the connection to Bedrock, the limiter, and who has a call in flight. */
+import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
+import type { Pool, Scope } from "@sluice/config";
+import type { Cache, CacheQuestion, Cancels, Chunks, Gate, Ledger, Outcomes } from "@sluice/drain";
+import { createRedisLimiter, guardLimiter, type OperableLimiter } from "@sluice/limits";
+import { keySpace, type KeySpace } from "@sluice/redis";
+import {
+  cacheKey,
+  CallLedger,
+  CancelFlags,
+  ChunkStream,
+  Heartbeat,
+  OutcomeStore,
+  ResponseCache,
+  type CancelSubscription,
+} from "@sluice/results";
+import type { Redis } from "ioredis";
+
+export interface ScopeOptions {
+  readonly scope: Scope;
+  /** Pools of this scope. */
+  readonly pools: readonly Pool[];
+  readonly namespace: string;
+  /** A connection of the `command` profile. */
+  readonly redis: Redis;
+  /** How long after its last beat this process counts as alive, milliseconds. */
+  readonly heartbeatTtlMs: number;
+  /** A caller wants this job no more. */
+  readonly onCancel: (id: string) => void;
+  readonly onError: (part: string) => (error: unknown) => void;
+}
+
+/** Room for calls that an answer is still being read from while the next have begun. */
+const SPARE_CONNECTIONS = 8;
+
+/** Beyond the longest call: time to store its answer. */
+const LEAD_GRACE_MS = 60_000;
+
+export class ScopeParts {
+  readonly keySpace: KeySpace;
+  readonly bedrock: BedrockCaller;
+  /** Closed for admission while Redis is away. */
+  readonly gate: Gate;
+  readonly limiter: OperableLimiter;
+  readonly outcomes: Outcomes;
+  readonly ledger: Ledger;
+  readonly cancels: Cancels;
+  readonly chunks: Chunks;
+  readonly cache: Cache;
+  readonly #options: ScopeOptions;
+  readonly #heartbeat: Heartbeat;
+  readonly #flags: CancelFlags;
+  #subscription: CancelSubscription | undefined;
+
+  constructor(options: ScopeOptions) {
+    const { scope, pools, namespace, redis, onError, heartbeatTtlMs: ttlMs } = options;
+    const space = keySpace(namespace, scope.name);
+    this.#options = options;
+    this.keySpace = space;
+    this.bedrock = createBedrock({
+      region: scope.region,
+      maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
+      clock: Date.now,
+    });
+    this.limiter = createRedisLimiter({ redis, keySpace: space });
+    this.gate = guardLimiter(this.limiter, { onUnanswered: onError("gate") });
+    this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
+    const { owner } = this.#heartbeat;
+    const outcomes = new OutcomeStore(redis, space);
+    this.outcomes = {
+      get: async (id) => outcomes.get(id),
+      put: async (outcome) => outcomes.putAndClose(outcome, owner),
+    };
+    const ledger = new CallLedger({ redis, keySpace: space, graceMs: ttlMs });
+    this.ledger = {
+      begin: async (call) => ledger.begin({ ...call, owner }),
+      end: async (id) => ledger.end({ id, owner }),
+      abandon: async (id) => ledger.abandon({ id, owner }),
+    };
+    this.#flags = new CancelFlags(redis, space);
+    this.cancels = this.#flags;
+    const chunks = new ChunkStream(redis, space);
+    this.chunks = { open: (stream) => chunks.open({ ...stream, onError: onError("chunks") }) };
+    this.cache = responseCache(new ResponseCache(redis, space), pools);
+  }
+
+  async start(): Promise<void> {
+    const { onCancel, onError } = this.#options;
+    await this.#heartbeat.start();
+    this.#subscription = this.#flags.subscribe({ onCancel, onError: onError("cancels") });
+  }
+
+  /** Says farewell, so that calls it left open may be repeated at once. */
+  async stop(): Promise<void> {
+    this.#subscription?.stop();
+    await this.#heartbeat.stop();
+    this.bedrock.close();
+  }
+}
+
+/** The cache by question: equal requests to the model of one pool, of one tenant. */
+function responseCache(cache: ResponseCache, pools: readonly Pool[]): Cache {
+  const keyOf = ({ tenant, pool, work }: CacheQuestion): string =>
+    cacheKey({ tenant, pool, model: poolOf(pools, pool).model, request: work });
+  return {
+    lead: async (question) =>
+      cache.lead({
+        key: keyOf(question),
+        jobId: question.id,
+        ttlMs: poolOf(pools, question.pool).callTimeoutMs + LEAD_GRACE_MS,
+      }),
+    put: async (question, answer) =>
+      cache.put({ key: keyOf(question), jobId: question.id, answer, ttlMs: question.ttlMs }),
+    release: async (question) => cache.release({ key: keyOf(question), jobId: question.id }),
+  };
+}
+
+function poolOf(pools: readonly Pool[], name: string): Pool {
+  const pool = pools.find((each) => each.name === name);
+  if (pool === undefined) throw new Error(`Expected pool '${name}' to be one of this scope`);
+  return pool;
+}

@@ -1,0 +1,116 @@
+/**
+ * What happens to an async call after Bedrock has taken it on: polled in steps that hold no slot of the pool and need
+ * no admission, from a queue of their own.
+ */
+import {
+  jobDataSchema,
+  type Answer,
+  type Clock,
+  type Emit,
+  type Failure,
+  type JobData,
+  type Outcome,
+} from "@sluice/job";
+import { ending, Hands } from "./hands.ts";
+import { insist } from "./insist.ts";
+import type { Cancels, Held, Outcomes } from "./ports.ts";
+import { asyncTimeout, malformed } from "./reasons.ts";
+
+export type PollResult =
+  | { readonly type: "in-progress" }
+  | { readonly type: "answered" | "filtered"; readonly answer: Answer }
+  /** Bedrock ended the call without an answer, or does not know it. */
+  | { readonly type: "stopped"; readonly failure: Failure }
+  | { readonly type: "failed"; readonly failure: Failure }
+  | { readonly type: "aborted" };
+
+export interface PollerOptions {
+  readonly poll: (invocationArn: string, signal: AbortSignal) => Promise<PollResult>;
+  readonly outcomes: Outcomes;
+  readonly cancels: Cancels;
+  /** How long Bedrock may take over a call, milliseconds. Default one hour. */
+  readonly limitMs?: number;
+  readonly abort: AbortSignal;
+  readonly emit: Emit;
+  readonly clock: Clock;
+}
+
+const HOUR_MS = 3_600_000;
+const FIRST_MS = 1_000;
+const GROWTH = 1.5;
+const LONGEST_MS = 30_000;
+
+/** The pause before the next poll: 1 s, half as much again each time, doubled for each error, at most 30 s. Pure. */
+export function pollDelayMs(polls: number, errors: number): number {
+  return Math.min(LONGEST_MS, FIRST_MS * GROWTH ** Math.min(polls, 20) * 2 ** Math.min(errors, 10));
+}
+
+export class Poller {
+  readonly #options: PollerOptions;
+  readonly #hands: Hands;
+
+  constructor(options: PollerOptions) {
+    this.#options = options;
+    this.#hands = new Hands(options.emit);
+  }
+
+  /** Resolves to the poll, or to `undefined` after the job was ended. */
+  async take(job: Held, stopping: AbortSignal): Promise<(() => Promise<void>) | undefined> {
+    const { outcomes, cancels, emit } = this.#options;
+    const data = jobDataSchema.safeParse(job.data).data;
+    const invocation = data?.invocation;
+    if (data === undefined || invocation === undefined) {
+      await job.fail(malformed());
+      emit("worker:error", { part: "polls", error: `The data of job ${job.id} cannot be read` });
+      return undefined;
+    }
+    const [ended, cancelled] = await insist(
+      () => Promise.all([outcomes.get(job.id), cancels.isRequested(job.id)]),
+      { part: "polls", signal: stopping, emit },
+    );
+    if (ended !== undefined) return this.#hands.recover(job, data, ended);
+    // Bedrock offers no way to stop an async call: nobody waits for it any more, that is all.
+    if (cancelled)
+      return this.#end(job, data, { outcome: "cancelled", ...ending(job, data, this.#options.clock()) });
+    return async () => this.#poll(job, data, invocation);
+  }
+
+  async #poll(job: Held, data: JobData, invocation: NonNullable<JobData["invocation"]>): Promise<void> {
+    const { poll, abort, clock, limitMs = HOUR_MS } = this.#options;
+    const result = await poll(invocation.arn, abort);
+    switch (result.type) {
+      case "answered":
+      case "filtered":
+        return this.#end(job, data, {
+          outcome: result.type === "answered" ? "completed" : "filtered",
+          answer: result.answer,
+          ...ending(job, data, this.#options.clock()),
+        });
+      case "stopped":
+        return this.#hands.die(job, data, result.failure);
+      case "aborted":
+        return this.#hands.defer(job, data, "shutdown", 0);
+      case "in-progress":
+      case "failed":
+        if (clock() - invocation.startedAt >= limitMs) {
+          return this.#hands.die(job, data, asyncTimeout(limitMs));
+        }
+        return this.#again(job, data, result.type === "failed");
+    }
+  }
+
+  /** Errors of polls are counted as attempts, polls by the times the job was fetched: nothing else is kept. */
+  async #again(job: Held, data: JobData, failed: boolean): Promise<void> {
+    const errors = job.attemptsMade + (failed ? 1 : 0);
+    const delayMs = pollDelayMs(job.attemptsStarted - 1, errors);
+    await job.defer({ delayMs, attempt: failed });
+    const { id, tenant, pool, lane } = data;
+    this.#options.emit("job:deferred", { id, tenant, pool, lane, reason: "polling", delayMs });
+  }
+
+  async #end(job: Held, data: JobData, outcome: Exclude<Outcome, { outcome: "dead" }>): Promise<undefined> {
+    const { outcomes, emit, abort } = this.#options;
+    await insist(() => outcomes.put(outcome), { part: "outcomes", signal: abort, emit });
+    return this.#hands.end(job, data, outcome);
+  }
+}

@@ -1,0 +1,36 @@
+/** Failures that Sluice itself ends a job with. */
+import { OWN_FAILURES, type Failure } from "@sluice/job";
+import type { Held } from "./ports.ts";
+
+export function deadlinePassed(): Failure {
+  return { kind: "terminal", errorClass: OWN_FAILURES.deadline, message: "The deadline passed" };
+}
+
+export function stalledTooOften({ stalls, deferredFailure }: Held): Failure {
+  const message = deferredFailure ?? `Its worker vanished under it ${stalls} times`;
+  return { kind: "terminal", errorClass: OWN_FAILURES.stalled, message: message.slice(0, 200) };
+}
+
+export function malformed(): Failure {
+  return {
+    kind: "terminal",
+    errorClass: OWN_FAILURES.malformed,
+    message: "The job's data is not of a version this worker can read",
+  };
+}
+
+export function callCap(calls: number): Failure {
+  return {
+    kind: "terminal",
+    errorClass: OWN_FAILURES.callCap,
+    message: `${calls} calls were started for it, and no answer was stored`,
+  };
+}
+
+export function asyncTimeout(limitMs: number): Failure {
+  return {
+    kind: "terminal",
+    errorClass: OWN_FAILURES.asyncTimeout,
+    message: `Bedrock did not finish within ${Math.round(limitMs / 1_000)} s`,
+  };
+}

@@ -1,0 +1,308 @@
+/**
+ * What happens to a job from its start: call, store the outcome, settle the quota, end the job, in this order. A crash
+ * between any two steps costs at most time.
+ */
+import type { Answer, AnsweredOutcome, Failure, JobData, JobRequest, Outcome } from "@sluice/job";
+import type { Candidate, DrainOptions } from "./drain.ts";
+import { ending, names, type Hands } from "./hands.ts";
+import { insist } from "./insist.ts";
+import type { CallResult, ChunkWriter, Cost, Entry, Gate, Held, Settlement } from "./ports.ts";
+import { deadlinePassed } from "./reasons.ts";
+import { longestDelayMs, nextStep } from "./retry.ts";
+
+/** What the gate has granted: a reservation in one pool of the chain, and the slot taken there. */
+export interface Grant {
+  readonly entry: Entry;
+  /** The entry's place in the chain; 0 is the job's own pool. */
+  readonly index: number;
+  readonly lane: string;
+  readonly reservation: string;
+  readonly release: () => void;
+}
+
+type Failed = Extract<CallResult, { type: "failed" }>;
+
+/** Node's timers wrap around beyond this. No call lasts that long. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** A job that goes on to another pool comes back at once, but for a spread. */
+const FALLBACK_DELAY_MS = 250;
+
+export const NOTHING: Cost = {
+  requests: 0,
+  tokens: 0,
+  "input-tokens": 0,
+  "output-tokens": 0,
+  "tokens-per-day": 0,
+};
+const ONE_REQUEST: Cost = { ...NOTHING, requests: 1 };
+
+export class Runner {
+  readonly #options: DrainOptions;
+  readonly #hands: Hands;
+
+  constructor(options: DrainOptions, hands: Hands) {
+    this.#options = options;
+    this.#hands = hands;
+  }
+
+  /** Makes the `call`-th call of a job and sees it through. `cancelled` fires when its caller wants it no more. */
+  async run(candidate: Candidate, grant: Grant, call: number, cancelled: AbortSignal): Promise<void> {
+    const { abort, clock } = this.#options;
+    const { job, data, work } = candidate;
+    const writer = this.#openStream(candidate, call);
+    const deadline = AbortSignal.timeout(Math.min(Math.max(0, data.deadlineAt - clock()), LONGEST_TIMER_MS));
+    const result = await grant.entry.model.call(work, {
+      jobId: job.id,
+      lane: data.lane,
+      signal: AbortSignal.any([abort, deadline, cancelled]),
+      onText: (text) => writer?.write(text),
+    });
+    switch (result.type) {
+      case "answered":
+      case "filtered":
+        return this.#answered(candidate, grant, result, writer);
+      case "started":
+        return this.#started(candidate, grant, result.invocationArn);
+      case "failed":
+        return this.#failed(candidate, grant, result, writer);
+      case "aborted":
+        return this.#aborted(candidate, grant, result, writer, { cancelled, deadline });
+    }
+  }
+
+  /** Stores an answer as the job's outcome and ends the job. Result first: from here on no crash pays again. */
+  async finish(
+    job: Held,
+    data: JobData,
+    outcome: AnsweredOutcome["outcome"],
+    answer: Answer,
+  ): Promise<undefined> {
+    return this.#end(job, data, undefined, { outcome, answer, ...ending(job, data, this.#options.clock()) });
+  }
+
+  /** Ends a job that its caller wants no more. */
+  async cancel(job: Held, data: JobData, writer?: ChunkWriter): Promise<undefined> {
+    return this.#end(job, data, writer, {
+      outcome: "cancelled",
+      ...ending(job, data, this.#options.clock()),
+    });
+  }
+
+  /** Settles a grant, once for its reservation, however often it takes to be heard. */
+  async settle(grant: Grant, settlement: Omit<Settlement, "id">): ReturnType<Gate["settle"]> {
+    const { emit, abort } = this.#options;
+    return insist(() => grant.entry.gate.settle({ ...settlement, id: grant.reservation }), {
+      part: "gate",
+      signal: abort,
+      emit,
+    });
+  }
+
+  async #answered(
+    { job, data, work }: Candidate,
+    grant: Grant,
+    result: Extract<CallResult, { answer: Answer }>,
+    writer: ChunkWriter | undefined,
+  ): Promise<void> {
+    const { filteredMessage, cache } = this.#options;
+    const { pool, model } = grant.entry;
+    const { usage } = result.answer;
+    const filtered = result.type === "filtered";
+    const answer =
+      filtered && filteredMessage !== undefined ? { ...result.answer, text: filteredMessage } : result.answer;
+    const outcome: AnsweredOutcome = {
+      outcome: filtered ? "filtered" : "completed",
+      answer,
+      ...ending(job, data, this.#options.clock()),
+    };
+    const first = await this.#store(outcome);
+    await this.settle(grant, { pool, outcome: "ok", actual: model.settled(usage) });
+    if (result.usageEstimated !== true) model.learn(data, work, usage);
+    await this.#endStream(writer, filtered ? "incomplete" : "completed");
+    if (data.cacheMs !== undefined && !filtered) {
+      const { id, tenant, pool: asked, cacheMs: ttlMs } = data;
+      // Losing an answer for others must not cost the job its own.
+      await cache.put({ id, tenant, pool: asked, work, ttlMs }, answer).catch(this.#onError("cache"));
+    }
+    if (first) return this.#hands.end(job, data, outcome);
+    // It was cancelled while it ran: that is how it ended.
+    return this.#hands.end(job, data, { outcome: "cancelled", ...ending(job, data, this.#options.clock()) });
+  }
+
+  /** Bedrock has taken an async call on: from now on it is polled, and holds nothing here. */
+  async #started({ job, data }: Candidate, grant: Grant, arn: string): Promise<void> {
+    const { startPolling, clock, emit, abort } = this.#options;
+    const polled = { ...data, invocation: { arn, startedAt: clock() } };
+    await insist(() => startPolling(polled), { part: "polls", signal: abort, emit });
+    await this.settle(grant, { pool: grant.entry.pool, outcome: "ok", actual: ONE_REQUEST });
+    await this.#closeLedger(job.id, true);
+    await job.complete({ outcome: "started" });
+    emit("job:started", { ...names(data), invocationArn: arn });
+  }
+
+  async #failed(
+    candidate: Candidate,
+    grant: Grant,
+    result: Failed,
+    writer: ChunkWriter | undefined,
+  ): Promise<void> {
+    const { cancels, emit, random } = this.#options;
+    const { job, data, work, notes } = candidate;
+    const { failure } = result;
+    const step = this.#nextStep(candidate, grant, failure);
+    const settled = await this.settle(grant, {
+      pool: grant.entry.pool,
+      actual: costOf(result, grant.entry, work),
+      retry: step.type === "retry",
+      ...settlementOf(result, work),
+    });
+    await this.#closeLedger(job.id, result.billed === "estimate");
+    if (await cancels.isRequested(job.id).catch(() => false)) return this.cancel(job, data, writer);
+    if (step.type === "dead") return this.#die(candidate, step.failure, writer);
+    await writer?.leave();
+    const { attempt } = step;
+    const delayMs =
+      settled.retry === "exhausted"
+        ? Math.max(step.delayMs, longestDelayMs(failure.kind, random))
+        : step.delayMs;
+    const systemicDeferrals = notes.systemicDeferrals + (failure.kind === "systemic" ? 1 : 0);
+    const reason = `${failure.errorClass}: ${failure.message}`;
+    await job.defer({ delayMs, attempt, reason, notes: { systemicDeferrals, entry: step.entry } });
+    emit("job:retry", { ...names(data), failure, delayMs, attempt });
+  }
+
+  /** On to the next pool of the chain where that may help, else what the failure's kind asks for. */
+  #nextStep(
+    { job, data, notes }: Candidate,
+    grant: Grant,
+    failure: Failure,
+  ):
+    | { type: "retry"; delayMs: number; attempt: boolean; entry: number }
+    | { type: "dead"; failure: Failure } {
+    const { chain, clock, random } = this.#options;
+    const next = grant.index + 1;
+    if (next < chain.length && mayAnswerElsewhere(failure, job)) {
+      const attempt = failure.kind === "transient";
+      return { type: "retry", delayMs: random() * FALLBACK_DELAY_MS, attempt, entry: next };
+    }
+    const step = nextStep(failure, {
+      systemicDeferrals: notes.systemicDeferrals,
+      attemptsMade: job.attemptsMade,
+      attemptsStarted: job.attemptsStarted,
+      maxAttempts: data.maxAttempts,
+      deadlineAt: data.deadlineAt,
+      now: clock(),
+      random,
+    });
+    return step.type === "dead" ? step : { ...step, entry: notes.entry };
+  }
+
+  /** Our own signal ended the call. It may have been answered and billed: it is charged as one that was cut. */
+  async #aborted(
+    candidate: Candidate,
+    grant: Grant,
+    result: Extract<CallResult, { type: "aborted" }>,
+    writer: ChunkWriter | undefined,
+    { cancelled, deadline }: { cancelled: AbortSignal; deadline: AbortSignal },
+  ): Promise<void> {
+    const { job, data, work } = candidate;
+    const { pool, model } = grant.entry;
+    const actual = model.unfinished(work, result.observedOutputTokens);
+    await this.settle(grant, { pool, outcome: "neutral", actual });
+    if (cancelled.aborted) return this.cancel(job, data, writer);
+    await this.#closeLedger(job.id, true);
+    if (deadline.aborted) return this.#die(candidate, deadlinePassed(), writer);
+    await writer?.leave();
+    return this.#hands.defer(job, data, "shutdown", 0);
+  }
+
+  async #die(
+    { job, data, work }: Candidate,
+    failure: Failure,
+    writer: ChunkWriter | undefined,
+  ): Promise<undefined> {
+    await this.#endStream(writer, "failed");
+    if (data.cacheMs !== undefined) {
+      const { id, tenant, pool, cacheMs: ttlMs } = data;
+      await this.#options.cache.release({ id, tenant, pool, work, ttlMs }).catch(this.#onError("cache"));
+    }
+    return this.#hands.die(job, data, failure);
+  }
+
+  /** A stream's text is readable while it is written, and bounded by what the request lets the model write. */
+  #openStream({ data, work }: Candidate, call: number): ChunkWriter | undefined {
+    if (work.kind !== "stream") return undefined;
+    return this.#options.chunks.open({ id: data.id, call, maxTokens: work.request.maxTokens });
+  }
+
+  async #end(
+    job: Held,
+    data: JobData,
+    writer: ChunkWriter | undefined,
+    outcome: Exclude<Outcome, { outcome: "dead" }>,
+  ): Promise<undefined> {
+    await this.#store(outcome);
+    await this.#endStream(writer, "incomplete");
+    return this.#hands.end(job, data, outcome);
+  }
+
+  /** Readers find the outcome by themselves, just later: losing this event is not worth holding the job for. */
+  async #endStream(writer: ChunkWriter | undefined, how: Parameters<ChunkWriter["end"]>[0]): Promise<void> {
+    await writer?.end(how).catch(this.#onError("chunks"));
+  }
+
+  /** Holds the outcome until it is stored. Resolves to whether it is the job's first. */
+  async #store(outcome: Outcome): Promise<boolean> {
+    const { outcomes, emit, abort } = this.#options;
+    return insist(() => outcomes.put(outcome), { part: "outcomes", signal: abort, emit });
+  }
+
+  /** A call that cost nothing does not count against the cap. */
+  async #closeLedger(id: string, counts: boolean): Promise<void> {
+    const { ledger, emit, abort } = this.#options;
+    await insist(() => (counts ? ledger.end(id) : ledger.abandon(id)), {
+      part: "ledger",
+      signal: abort,
+      emit,
+    });
+  }
+
+  #onError(part: string): (error: unknown) => void {
+    return (error) => this.#options.emit("worker:error", { part, error: String(error).slice(0, 200) });
+  }
+}
+
+/** What a failed call costs. */
+function costOf({ billed, observedOutputTokens }: Failed, { model }: Entry, work: JobRequest): Cost {
+  if (billed === "nothing") return NOTHING;
+  return billed === "request" ? ONE_REQUEST : model.unfinished(work, observedOutputTokens);
+}
+
+/** What a failure says about the pool. An overloaded model is a failing pool, not a quota that was overdrawn. */
+function settlementOf(
+  { failure, breaker }: Failed,
+  work: JobRequest,
+): Pick<Settlement, "outcome" | "throttledDimension" | "weight" | "shape"> {
+  const { kind, dimension, errorClass } = failure;
+  if (kind === "systemic") return { outcome: "systemic", shape: work.kind };
+  if (breaker) {
+    const outcome = TIMEOUTS.has(errorClass) ? "timeout" : "failed";
+    return MODELS_OWN.has(errorClass) ? { outcome, weight: 0.5 } : { outcome };
+  }
+  if (kind !== "throttled" || dimension === "capacity") return { outcome: "neutral" };
+  if (dimension === undefined || dimension === "unknown") return { outcome: "throttled" };
+  return { outcome: "throttled", throttledDimension: dimension };
+}
+
+/** Failures by silence. */
+const TIMEOUTS: ReadonlySet<string> = new Set(["TimeoutError", "ModelTimeoutException"]);
+
+/** Failures that may be of one prompt and not of the pool. */
+const MODELS_OWN: ReadonlySet<string> = new Set(["ModelTimeoutException", "ModelErrorException"]);
+
+/** Whether another model may well answer what this one could not: it is overloaded, errs for good, or keeps timing out. */
+function mayAnswerElsewhere(failure: Failure, job: Held): boolean {
+  if (failure.dimension === "capacity" || failure.errorClass === "ModelErrorException") return true;
+  return failure.errorClass === "ModelTimeoutException" && job.attemptsMade > 0;
+}
