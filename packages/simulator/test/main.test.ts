@@ -41,6 +41,19 @@ test("ends when its parent closes stdin, if asked to", async () => {
   expect(await once(child, "exit")).toEqual([0, null]);
 });
 
+test("takes faults from a file", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "simulator-"));
+  const faults = join(folder, "faults.json");
+  await writeFile(faults, JSON.stringify([{ model: "*nova*", fault: "AccessDeniedException" }]));
+  const { url } = await run("--faults", faults);
+  const client = createClient(url);
+  await expect(client.send(new ConverseCommand(ask("us.amazon.nova-pro-v1:0", "Hello")))).rejects.toThrow(
+    "You don't have access to the model with the specified model ID.",
+  );
+  client.destroy();
+  await rm(folder, { recursive: true });
+});
+
 test("takes quotas from a models file and says what is wrong with a bad one", async () => {
   const folder = await mkdtemp(join(tmpdir(), "simulator-"));
   const models = join(folder, "models.json");

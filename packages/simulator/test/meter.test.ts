@@ -82,6 +82,15 @@ describe("a sliding window", () => {
   });
 });
 
+test("a steady stranger takes its share of a fixed window bit by bit, of a sliding one always", () => {
+  const fixed = meterOf({ window: "fixed", strangerShare: 0.5 });
+  expect(fixed.admit(30_000, 4_501)).toEqual(byTokens);
+  admit(fixed, 30_000, 4_500);
+  const sliding = meterOf({ window: "sliding", strangerShare: 0.5 });
+  expect(sliding.admit(30_000, 3_001)).toEqual(byTokens);
+  admit(sliding, 30_000, 3_000);
+});
+
 test("the run-down charges only what outgrows the reservation, and only once", () => {
   const meter = meterOf({});
   let reservation = admit(meter, 0, 1_000);

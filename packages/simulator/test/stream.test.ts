@@ -1,9 +1,11 @@
 import {
   ConverseCommand,
   ConverseStreamCommand,
+  InternalServerException,
   ModelStreamErrorException,
   ServiceUnavailableException,
   ThrottlingException,
+  ValidationException,
 } from "@aws-sdk/client-bedrock-runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Simulator, start } from "../src/index.ts";
@@ -11,6 +13,15 @@ import { ask, createClient, transports } from "./clients.ts";
 import { collect } from "./collect.ts";
 
 const NOVA = "us.amazon.nova-pro-v1:0";
+
+/** What ConverseStream models inside its stream. */
+const modelled = [
+  ["InternalServerException", InternalServerException],
+  ["ModelStreamErrorException", ModelStreamErrorException],
+  ["ServiceUnavailableException", ServiceUnavailableException],
+  ["ThrottlingException", ThrottlingException],
+  ["ValidationException", ValidationException],
+] as const;
 
 let simulator: Simulator;
 
@@ -42,21 +53,16 @@ describe.each(transports)("ConverseStream over %s", (transport) => {
     ]);
   });
 
-  test("a modelled exception in the middle is thrown by the iterator as its class", async () => {
+  test.each(modelled)("%s in the middle is thrown by the iterator as its class", async (name, type) => {
     const client = createClient(simulator.url, { transport });
-    const { error, text } = await collect(client, NOVA, "Go on. [[sim:ModelStreamErrorException@mid]]");
+    const { error, text } = await collect(client, NOVA, `Go on. [[sim:${name}@mid]]`);
     client.destroy();
     expect(text).not.toBe("");
-    expect(error).toBeInstanceOf(ModelStreamErrorException);
-    expect(simulator.calls().calls).toMatchObject([
-      { outcome: "error", error: "ModelStreamErrorException", admitted: true },
-    ]);
+    expect(error).toBeInstanceOf(type);
+    expect(simulator.calls().calls).toMatchObject([{ fault: name, admitted: true }]);
   });
 
-  test.each([
-    ["ThrottlingException", ThrottlingException],
-    ["ServiceUnavailableException", ServiceUnavailableException],
-  ])("%s as the first frame is thrown by send()", async (name, type) => {
+  test.each(modelled)("%s as the first frame is thrown by send()", async (name, type) => {
     const client = createClient(simulator.url, { transport });
     const sent = client.send(new ConverseStreamCommand(ask(NOVA, `Go on. [[sim:${name}@first]]`)));
     await expect(sent).rejects.toThrow(type);

@@ -18,7 +18,7 @@ export interface WireResponse {
   writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
   write(bytes: Uint8Array): boolean;
   end(): unknown;
-  end(bytes: Uint8Array): unknown;
+  end(text: string): unknown;
   destroy(): unknown;
   on(event: "close" | "error", listener: () => void): unknown;
 }
@@ -67,14 +67,15 @@ export function sendJson(
   headers: OutgoingHttpHeaders = {},
 ): void {
   if (exchange.signal.aborted) return;
-  const bytes = Buffer.from(JSON.stringify(body));
+  // As text: node:http then sends head and body in one write.
+  const text = JSON.stringify(body);
   exchange.response.writeHead(status, {
     "content-type": "application/json",
-    "content-length": bytes.length,
+    "content-length": Buffer.byteLength(text),
     "x-amzn-requestid": exchange.requestId,
     ...headers,
   });
-  exchange.response.end(bytes);
+  exchange.response.end(text);
 }
 
 /** Sends an error as the service does. */
@@ -91,7 +92,7 @@ export function sendError(exchange: Exchange, error: ServiceError): void {
 export function sendHtml(exchange: Exchange, status: number): void {
   if (exchange.signal.aborted) return;
   exchange.response.writeHead(status, { "content-type": "text/html" });
-  exchange.response.end(Buffer.from(`<html><body><h1>${status} Service Unavailable</h1></body></html>\n`));
+  exchange.response.end(`<html><body><h1>${status} Service Unavailable</h1></body></html>\n`);
 }
 
 /**
