@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{apps,packages}/*/test/**/*.test.ts"],
+          include: ["{apps,packages}/*/test/**/*.test.ts", "bench/test/**/*.test.ts"],
           exclude: ["**/*.int.test.ts"],
         },
       },

@@ -88,7 +88,7 @@ export type SettleReply =
       readonly changes?: readonly LimitsChange[];
     }
   /** No such reservation: settled before, or expired. Nothing was changed. */
-  | { readonly type: "late" };
+  | { readonly type: "late"; readonly retry?: never };
 
 export type BreakerPhase = "closed" | "open" | "half-open" | "suspected" | "isolated";
 

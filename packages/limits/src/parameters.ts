@@ -26,7 +26,7 @@ const guarantee = {
   /** Share a lane may save up, in ms of quota. */
   guaranteeCreditMs: 2_000,
   /** Longest distance between the tickets of a lane that waits for its share. */
-  guaranteeSpacingMs: 1_000,
+  guaranteeSpacingMs: 1_750,
   /** The first in line keeps its place so long past its time of return; then its process is taken for dead. */
   firstGraceMs: 1_000,
   /** Weight of the newest call in a lane's moving average of used / reserved. */

@@ -1,0 +1,21 @@
+/** `pnpm bench <scenario> [--json]`: measures one thing and prints its figures. */
+import { parseArgs } from "node:util";
+import { createLimitsBench } from "./limits/bench.ts";
+import type { Bench } from "./scenario.ts";
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const benches: readonly Bench[] = [createLimitsBench({ redisUrl: process.env["TEST_REDIS_URL"] })];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "boolean", default: false } },
+});
+const bench = benches.find(({ name }) => name === positionals[0]);
+if (bench) {
+  const figures = await bench.run(print);
+  if (values.json) print(JSON.stringify(figures));
+} else {
+  print("pnpm bench <scenario> [--json]");
+  for (const { name, about } of benches) print(`  ${name}  ${about}`);
+  process.exitCode = positionals.length > 0 ? 1 : 0;
+}

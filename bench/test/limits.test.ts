@@ -1,0 +1,96 @@
+/** Holds the simulation to what the project promises, and a little above: worse figures are a regression. */
+import { describe, expect, it } from "vitest";
+import { largeSettings, limits, measure, simulateSetting } from "../src/limits/scenarios.ts";
+import type { ServerKind } from "../src/limits/server.ts";
+
+const windows = (server: ServerKind, stranger: number) => ({
+  server,
+  stranger,
+  bulkInput: 1_500,
+  standard: true,
+});
+
+/** What asks cost, how long critical waits, and that bulk makes progress: promised whatever the server is like. */
+function expectLanesKept(row: Awaited<ReturnType<typeof measure>>): void {
+  expect(row.asksPerCall).toBeLessThanOrEqual(2.5);
+  expect(row.criticalWaitMsP99).toBeLessThanOrEqual(50);
+  expect(row.bulkShare).toBeGreaterThanOrEqual(0.05);
+}
+
+describe("promised", () => {
+  it.each(["bucket-60", "bucket-10"] as const)("%s: 98 percent of the quota, no throttle", async (server) => {
+    const row = await measure(windows(server, 0));
+    expect(row.quotaUsed).toBeGreaterThanOrEqual(0.98);
+    expect(row.throttlesPerCall).toBe(0);
+    expectLanesKept(row);
+  });
+
+  it("fixed-60: 95 percent at 0.75 percent throttles", async () => {
+    const row = await measure(windows("fixed-60", 0));
+    expect(row.quotaUsed).toBeGreaterThanOrEqual(0.95);
+    expect(row.throttlesPerCall).toBeLessThanOrEqual(0.0075);
+    expectLanesKept(row);
+  });
+
+  it("sliding-60: 86 percent at 0.5 percent throttles; reached 94", async () => {
+    const row = await measure(windows("sliding-60", 0));
+    expect(row.quotaUsed).toBeGreaterThanOrEqual(0.93);
+    expect(row.throttlesPerCall).toBeLessThanOrEqual(0.005);
+    expectLanesKept(row);
+  });
+
+  it.each(["bucket-60", "bucket-10"] as const)(
+    "%s with a stranger taking half: 95 percent of what is left at 1.7 percent throttles",
+    async (server) => {
+      const row = await measure(windows(server, 0.5));
+      expect(row.quotaUsed).toBeGreaterThanOrEqual(0.95);
+      expect(row.throttlesPerCall).toBeLessThanOrEqual(0.017);
+      expectLanesKept(row);
+    },
+  );
+
+  it.each(largeSettings)(
+    "bulk inputs of $bulkInput, standard $standard: still 98 percent",
+    async (setting) => {
+      const row = await measure(setting);
+      expect(row.quotaUsed).toBeGreaterThanOrEqual(0.98);
+      expect(row.throttlesPerCall).toBe(0);
+      expect(row.asksPerCall).toBeLessThanOrEqual(2.5);
+      // Alone, the largest of the 60k jobs take 10 s of quota and more; critical's reserve is 3 s.
+      if (setting.bulkInput < 60_000 || setting.standard) expectLanesKept(row);
+    },
+  );
+});
+
+describe("bulk's guaranteed share", () => {
+  const perMs = ((limits.quota.tokensPerMinute ?? 0) / 60_000) * 0.985;
+  const share = 0.05;
+  const creditMs = 2_000;
+
+  it.each(largeSettings.filter(({ standard }) => standard))(
+    "inputs of $bulkInput: over any time at most one largest cost and the credit cap behind",
+    async (setting) => {
+      const { lanes } = await simulateSetting(setting, 7);
+      const starts = lanes.find(({ lane }) => lane === "bulk")?.starts ?? [];
+      const inOrder = starts.toSorted((a, b) => a.atMs - b.atMs);
+      const largest = Math.max(...inOrder.map(({ tokens }) => tokens));
+      expect(furthestBehind(inOrder, share * perMs)).toBeLessThanOrEqual(largest + share * creditMs * perMs);
+    },
+  );
+});
+
+/** The most that any stretch of time got less than `perMs`, in tokens. */
+function furthestBehind(starts: readonly { atMs: number; tokens: number }[], perMs: number): number {
+  let ahead = 0;
+  let mostAhead = 0;
+  let furthest = 0;
+  let at = starts[0]?.atMs ?? 0;
+  for (const { atMs, tokens } of starts) {
+    ahead -= (atMs - at) * perMs;
+    at = atMs;
+    furthest = Math.max(furthest, mostAhead - ahead);
+    ahead += tokens;
+    mostAhead = Math.max(mostAhead, ahead);
+  }
+  return furthest;
+}
