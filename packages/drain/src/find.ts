@@ -65,7 +65,8 @@ export function createFind(
     // It may have ended between the two reads.
     const late = await pool.outcomes.get(id);
     if (late !== undefined) return viewOutcome(tenant, late);
-    if (found?.state === "failed") return { state: "dead", id, failure: undefined };
+    // Data that cannot be read names no tenant, so nobody may see the job.
+    if (found?.state === "failed" && data.success) return { state: "dead", id, failure: undefined };
 
     const deadLetter = await options.deadLetters.get(id);
     if (deadLetter === undefined || deadLetter.tenant !== tenant) return undefined;
