@@ -126,8 +126,11 @@ export class Runner {
       await cache.put({ id, tenant, pool: asked, work, ttlMs }, answer).catch(this.#onError("cache"));
     }
     if (first) return this.#hands.end(job, data, outcome);
-    // It was cancelled while it ran: that is how it ended.
-    return this.#hands.end(job, data, { outcome: "cancelled", ...ending(job, data, this.#options.clock()) });
+    // It ended while it ran: cancelled by its caller, or answered by a run that had lost its lock. The first end counts.
+    const ended = await this.#firstEnd(job.id);
+    if (ended === undefined) return this.#hands.end(job, data, outcome);
+    if (ended.outcome === "cancelled") return this.#hands.end(job, data, ended);
+    return this.#hands.recover(job, data, ended);
   }
 
   /** Bedrock has taken an async call on: from now on it is polled, and holds nothing here. */
@@ -256,6 +259,11 @@ export class Runner {
   async #store(outcome: Outcome): Promise<boolean> {
     const { outcomes, emit, abort } = this.#options;
     return insist(() => outcomes.put(outcome), { part: "outcomes", signal: abort, emit });
+  }
+
+  async #firstEnd(id: string): Promise<Outcome | undefined> {
+    const { outcomes, emit, abort } = this.#options;
+    return insist(() => outcomes.get(id), { part: "outcomes", signal: abort, emit });
   }
 
   /** A call that cost nothing does not count against the cap. */
