@@ -173,9 +173,11 @@ export class Drain {
   ): Promise<{ type: "granted"; waitMs: number; grant: Grant } | { type: "wait"; afterMs: number }> {
     const { chain, clock } = this.#options;
     const { data, notes } = candidate;
+    // The pools file may have changed since the note was made.
+    const first = Math.min(notes.entry, chain.length - 1);
     let soonestMs = Infinity;
     for (const [index, entry] of chain.entries()) {
-      if (index < notes.entry) continue;
+      if (index < first) continue;
       const lane = entry.laneFor(data.lane);
       const release = index === 0 ? () => {} : entry.tryAcquire(lane);
       if (release === undefined) continue;
