@@ -28,7 +28,9 @@ test("finishes its calls, hands back what waits at the gate, exits 0; another wo
   first.kill("SIGTERM");
   expect(await first.exit).toEqual({ code: 0, signal: null });
 
-  expect(await fleet.counts()).toEqual({ waiting: 2, delayed: 1, active: 0, failed: 0 });
+  // What was handed back is due at once: the sweeper may have promoted it by now.
+  const { waiting, delayed, ...rest } = await fleet.counts();
+  expect({ open: waiting + delayed, ...rest }).toEqual({ open: 3, active: 0, failed: 0 });
   expect(await fleet.ends(ids)).toEqual(["completed", undefined, undefined, undefined]);
   expect(first.lines).toContainEqual(expect.objectContaining({ msg: "job:completed", id: calling }));
   expect(first.lines.filter(({ msg }) => msg === "job:deferred")).toEqual([
