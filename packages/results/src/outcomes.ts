@@ -3,11 +3,19 @@
  * nothing twice; and it outlives the job in Redis, so an id never runs again within the idempotency window.
  */
 import { outcomeSchema, type Outcome } from "@sluice/job";
-import type { KeySpace } from "@sluice/redis";
+import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
+import { ledgerKey, outcomeKey } from "./keys.ts";
 
 /** How long an outcome can be read, from the job's end, milliseconds. At least the idempotency window. */
 export const OUTCOME_TTL_MS: number = 24 * 60 * 60 * 1000;
+
+const putAndClose: Script<{ outcome: string; ledger: string; json: string; owner: string }, boolean> =
+  defineScript(
+    new URL("../lua/outcome-put-and-close.lua", import.meta.url),
+    ({ outcome, ledger, json, owner }) => ({ keys: [outcome, ledger], argv: [json, OUTCOME_TTL_MS, owner] }),
+    (reply) => reply === 1,
+  );
 
 export class OutcomeStore {
   readonly #redis: Redis;
@@ -31,6 +39,20 @@ export class OutcomeStore {
   }
 
   /**
+   * `put`, and the end of the owner's entry in the call ledger, in one step: there is no moment in which a job has an
+   * answer and may be called again, or has none and nobody is known to work on it. Safe to repeat.
+   * @param owner as in `CallLedger.begin`. An entry that another owner took over stays with that owner.
+   */
+  async putAndClose(outcome: Outcome, owner: string): Promise<boolean> {
+    return putAndClose.run(this.#redis, {
+      outcome: this.#key(outcome.id),
+      ledger: ledgerKey(this.#keySpace, outcome.id),
+      json: JSON.stringify(outcome),
+      owner,
+    });
+  }
+
+  /**
    * How the job ended; `undefined` while it has not, or after the record expired.
    * Rejects when the stored record is not one of ours.
    */
@@ -40,6 +62,6 @@ export class OutcomeStore {
   }
 
   #key(id: string): string {
-    return `${this.#keySpace}:outcome:${id}`;
+    return outcomeKey(this.#keySpace, id);
   }
 }

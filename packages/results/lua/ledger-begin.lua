@@ -1,0 +1,58 @@
+--[[
+  May a call for this job be sent now? One script, since of any number of workers that ask at once exactly one may.
+
+  A call in flight blocks further ones while its owner lives, and until its lease is over at most. An owner is dead
+  only if it has missed its beats WHILE OTHERS WERE HEARD: after a gap in which Redis heard nobody (it was down, it
+  was stopped) everyone looks dead, and every lease may be over. So nothing is concluded from silence until beats have
+  come for a whole grace without a gap; by then whoever is alive has beaten and has stored the answer it held.
+
+  KEYS[1] the job's entry (hash: calls; while one is in flight also owner, run, lease)
+  KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
+  ARGV[1] owner   ARGV[2] run, new for every call of begin: a command that is sent again is not a second call
+  ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
+
+  Reply: { 'go', n } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
+]]
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local owner, run = ARGV[1], ARGV[2]
+local most, lease, grace = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+
+if redis.call("EXISTS", KEYS[2]) == 1 then
+  return { "ended" }
+end
+
+local entry = redis.call("HMGET", KEYS[1], "calls", "owner", "run", "lease")
+local calls = tonumber(entry[1] or 0)
+
+local function aliveUntil(who)
+  return tonumber(redis.call("ZSCORE", KEYS[3], who) or 0)
+end
+
+if entry[2] then
+  if entry[3] == run then
+    return { "go", calls }
+  end
+  local until_ = math.min(aliveUntil(entry[2]), tonumber(entry[4]))
+  if until_ > now then
+    return { "busy", until_ - now }
+  end
+  local since = redis.call("GET", KEYS[4])
+  if not since then
+    return { "busy", grace }
+  end
+  if now - since < grace then
+    return { "busy", grace - (now - since) }
+  end
+end
+
+-- Nobody could tell that this owner is alive, so its call would not be protected. Its next beat is a matter of seconds.
+if aliveUntil(owner) <= now then
+  return { "busy", 1000 }
+end
+if calls >= most then
+  return { "cap", calls }
+end
+redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease)
+redis.call("PEXPIRE", KEYS[1], ARGV[6])
+return { "go", calls + 1 }

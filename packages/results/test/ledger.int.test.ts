@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { CallLedger, Heartbeat } from "../src/index.ts";
+import { member, untilFree } from "./fleet.ts";
+import { completed, id } from "./samples.ts";
+
+const call = { id, maxCalls: 3, leaseMs: 60_000 };
+
+describe("a call", () => {
+  test("of 50 workers that ask for one job is granted to one", async () => {
+    const space = testKeySpace();
+    const fleet = await Promise.all(Array.from({ length: 5 }, async () => member(space)));
+    const asked = await Promise.all(
+      Array.from({ length: 10 }, () => fleet)
+        .flat()
+        .map(async ({ ledger, owner }) => ledger.begin({ ...call, owner })),
+    );
+    expect(asked).toHaveLength(50);
+    expect(asked.filter(({ type }) => type === "go")).toEqual([{ type: "go", call: 1 }]);
+    expect(asked.filter(({ type }) => type === "busy")).toHaveLength(49);
+  });
+
+  test("in flight blocks others for as long as its owner may live", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    const refused = await b.ledger.begin({ ...call, owner: b.owner });
+    expect(refused.type === "busy" && refused.retryAfterMs).toBeGreaterThan(29_000);
+    expect(refused.type === "busy" && refused.retryAfterMs).toBeLessThanOrEqual(30_000);
+  });
+
+  test("that is over may be followed by another, until the job has had them all", async () => {
+    const a = await member(testKeySpace());
+    for (const n of [1, 2, 3]) {
+      expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: n });
+      expect(await a.ledger.end({ id, owner: a.owner })).toBe(true);
+    }
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "cap", calls: 3 });
+  });
+
+  test("that was never sent does not count, however often that is said", async () => {
+    const a = await member(testKeySpace());
+    await a.ledger.begin({ ...call, owner: a.owner });
+    await a.ledger.end({ id, owner: a.owner });
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: 2 });
+    expect(await a.ledger.abandon({ id, owner: a.owner })).toBe(true);
+    expect(await a.ledger.abandon({ id, owner: a.owner })).toBe(false);
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: 2 });
+  });
+
+  test("of a process that said goodbye may be repeated at once", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    await a.heartbeat.stop();
+    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual({ type: "go", call: 2 });
+  });
+
+  test("of a process that was killed may be repeated when its heartbeat has expired, not before", async () => {
+    const space = testKeySpace();
+    const times = { ttlMs: 900 };
+    const [a, b] = [await member(space, times), await member(space, times)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    await a.crash();
+    const killedAt = Date.now();
+    expect((await untilFree(b, call)).answer).toEqual({ type: "go", call: 2 });
+    // The last beat was at most a sixth of the time to live before the kill.
+    expect(Date.now() - killedAt).toBeGreaterThan(700);
+  });
+
+  test("that its live owner never closed blocks the job until its lease is over", async () => {
+    const a = await member(testKeySpace());
+    await a.ledger.begin({ ...call, leaseMs: 200, owner: a.owner });
+    const refused = await a.ledger.begin({ ...call, owner: a.owner });
+    expect(refused.type).toBe("busy");
+    await sleep(refused.type === "busy" ? refused.retryAfterMs : 0);
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: 2 });
+  });
+
+  test("is refused to a process whose heartbeat nobody hears", async () => {
+    const space = testKeySpace();
+    const redis = testRedis("command");
+    const { owner } = new Heartbeat({ redis, keySpace: space, onError: () => {} });
+    const asked = await new CallLedger({ redis, keySpace: space }).begin({ ...call, owner });
+    expect(asked).toEqual({ type: "busy", retryAfterMs: 1_000 });
+  });
+
+  test("whose owner was taken for dead cannot close the call of the next one", async () => {
+    const space = testKeySpace();
+    const [a, b, c] = [await member(space), await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    await a.heartbeat.stop();
+    await b.ledger.begin({ ...call, owner: b.owner });
+    expect(await a.ledger.end({ id, owner: a.owner })).toBe(false);
+    expect(await a.ledger.abandon({ id, owner: a.owner })).toBe(false);
+    expect((await c.ledger.begin({ ...call, owner: c.owner })).type).toBe("busy");
+  });
+});
+
+describe("an outcome put with its call closed", () => {
+  test("ends the job in one step: 40 asks while it is put see a call in flight or the end, never a free job", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    const asks = Array.from({ length: 40 }, async (_, n) => {
+      if (n === 20) await a.outcomes.putAndClose(completed, a.owner);
+      return (await b.ledger.begin({ ...call, owner: b.owner })).type;
+    });
+    expect(new Set(await Promise.all(asks))).toEqual(new Set(["busy", "ended"]));
+    expect(await b.outcomes.get(id)).toEqual(completed);
+  });
+
+  test("is kept once, and leaves nothing of the entry", async () => {
+    const space = testKeySpace();
+    const a = await member(space);
+    await a.ledger.begin({ ...call, owner: a.owner });
+    expect(await a.outcomes.putAndClose(completed, a.owner)).toBe(true);
+    expect(await a.outcomes.putAndClose({ ...completed, attempts: 7 }, a.owner)).toBe(false);
+    expect(await a.outcomes.get(id)).toEqual(completed);
+    expect(await a.redis.exists(`${space}:ledger:${id}`)).toBe(0);
+  });
+
+  test("by an owner that was taken for dead is kept: it was paid. The call of the next owner stays its own", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    await a.heartbeat.stop();
+    await b.ledger.begin({ ...call, owner: b.owner });
+    expect(await a.outcomes.putAndClose(completed, a.owner)).toBe(true);
+    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual({ type: "ended" });
+    expect(await b.outcomes.putAndClose(completed, b.owner)).toBe(false);
+    expect(await b.redis.exists(`${space}:ledger:${id}`)).toBe(0);
+  });
+
+  test("ends the job also when it was put without: by the sweeper, by the mover", async () => {
+    const a = await member(testKeySpace());
+    await a.outcomes.put(completed);
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "ended" });
+  });
+});
+
+test("every key has a time to live", async () => {
+  const space = testKeySpace();
+  const a = await member(space);
+  await a.ledger.begin({ ...call, owner: a.owner });
+  const keys = await a.redis.keys(`${space}:*`);
+  expect(keys).toHaveLength(3);
+  for (const key of keys) expect(await a.redis.pttl(key)).toBeGreaterThan(0);
+});
