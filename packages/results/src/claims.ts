@@ -1,7 +1,8 @@
 /** Idempotency keys: a caller's key is bound to one job id and one request, within a tenant and a scope. */
-import { createHash } from "node:crypto";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
+import { canonicalJson, sha256 } from "./canonical-json.ts";
+import { claimKey } from "./keys.ts";
 
 /** How long a key stays bound, milliseconds. */
 export const IDEMPOTENCY_WINDOW_MS: number = 24 * 60 * 60 * 1000;
@@ -47,24 +48,11 @@ export class ClaimStore {
   async claim({ tenant, key, request, id }: ClaimRequest): Promise<Claim> {
     const hash = sha256(canonicalJson(request));
     const [boundId, boundHash] = await bind.run(this.#redis, {
-      key: `${this.#keySpace}:claim:${tenant}:${sha256(key)}`,
+      key: claimKey(this.#keySpace, tenant, sha256(key)),
       id,
       hash,
     });
     if (boundHash !== hash) return { type: "conflict", id: boundId };
     return { type: boundId === id ? "new" : "repeated", id: boundId };
   }
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-/** JSON with sorted keys, so that the same request hashes the same however its fields were ordered. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
 }

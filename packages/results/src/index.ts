@@ -1,2 +1,10 @@
+export { cacheKey, ResponseCache, type CachedRequest, type Share } from "./cache.ts";
+export { CancelFlags, type Cancellation, type CancelListener, type CancelSubscription } from "./cancel.ts";
+export { canonicalJson } from "./canonical-json.ts";
+export type { ChunkEnd, ChunkEvent } from "./chunk-events.ts";
+export { CHUNKS_TTL_MS, type ChunkWriter, type ChunkWriterOptions } from "./chunk-writer.ts";
+export { ChunkStream, type ChunkRead } from "./chunks.ts";
 export { ClaimStore, IDEMPOTENCY_WINDOW_MS, type Claim, type ClaimRequest } from "./claims.ts";
+export { Heartbeat, HEARTBEAT_TTL_MS, type HeartbeatOptions } from "./heartbeat.ts";
+export { CallLedger, type Begin, type CallLedgerOptions, type Permission } from "./ledger.ts";
 export { OUTCOME_TTL_MS, OutcomeStore } from "./outcomes.ts";

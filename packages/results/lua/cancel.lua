@@ -1,0 +1,13 @@
+--[[
+  Asks for a job to be cancelled. One script, since who is nudged must find the flag.
+
+  KEYS[1] the flag (JSON: by, at)
+  ARGV[1] who asks   ARGV[2] time to live, ms   ARGV[3] channel   ARGV[4] id of the job
+
+  Reply: 1 if nobody had asked before, else 0. A repeated request nudges again: the first nudge may have been lost.
+]]
+local time = redis.call("TIME")
+local at = time[1] * 1000 + math.floor(time[2] / 1000)
+local first = redis.call("SET", KEYS[1], cjson.encode({ by = ARGV[1], at = at }), "PX", ARGV[2], "NX")
+redis.call("PUBLISH", ARGV[3], ARGV[4])
+return first and 1 or 0

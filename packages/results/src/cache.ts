@@ -1,0 +1,109 @@
+/**
+ * Answers to requests that were asked before, and one call for equal requests that are asked at the same time.
+ * Opt-in: a model that is asked twice may well be meant to answer twice. Tenants never see each other's answers.
+ */
+import { answerSchema, type Answer } from "@sluice/job";
+import { defineScript, type KeySpace, type Script } from "@sluice/redis";
+import type { Redis } from "ioredis";
+import { z } from "zod";
+import { canonicalJson, sha256 } from "./canonical-json.ts";
+import { cacheKeys } from "./keys.ts";
+
+export interface CachedRequest {
+  readonly tenant: string;
+  readonly pool: string;
+  /** The model or inference profile: a pool that moves to another one starts afresh. */
+  readonly model: string;
+  /** All that the answer depends on, the kind of call included. */
+  readonly request: unknown;
+}
+
+/** The key of a request: equal for equal requests of a tenant to a model, whatever the order of their fields. */
+export function cacheKey({ tenant, pool, model, request }: CachedRequest): string {
+  return `${tenant}:${pool}:${sha256(canonicalJson({ model, request }))}`;
+}
+
+export type Share =
+  /** Call, then `put` or `release`. */
+  | { readonly type: "leader" }
+  | { readonly type: "hit"; readonly answer: Answer }
+  /** Another job calls. Ask again; at the latest in `retryAfterMs`, when it is given up for dead. */
+  | { readonly type: "follow"; readonly leader: string; readonly retryAfterMs: number };
+
+const leadReply = z.union([
+  z.tuple([z.literal("leader")]),
+  z.tuple([z.literal("hit"), z.string()]),
+  z.tuple([z.literal("follow"), z.string(), z.number()]),
+]);
+
+function shareOf(reply: z.infer<typeof leadReply>): Share {
+  switch (reply[0]) {
+    case "leader":
+      return { type: "leader" };
+    case "hit":
+      return { type: "hit", answer: answerOf(reply[1]) };
+    case "follow":
+      return { type: "follow", leader: reply[1], retryAfterMs: reply[2] };
+  }
+}
+
+function answerOf(stored: string): Answer {
+  return answerSchema.parse(JSON.parse(stored));
+}
+
+type Keys = readonly [answer: string, leader: string];
+
+const lead: Script<{ keys: Keys; jobId: string; ttlMs: number }, Share> = defineScript(
+  new URL("../lua/cache-lead.lua", import.meta.url),
+  ({ keys, jobId, ttlMs }) => ({ keys, argv: [jobId, ttlMs] }),
+  (reply) => shareOf(leadReply.parse(reply)),
+);
+
+const put: Script<{ keys: Keys; jobId: string; answer: string; ttlMs: number }, void> = defineScript(
+  new URL("../lua/cache-put.lua", import.meta.url),
+  ({ keys, jobId, answer, ttlMs }) => ({ keys, argv: [jobId, answer, ttlMs] }),
+  () => {},
+);
+
+export class ResponseCache {
+  readonly #redis: Redis;
+  readonly #keySpace: KeySpace;
+
+  constructor(redis: Redis, keySpace: KeySpace) {
+    this.#redis = redis;
+    this.#keySpace = keySpace;
+  }
+
+  /** Rejects when the stored answer is not one of ours. */
+  async get(key: string): Promise<Answer | undefined> {
+    const [answer] = this.#keys(key);
+    const stored = await this.#redis.get(answer);
+    return stored === null ? undefined : answerOf(stored);
+  }
+
+  /**
+   * Asks for the answer, or for the right to get it, right before the call. Safe to repeat: the leader stays leader.
+   * @param ask.ttlMs the leader's lease, milliseconds: longer than its call can take. Then the next who asks leads.
+   */
+  async lead({ key, ...ask }: { key: string; jobId: string; ttlMs: number }): Promise<Share> {
+    return lead.run(this.#redis, { ...ask, keys: this.#keys(key) });
+  }
+
+  /**
+   * Keeps an answer worth giving twice (not a filtered or cut one), and ends the job's lead.
+   * @param kept.ttlMs how long it may be given, milliseconds.
+   */
+  async put(kept: { key: string; jobId: string; answer: Answer; ttlMs: number }): Promise<void> {
+    const { key, jobId, answer, ttlMs } = kept;
+    await put.run(this.#redis, { keys: this.#keys(key), jobId, answer: JSON.stringify(answer), ttlMs });
+  }
+
+  /** The leader has no answer to share: the next who asks leads, at once. Nothing happens to another's lead. */
+  async release({ key, jobId }: { key: string; jobId: string }): Promise<void> {
+    await put.run(this.#redis, { keys: this.#keys(key), jobId, answer: "", ttlMs: 0 });
+  }
+
+  #keys(key: string): Keys {
+    return cacheKeys(this.#keySpace, key);
+  }
+}

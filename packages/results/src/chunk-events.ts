@@ -1,0 +1,45 @@
+/** What a reader of streamed text sees, as it is stored. */
+import { z } from "zod";
+
+/** How streamed text ends: whole; with the job dead; or with text missing here, so that the outcome has to be read. */
+export type ChunkEnd = "completed" | "failed" | "incomplete";
+
+/**
+ * `started` opens the text. `restarted` takes back all text before it: that call broke and another answers.
+ * `completed`, `failed` and `incomplete` are the last. `id` is where a reader can go on after.
+ */
+export type ChunkEvent =
+  | { readonly id: string; readonly type: "started" | "restarted"; readonly call: number }
+  | { readonly id: string; readonly type: "text"; readonly text: string }
+  | { readonly id: string; readonly type: ChunkEnd };
+
+const last = z.enum(["completed", "failed", "incomplete"]);
+
+const number = z.string().regex(/^\d+$/).transform(Number);
+
+const fieldsSchema = z.union([
+  z.object({ type: z.enum(["started", "restarted"]), call: number }),
+  z.object({ type: z.literal("text"), text: z.string() }),
+  z.object({ type: last }),
+]);
+
+const entry = z.tuple([z.string(), z.array(z.string())]);
+
+const replySchema = z.tuple([z.tuple([z.string(), z.array(entry)])]).nullable();
+
+/** Decodes the reply to XREAD of one stream. */
+export function chunkEvents(reply: unknown): ChunkEvent[] {
+  const [[, entries] = []] = replySchema.parse(reply) ?? [];
+  return (entries ?? []).map(([id, list]) => ({ id, ...fieldsSchema.parse(fieldsOf(list)) }));
+}
+
+/** Whether nothing follows the event. */
+export function isLast({ type }: ChunkEvent): boolean {
+  return last.safeParse(type).success;
+}
+
+function fieldsOf(list: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(
+    list.flatMap((name, index) => (index % 2 === 0 ? [[name, list[index + 1]]] : [])),
+  );
+}

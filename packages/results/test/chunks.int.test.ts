@@ -1,0 +1,267 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { ChunkStream, CHUNKS_TTL_MS, OutcomeStore, type ChunkEvent, type ChunkWriter } from "../src/index.ts";
+import { completed, dead, id } from "./samples.ts";
+
+function given() {
+  const redis = testRedis("command");
+  const space = testKeySpace();
+  const chunks = new ChunkStream(redis, space);
+  const open = (call: number, maxTokens = 1_000): ChunkWriter =>
+    chunks.open({ id, call, maxTokens, onError: (error) => expect.unreachable(String(error)) });
+  return { redis, space, chunks, open, outcomes: new OutcomeStore(redis, space) };
+}
+
+async function all(events: AsyncIterable<ChunkEvent>): Promise<ChunkEvent[]> {
+  return Array.fromAsync(events);
+}
+
+/** What a reader has at the end: `restarted` takes back what came before. */
+function textOf(events: readonly ChunkEvent[]): string {
+  let text = "";
+  for (const event of events) {
+    if (event.type === "restarted") text = "";
+    if (event.type === "text") text += event.text;
+  }
+  return text;
+}
+
+/** The first text that a new reader gets, when there is some. */
+async function firstText(chunks: ChunkStream): Promise<string | undefined> {
+  for await (const event of chunks.read({ id })) if (event.type === "text") return event.text;
+  return undefined;
+}
+
+const types = (events: readonly ChunkEvent[]): string[] => events.map(({ type }) => type);
+
+describe("a reader", () => {
+  test("sees the text while it is written, to the end", async () => {
+    const { chunks, open } = given();
+    const seen: ChunkEvent[] = [];
+    const writer = open(1);
+    for await (const event of chunks.read({ id })) {
+      seen.push(event);
+      if (event.type === "started") writer.write("Hel");
+      if (event.type === "text" && event.text === "Hel") {
+        writer.write("lo");
+        await writer.end("completed");
+      }
+    }
+    expect(seen).toEqual([
+      { id: expect.any(String), type: "started", call: 1 },
+      { id: expect.any(String), type: "text", text: "Hel" },
+      { id: expect.any(String), type: "text", text: "lo" },
+      { id: expect.any(String), type: "completed" },
+    ]);
+  });
+
+  test("that waits for a job that has not begun gets all of it", async () => {
+    const { chunks, open } = given();
+    const reading = all(chunks.read({ id }));
+    await sleep(100);
+    const writer = open(1);
+    writer.write("late");
+    await writer.end("completed");
+    expect(textOf(await reading)).toBe("late");
+  });
+
+  test("that comes after the end gets everything, as often as it likes", async () => {
+    const { chunks, open } = given();
+    const writer = open(1);
+    writer.write("whole");
+    await writer.end("completed");
+    const first = await all(chunks.read({ id }));
+    expect(types(first)).toEqual(["started", "text", "completed"]);
+    expect(await all(chunks.read({ id }))).toEqual(first);
+  });
+
+  test("goes on where it left, event by event, and so does one that had it all", async () => {
+    const { chunks, open } = given();
+    const writer = open(1);
+    for (const text of ["a", "b", "c"]) writer.write(text.repeat(600));
+    await writer.end("completed");
+    const events = await all(chunks.read({ id }));
+    for (const [index, { id: after }] of events.slice(0, -1).entries()) {
+      expect(await all(chunks.read({ id, after }))).toEqual(events.slice(index + 1));
+    }
+  });
+
+  test("sees that a call broke, and only the text of the next one", async () => {
+    const { chunks, open } = given();
+    const seen: ChunkEvent[] = [];
+    const first = open(1);
+    first.write("half of");
+    for await (const event of chunks.read({ id })) {
+      seen.push(event);
+      if (event.type === "text" && event.text === "half of") {
+        await first.leave();
+        const second = open(2);
+        second.write("the whole");
+        await second.end("completed");
+      }
+    }
+    expect(types(seen)).toEqual(["started", "text", "restarted", "text", "completed"]);
+    expect(textOf(seen)).toBe("the whole");
+    const late = await all(chunks.read({ id }));
+    expect(types(late)).toEqual(["restarted", "text", "completed"]);
+    expect(late[0]).toMatchObject({ call: 2 });
+  });
+
+  test.each([
+    { outcome: dead, end: "failed" },
+    { outcome: completed, end: "incomplete" },
+  ])("of a job that ended $outcome.outcome without a last event is told $end", async ({ outcome, end }) => {
+    const { chunks, outcomes } = given();
+    await outcomes.put(outcome);
+    expect(types(await all(chunks.read({ id })))).toEqual([end]);
+  });
+
+  test("waits for the last event when it sees the outcome first", async () => {
+    const { chunks, open, outcomes } = given();
+    const writer = open(1);
+    await outcomes.put(completed);
+    const reading = all(chunks.read({ id }));
+    await sleep(300);
+    await writer.end("completed");
+    expect(types(await reading)).toEqual(["started", "completed"]);
+  });
+
+  test("ends with its signal, and gives its connection back", async () => {
+    const { chunks, redis } = given();
+    const abort = new AbortController();
+    const name = `reader-${String(process.pid)}-${String(Date.now())}`;
+    // For connections made from now on.
+    await redis.ping();
+    redis.options.connectionName = name;
+    const reading = all(chunks.read({ id, signal: abort.signal }));
+    const connected = async (): Promise<boolean> => String(await redis.client("LIST")).includes(name);
+    await expect.poll(connected, { timeout: 5_000 }).toBe(true);
+    abort.abort(new Error("the caller left"));
+    await expect(reading).rejects.toThrow("the caller left");
+    await expect.poll(connected, { timeout: 5_000 }).toBe(false);
+    await expect(all(chunks.read({ id, signal: abort.signal }))).rejects.toThrow("the caller left");
+  });
+
+  test("that stops early gives its connection back", async () => {
+    const { chunks, open, redis } = given();
+    const name = `reader-${String(process.pid)}-${String(Date.now())}`;
+    // For connections made from now on.
+    await redis.ping();
+    redis.options.connectionName = name;
+    open(1);
+    for await (const event of chunks.read({ id })) {
+      expect(event.type).toBe("started");
+      break;
+    }
+    await expect
+      .poll(async () => String(await redis.client("LIST")).includes(name), { timeout: 5_000 })
+      .toBe(false);
+  });
+});
+
+describe("a writer", () => {
+  test("coalesces: 1,000 small pieces are a few events", async () => {
+    const { chunks, open } = given();
+    const writer = open(1, 2_000);
+    for (let n = 0; n < 1_000; n += 1) writer.write("word ");
+    await writer.end("completed");
+    const events = await all(chunks.read({ id }));
+    expect(textOf(events)).toBe("word ".repeat(1_000));
+    expect(events.length).toBeLessThan(15);
+  });
+
+  test("of an earlier call that comes late cannot take a later one's text back", async () => {
+    const { chunks, open } = given();
+    const second = open(2);
+    second.write("second");
+    await firstText(chunks);
+    const first = open(1);
+    first.write("first");
+    await first.end("failed");
+    await second.end("completed");
+    const events = await all(chunks.read({ id }));
+    expect(types(events)).toEqual(["started", "text", "completed"]);
+    expect(textOf(events)).toBe("second");
+  });
+
+  test("whose worker was taken for dead falls silent", async () => {
+    const { chunks, open } = given();
+    const first = open(1);
+    first.write("first");
+    expect(await firstText(chunks)).toBe("first");
+    const second = open(2);
+    second.write("second");
+    await expect.poll(async () => firstText(chunks)).toBe("second");
+    first.write("first");
+    await first.end("failed");
+    await second.end("completed");
+    const events = await all(chunks.read({ id }));
+    expect(types(events)).toEqual(["restarted", "text", "completed"]);
+    expect(textOf(events)).toBe("second");
+  });
+
+  test("that writes more than its tokens can be is capped, and the text is not called whole", async () => {
+    const { chunks, open, redis, space } = given();
+    const writer = open(1, 1);
+    for (let n = 0; n < 10; n += 1) {
+      writer.write("x".repeat(1_000));
+      await sleep(5);
+    }
+    await writer.end("completed");
+    const events = await all(chunks.read({ id }));
+    expect(textOf(events).length).toBeLessThanOrEqual(4_096 + 64);
+    expect(events.at(-1)?.type).toBe("incomplete");
+    expect(await redis.xlen(`${space}:chunks:${id}`)).toBeLessThan(10);
+  });
+
+  test("that ends twice ends once", async () => {
+    const { chunks, open } = given();
+    const writer = open(1);
+    await writer.end("completed");
+    await writer.end("failed");
+    expect(types(await all(chunks.read({ id })))).toEqual(["started", "completed"]);
+  });
+
+  test("leaves keys that expire: while open, and soon after the end", async () => {
+    const { open, redis, space } = given();
+    const ttls = async (): Promise<number[]> =>
+      Promise.all((await redis.keys(`${space}:chunks*`)).map(async (key) => redis.pttl(key)));
+    const writer = open(1);
+    await expect.poll(ttls).toHaveLength(2);
+    for (const ttl of await ttls()) expect(ttl).toBeGreaterThan(CHUNKS_TTL_MS);
+    await writer.end("completed");
+    for (const ttl of await ttls()) expect(ttl).toBeLessThanOrEqual(CHUNKS_TTL_MS);
+  });
+});
+
+test("whatever is written by however many calls, the text of the last one is read, letter by letter", async () => {
+  const { redis, chunks } = given();
+  let run = 0;
+  const piece = fc.string({ unit: "grapheme", maxLength: 700 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(piece, { maxLength: 6 }), { minLength: 1, maxLength: 4 }),
+      async (calls) => {
+        const job = `p.bulk.${String((run += 1))}`;
+        const reading = all(chunks.read({ id: job }));
+        for (const [index, pieces] of calls.entries()) {
+          const writer = chunks.open({
+            id: job,
+            call: index + 1,
+            maxTokens: 10_000,
+            onError: (error) => expect.unreachable(String(error)),
+          });
+          for (const text of pieces) writer.write(text);
+          await (index === calls.length - 1 ? writer.end("completed") : writer.leave());
+        }
+        const expected = calls.at(-1)?.join("");
+        expect(textOf(await reading)).toBe(expected);
+        expect(textOf(await all(chunks.read({ id: job })))).toBe(expected);
+      },
+    ),
+    { numRuns: 40 },
+  );
+  expect(redis.status).toBe("ready");
+});
