@@ -24,7 +24,8 @@ export async function invoke(
       ...(serviceTier === undefined ? {} : { serviceTier }),
     });
     const output = await wire.send(command);
-    const body = parseJson(output.body.transformToString());
+    // The type knows nothing of responses without a body.
+    const body = parseJson(output.body?.transformToString() ?? "");
     return body && { body: body.value, headers: wire.head?.headers ?? {} };
   });
   if (ended.type === "filtered") return refusal(model, elapsed());

@@ -42,6 +42,7 @@ describe("a request", () => {
     const { url, bodies, headers } = await endpoint((response) => sendAnswer(response));
     await call(url, {
       request: { ...REQUEST, system: "Be brief", temperature: 0.2, topP: 0.9, stopSequences: ["END"] },
+      serviceTier: "priority",
     });
     expect(bodies).toEqual([
       {
@@ -49,6 +50,7 @@ describe("a request", () => {
         system: [{ text: "Be brief" }],
         inferenceConfig: { maxTokens: 20, temperature: 0.2, topP: 0.9, stopSequences: ["END"] },
         requestMetadata: { jobId: "claude.bulk.01" },
+        serviceTier: { type: "priority" },
       },
     ]);
     expect(headers[0]).toMatchObject({

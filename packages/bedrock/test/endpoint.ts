@@ -19,7 +19,8 @@ export async function startEndpoint(
   const server = createServer((request, response) => {
     headers.push(request.headers);
     void (async () => {
-      bodies.push(JSON.parse(await text(request)));
+      const body = await text(request);
+      bodies.push(body === "" ? undefined : JSON.parse(body));
       answer(response, request);
     })();
   });

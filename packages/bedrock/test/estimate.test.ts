@@ -51,7 +51,20 @@ test.each([
   expect(settled(usage, burndown)).toBe(tokens);
 });
 
-test("loads nothing at run time", async () => {
-  const source = await readFile(new URL("../src/estimate.ts", import.meta.url), "utf8");
-  expect(source).not.toMatch(/^import (?!type )/m);
+test("loads nothing but itself: no SDK, no schemas", async () => {
+  const seen = new Set<string>();
+  const visit = async (path: string): Promise<void> => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    const source = await readFile(new URL(path, new URL("../src/", import.meta.url)), "utf8");
+    const loaded = [...source.matchAll(/^(?:import|export) (?!type )[^;]*? from "([^"]+)";/gm)].map(
+      ([, from]) => from,
+    );
+    for (const from of loaded) {
+      expect(from).toMatch(/^\.\//);
+      await visit(from ?? "");
+    }
+  };
+  await visit("./estimate.ts");
+  expect([...seen].toSorted()).toEqual(["./estimate.ts", "./estimator.ts", "./quota-cost.ts", "./size.ts"]);
 });

@@ -147,9 +147,16 @@ export const samples: Readonly<Record<FailureRuleName, readonly unknown[]>> = {
     named("TimeoutError", "the request socket timed out after 100 ms of inactivity"),
   ],
   unreadable: [
-    new SyntaxError("Unexpected end of JSON input"),
-    new TypeError("Cannot read properties of null"),
-  ].map((error) => Object.assign(error, { $metadata: { httpStatusCode: 200 } })),
+    ...[new SyntaxError("Unexpected end of JSON input"), new TypeError("Cannot read properties of null")].map(
+      (error) => Object.assign(error, { $metadata: { httpStatusCode: 200 } }),
+    ),
+    // Within a stream.
+    new SyntaxError("Unterminated string in JSON at position 27"),
+  ],
+
+  // Nothing throws these: a poll reads them.
+  asyncFailed: [],
+  asyncStopped: [],
 
   status429: [unmodelled("Unknown", { status: 429 }), unmodelled("SlowDown", { status: 429 })],
   status408: [unmodelled("Unknown", { status: 408 })],
