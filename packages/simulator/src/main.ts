@@ -71,7 +71,9 @@ Faults:   GET, POST and DELETE /_sim/faults, a header "x-sim-fault: ThrottlingEx
   );
 
 const { exitWithParent, ...flags } = command.parse().opts<Flags>();
-const simulator = await start(flags);
+const simulator = await start(flags).catch((error: unknown) => {
+  return command.error(`Cannot listen on ${flags.host}:${flags.port}: ${String(error)}`);
+});
 process.stdout.write(`${JSON.stringify({ url: simulator.url })}\n`);
 
 const end = (): void => {

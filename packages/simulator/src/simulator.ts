@@ -78,9 +78,10 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
 
   const port = await listen(options.host ?? "127.0.0.1", options.port ?? 0, (request, response, socket) => {
     const exchange = openExchange(request, response, socket);
-    const handle = exchange.path.startsWith("/_sim/") ? control : serve;
+    const isControl = exchange.path.startsWith("/_sim/");
+    const handle = isControl ? control : serve;
     handle(simulation, exchange, request).catch((error: unknown) => {
-      if (error instanceof ServiceError) simulation.ledger.refuse(error.name);
+      if (error instanceof ServiceError && !isControl) simulation.ledger.refuse(error.name);
       // A client that cut its own request short hears nothing; anything else unforeseen is an honest 500.
       if (exchange.signal.aborted || response.headersSent) response.destroy();
       else if (error instanceof ServiceError) sendError(exchange, error);

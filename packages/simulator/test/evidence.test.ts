@@ -1,7 +1,7 @@
 import { ConverseCommand } from "@aws-sdk/client-bedrock-runtime";
 import { array, assert, boolean, integer, property, record } from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Call } from "../src/evidence/call.ts";
+import type { Call, FinishedCall } from "../src/evidence/call.ts";
 import { createLedger } from "../src/evidence/ledger.ts";
 import { peakOf } from "../src/evidence/peak.ts";
 import { type Simulator, start } from "../src/index.ts";
@@ -9,7 +9,7 @@ import { ask, createClient } from "./clients.ts";
 
 const NOVA = "us.amazon.nova-pro-v1:0";
 
-function finished(of: Partial<Call> = {}): Omit<Call, "seq"> & { outcome: "completed"; stopReason: string } {
+function finished(of: Partial<FinishedCall> = {}): FinishedCall {
   return {
     requestId: "r",
     operation: "Converse",

@@ -41,6 +41,19 @@ test("ends when its parent closes stdin, if asked to", async () => {
   expect(await once(child, "exit")).toEqual([0, null]);
 });
 
+test("says so when its port is taken", async () => {
+  const { url } = await run();
+  const { port } = new URL(url);
+  const child = spawn(process.execPath, ["--conditions=@sluice/source", main, "--port", port]);
+  children.add(child);
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code] = await once(child, "close");
+  expect(code).toBe(1);
+  expect(stderr).toContain(`Cannot listen on 127.0.0.1:${port}`);
+  expect(stderr.split("\n")).toHaveLength(2);
+});
+
 test("takes faults from a file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "simulator-"));
   const faults = join(folder, "faults.json");

@@ -28,10 +28,8 @@ export type CallOutcome =
   /** The client went away first. */
   | { readonly outcome: "disconnected" };
 
-/** One finished call as `GET /_sim/calls` shows it. */
-export type Call = {
-  /** Rank in the order of ending: reading on from the last `seq` seen misses nothing. */
-  readonly seq: number;
+/** What is known of every call, however it ended. */
+interface CallFacts {
   readonly requestId: string;
   readonly operation: string;
   readonly region: string;
@@ -50,7 +48,13 @@ export type Call = {
   /** The scripted fault this call met, if any. */
   readonly fault: string | null;
   readonly requestMetadata: Readonly<Record<string, string>> | null;
-} & CallOutcome;
+}
 
-/** A call before it has its rank. */
-export type FinishedCall = Call extends infer Each ? (Each extends Call ? Omit<Each, "seq"> : never) : never;
+/** A call that is over. */
+export type FinishedCall = CallFacts & CallOutcome;
+
+/**
+ * One finished call as `GET /_sim/calls` shows it. `seq` is its rank in the order of ending: reading on from the
+ * last one seen misses nothing.
+ */
+export type Call = { readonly seq: number } & FinishedCall;

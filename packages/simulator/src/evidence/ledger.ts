@@ -42,6 +42,7 @@ export interface Ledger {
   refuse(error: string): void;
   /** Refusals by exception name. */
   refused(): Readonly<Record<string, number>>;
+  /** Counters of this moment by `region/model`. */
   stats(): Record<string, ModelStats>;
   page(after: number, limit: number): CallPage;
   /** Every call still remembered, in the order of ending. */
@@ -84,8 +85,8 @@ export function createLedger(): Ledger {
     refuse: (error) => {
       refused[error] = (refused[error] ?? 0) + 1;
     },
-    refused: () => refused,
-    stats: () => Object.fromEntries(models),
+    refused: () => ({ ...refused }),
+    stats: () => structuredClone(Object.fromEntries(models)),
     page: (after, limit) => {
       const oldest = calls[0]?.seq ?? ended + 1;
       const from = Math.max(0, after + 1 - oldest);

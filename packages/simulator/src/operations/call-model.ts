@@ -11,7 +11,7 @@ import { hang, resetNow } from "./break-off.ts";
 import { deliverStream } from "./deliver-stream.ts";
 import { deliverWhole } from "./deliver-whole.ts";
 import { type Answer, raiseIn } from "./delivery.ts";
-import { measureInput, tokensOf } from "./input-usage.ts";
+import { measureInput, tokensOf, touchPrefix } from "./input-usage.ts";
 import { promptText } from "./model-request.ts";
 import { openCall, outcomeOf, type Target } from "./open-call.ts";
 import type { Read } from "./reply.ts";
@@ -44,22 +44,22 @@ export async function callModel(
       return sendHtml(exchange, fault.status);
     }
     // Only a stream can break off with an exception; without one it comes at the start.
-    const error = fault?.type === "error" && (reply.kind === "whole" || isAtStart(fault)) ? fault : undefined;
-    if (error !== undefined && !isModelFailure(error)) throw raiseIn({ target, simulation }, error);
+    const early = fault?.type === "error" && (reply.kind === "whole" || isAtStart(fault)) ? fault : undefined;
+    if (early !== undefined && !isModelFailure(early)) throw raiseIn({ target, simulation }, early);
 
     const inputTokens = tokensOf(request.parts);
-    if (!isFree && inputTokens > pool.model.contextTokens)
-      throw invalid("Input is too long for requested model.");
-    const input = isFree
-      ? { inputTokens, cacheReadInputTokens: 0, cacheWriteInputTokens: 0 }
-      : measureInput(request.parts, simulation.prefixes, `${region}/${modelId}`, clock.now());
-    if (isFree) call.measure(input);
-    else call.admit(input, request.maxTokens);
-    if (error !== undefined) throw raiseIn({ target, simulation }, error);
-    if (fault?.type === "hang" && fault.at === "before-headers") return await hang({ call, exchange });
-    if (fault?.type === "reset" && fault.at === "before-headers") {
-      return resetNow({ call, exchange });
+    if (isFree) {
+      call.measure({ inputTokens, cacheReadInputTokens: 0, cacheWriteInputTokens: 0 });
+    } else {
+      if (inputTokens > pool.model.contextTokens) throw invalid("Input is too long for requested model.");
+      const { prefixes } = simulation;
+      const { usage, prefix } = measureInput(request.parts, prefixes, `${region}/${modelId}`, clock.now());
+      call.admit(usage, request.maxTokens);
+      if (prefix !== undefined) touchPrefix(prefixes, prefix, clock.now());
     }
+    if (early !== undefined) throw raiseIn({ target, simulation }, early);
+    if (fault?.type === "hang" && fault.at === "before-headers") return await hang({ call, exchange });
+    if (fault?.type === "reset" && fault.at === "before-headers") return resetNow({ call, exchange });
 
     const natural = composeAnswer({ prompt, ...request, ...pool.model.answer });
     const answer = fault?.type === "stop" ? stopped(natural, fault.reason) : natural;

@@ -69,6 +69,9 @@ export async function listen(host: string, port: number, listener: RequestListen
   tcp.once("error", reject);
   tcp.listen(port, host, resolve);
   await promise;
+  tcp.on("error", () => {
+    // Out of file descriptors: that connection is lost, the next one may find one free.
+  });
   const address = tcp.address();
   if (address === null || typeof address === "string") throw new Error("Expected a TCP address.");
   const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
