@@ -94,7 +94,7 @@ export class Drain {
    * `undefined` after the job was ended or handed back.
    */
   async take(job: Held, stopping: AbortSignal): Promise<Start | undefined> {
-    const { clock, random, emit, maxStalls = 3 } = this.#options;
+    const { clock, emit, maxStalls = 3 } = this.#options;
     const parsed = jobDataSchema.safeParse(job.data);
     if (!parsed.success) {
       await job.fail(malformed());
@@ -111,9 +111,7 @@ export class Drain {
     if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlinePassed());
     if (await this.#cancelled(job.id, stopping)) return this.#runner.cancel(job, data);
     if (this.#running.has(job.id)) return this.#hands.defer(job, data, "running-here", ELSEWHERE_MS);
-    if (job.stalls >= SUSPECT_STALLS && this.#suspect !== undefined) {
-      return this.#hands.defer(job, data, "suspect", ELSEWHERE_MS * (1 + random()));
-    }
+    if (this.#mustRunAlone(job)) return this.#deferSuspect(job, data);
 
     const work = await this.#readWork(data);
     if (work === undefined) return this.#hands.die(job, data, malformed());
@@ -214,9 +212,13 @@ export class Drain {
     if (await this.#cancelled(job.id, stopping)) {
       return this.#refund(grant, () => this.#runner.cancel(job, data));
     }
+    // Another lane's suspect may have started while this one waited.
+    if (this.#mustRunAlone(job)) return this.#refund(grant, () => this.#deferSuspect(job, data));
+    if (job.stalls >= SUSPECT_STALLS) this.#suspect = job.id;
     const maxCalls = data.maxAttempts + SPARE_CALLS;
     const leaseMs = this.#options.callTimeoutMs + LEASE_GRACE_MS;
     const begun = await this.#ask(() => ledger.begin({ id: job.id, maxCalls, leaseMs }), "ledger", stopping);
+    if (begun.type !== "go") this.#clear(job);
     switch (begun.type) {
       case "busy":
         return this.#refund(grant, () =>
@@ -234,16 +236,27 @@ export class Drain {
     if (grant.index > 0) emit("job:fallback", { ...names(data), to: grant.entry.pool });
     const cancelled = new AbortController();
     this.#running.set(job.id, cancelled);
-    if (job.stalls >= SUSPECT_STALLS) this.#suspect = job.id;
     return async () => {
       try {
         await this.#runner.run(candidate, grant, begun.call, cancelled.signal);
       } finally {
         grant.release();
         this.#running.delete(job.id);
-        if (this.#suspect === job.id) this.#suspect = undefined;
+        this.#clear(job);
       }
     };
+  }
+
+  #mustRunAlone(job: Held): boolean {
+    return job.stalls >= SUSPECT_STALLS && this.#suspect !== undefined;
+  }
+
+  async #deferSuspect(job: Held, data: JobData): Promise<undefined> {
+    return this.#hands.defer(job, data, "suspect", ELSEWHERE_MS * (1 + this.#options.random()));
+  }
+
+  #clear(job: Held): void {
+    if (this.#suspect === job.id) this.#suspect = undefined;
   }
 
   /** Gives the whole grant back: nothing was sent. */
