@@ -1,0 +1,211 @@
+import { parseJobId, submissionSchema, type JobData, type Outcome } from "@sluice/job";
+import { describe, expect, test } from "vitest";
+import { createAccept, type AcceptingPool } from "../src/index.ts";
+import { NOW } from "./fakes.ts";
+
+const submission = submissionSchema.parse({ pool: "claude", lane: "bulk", prompt: "Say hello" });
+
+type Claims = AcceptingPool["claims"];
+
+function world(part: Partial<AcceptingPool> = {}, maxRequestBytes?: number) {
+  const jobs = new Map<string, JobData>();
+  const adds: string[] = [];
+  const claims = new Map<string, { id: string; request: string }>();
+  const outcomes = new Map<string, Outcome>();
+  const events: object[] = [];
+  const pool: AcceptingPool = {
+    lanes: ["critical", "bulk"],
+    maxOutputTokens: 1_000,
+    defaultMaxTokens: 100,
+    deadlineMs: 60_000,
+    maxAttempts: 3,
+    cacheMs: null,
+    reserve: () => ({ requests: 1, tokens: 120 }),
+    tooCostly: () => undefined,
+    claims: {
+      async claim({ tenant, key, request, id }): ReturnType<Claims["claim"]> {
+        const bound = claims.get(`${tenant} ${key}`);
+        if (bound === undefined) {
+          claims.set(`${tenant} ${key}`, { id, request: JSON.stringify(request) });
+          return { type: "new", id };
+        }
+        return { type: bound.request === JSON.stringify(request) ? "repeated" : "conflict", id: bound.id };
+      },
+    },
+    outcomes: { get: async (id) => outcomes.get(id) },
+    capacity: async () => ({ type: "free" }),
+    lane: (name) => ({
+      async add(job) {
+        adds.push(`${name} ${job.id}`);
+        if (!jobs.has(job.id)) jobs.set(job.id, job);
+      },
+    }),
+    ...part,
+  };
+  const accept = createAccept({
+    pools: new Map([["claude", pool]]),
+    encodePayload: async (request) => ({ encoding: "json", json: JSON.stringify(request) }),
+    emit: (name, event) => void events.push({ name, ...event }),
+    clock: () => NOW,
+    random: Math.random,
+    ...(maxRequestBytes === undefined ? {} : { maxRequestBytes }),
+  });
+  return { accept, jobs, adds, claims, outcomes, events };
+}
+
+describe("an accepted job", () => {
+  test("is added to its lane with its request and the pool's defaults", async () => {
+    const w = world();
+    const accepted = await w.accept("acme", submission);
+    if (accepted.type !== "accepted") throw new Error(accepted.message);
+    expect(accepted).toEqual({
+      type: "accepted",
+      id: accepted.id,
+      repeated: false,
+      deadlineAt: NOW + 60_000,
+    });
+    expect(parseJobId(accepted.id)).toMatchObject({ pool: "claude", lane: "bulk", acceptedAt: NOW });
+    const request = { messages: [{ role: "user", content: [{ text: "Say hello" }] }], maxTokens: 100 };
+    expect(w.jobs.get(accepted.id)).toEqual({
+      version: 1,
+      id: accepted.id,
+      tenant: "acme",
+      pool: "claude",
+      lane: "bulk",
+      kind: "converse",
+      payload: { encoding: "json", json: JSON.stringify(request) },
+      acceptedAt: NOW,
+      deadlineAt: NOW + 60_000,
+      maxAttempts: 3,
+    });
+    expect(w.adds).toEqual([`bulk ${accepted.id}`]);
+    expect(w.events).toEqual([
+      {
+        name: "job:accepted",
+        id: accepted.id,
+        tenant: "acme",
+        pool: "claude",
+        lane: "bulk",
+        repeated: false,
+        bytes: JSON.stringify(request).length,
+      },
+    ]);
+  });
+
+  test("has what its producer asked for instead", async () => {
+    const w = world();
+    const own = { ...submission, maxTokens: 7, deadlineMs: 500, maxAttempts: 9 };
+    expect(await w.accept("acme", own)).toMatchObject({ deadlineAt: NOW + 500 });
+    const [job] = w.jobs.values();
+    expect(job).toMatchObject({ maxAttempts: 9, deadlineAt: NOW + 500 });
+    expect(JSON.stringify(job?.payload)).toContain('\\"maxTokens\\":7');
+  });
+});
+
+describe("a refused job", () => {
+  const key = { ...submission, idempotencyKey: "k" };
+
+  test.each([
+    ["unknown-pool", {}, { ...key, pool: "gpt" }, "There is no pool 'gpt'. Pools: claude"],
+    ["unknown-lane", {}, { ...key, lane: "fast" }, "Pool 'claude' has no lane 'fast'. Lanes: critical, bulk"],
+    ["prompt-too-large", {}, { ...key, prompt: "ä".repeat(300) }, "more than the 500 allowed"],
+    ["max-tokens-too-large", {}, { ...key, maxTokens: 1_001 }, "Expected `maxTokens` to be at most 1000"],
+    [
+      "cost-exceeds-quota",
+      { tooCostly: () => "Expected a cost of at most 100 tokens" },
+      key,
+      "at most 100 tokens",
+    ],
+    [
+      "lane-full",
+      { capacity: async () => ({ type: "full", reason: "lane-length", retryAfterMs: 9_500 }) },
+      key,
+      "Lane 'bulk' is full. Try again in 10 s",
+    ],
+    [
+      "redis-full",
+      { capacity: async () => ({ type: "full", reason: "redis-memory", retryAfterMs: 5_000 }) },
+      key,
+      "Redis is short of memory. Try again in 5 s",
+    ],
+  ] satisfies [string, Partial<AcceptingPool>, typeof submission, string][])(
+    "%s: says what is wrong, and nothing is written",
+    async (code, part, refusable, message) => {
+      const w = world(part, 500);
+      const refusal = await w.accept("acme", refusable);
+      expect(refusal).toMatchObject({
+        type: "refused",
+        code,
+        message: expect.stringContaining(message) as unknown,
+      });
+      expect("retryAfterMs" in refusal).toBe(code.endsWith("-full"));
+      expect([w.jobs.size, w.claims.size, w.adds.length, w.events.length]).toEqual([0, 0, 0, 0]);
+    },
+  );
+
+  test("idempotency-conflict: names the job that has the key, and nothing is written", async () => {
+    const w = world();
+    const first = await w.accept("acme", key);
+    const second = await w.accept("acme", { ...key, prompt: "Something else" });
+    expect(second).toMatchObject({ type: "refused", code: "idempotency-conflict" });
+    expect(second).toMatchObject({
+      message: expect.stringContaining("id" in first ? first.id : "?") as unknown,
+    });
+    expect(w.jobs.size).toBe(1);
+    expect(w.events).toHaveLength(1);
+  });
+});
+
+describe("a repeated job", () => {
+  const key = { ...submission, idempotencyKey: "k" };
+
+  test("is the first one, and says so", async () => {
+    const w = world();
+    const first = await w.accept("acme", key);
+    expect(await w.accept("acme", key)).toEqual({ ...first, repeated: true });
+    expect(w.jobs.size).toBe(1);
+    expect(w.events).toMatchObject([{ repeated: false }, { repeated: true }]);
+  });
+
+  test("whose first caller died before adding it is added now", async () => {
+    const w = world();
+    const first = await w.accept("acme", key);
+    w.jobs.clear();
+    await w.accept("acme", key);
+    expect([...w.jobs.keys()]).toEqual(["id" in first ? first.id : "?"]);
+  });
+
+  test("that has ended is not added again, though its lane forgot it", async () => {
+    const w = world();
+    const first = await w.accept("acme", key);
+    if (first.type !== "accepted") throw new Error(first.message);
+    const { id } = first;
+    const failure = { kind: "terminal", errorClass: "ValidationException", message: "no" } as const;
+    w.outcomes.set(id, {
+      outcome: "dead",
+      id,
+      tenant: "acme",
+      acceptedAt: 1,
+      endedAt: 2,
+      attempts: 1,
+      failure,
+    });
+    w.jobs.clear();
+    expect(await w.accept("acme", key)).toMatchObject({ type: "accepted", id, repeated: true });
+    expect(w.jobs.size).toBe(0);
+  });
+
+  test("of another tenant is a job of its own", async () => {
+    const w = world();
+    const [first, second] = [await w.accept("acme", key), await w.accept("globex", key)];
+    expect(second).toMatchObject({ repeated: false });
+    expect("id" in second && second.id).not.toBe("id" in first && first.id);
+  });
+
+  test("without a key is a second job", async () => {
+    const w = world();
+    await w.accept("acme", submission);
+    await w.accept("acme", submission);
+    expect(w.jobs.size).toBe(2);
+  });
+});

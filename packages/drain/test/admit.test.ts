@@ -1,0 +1,155 @@
+/** At the gate, and from the grant to the start. */
+import { describe, expect, test } from "vitest";
+import { NOW, newData, world } from "./fakes.ts";
+
+const refunded = {
+  outcome: "neutral",
+  actual: { requests: 0, tokens: 0, "input-tokens": 0, "output-tokens": 0 },
+};
+
+describe("a job at the gate", () => {
+  test("asks for what its call reserves, under a name of this very fetch", async () => {
+    const w = world();
+    const data = newData();
+    await w.through(data, { attemptsStarted: 3 });
+    expect(w.admitted).toEqual([
+      {
+        pool: "pool",
+        lane: "bulk",
+        id: `${data.id}/3/pool`,
+        cost: { requests: 1, tokens: 150 },
+        // The longest call and a grace.
+        ttlMs: 90_000,
+      },
+    ]);
+  });
+
+  test("asks again until it is granted, under the same name", async () => {
+    const w = world({
+      admit: (asked) =>
+        asked < 4 ? { type: asked === 2 ? "open" : "wait", afterMs: 1 } : { type: "granted", waitMs: 1 },
+    });
+    expect(await w.through(newData())).toMatchObject({ how: "completed" });
+    expect(w.log.filter((entry) => entry === "gate.admit")).toHaveLength(4);
+    expect(new Set(w.admitted.map(({ id }) => id)).size).toBe(1);
+    expect(w.settlements).toMatchObject([{ outcome: "ok" }]);
+  });
+
+  test("goes back at no cost when the process leaves", async () => {
+    const w = world({
+      admit: () => {
+        w.stop.abort();
+        return { type: "wait", afterMs: 60_000 };
+      },
+    });
+    expect(await w.through(newData())).toEqual({ how: "deferred", deferral: { delayMs: 0, attempt: false } });
+    expect(w.event("job:deferred")).toMatchObject({ reason: "shutdown" });
+    expect(w.log).toEqual(["gate.admit", "job.defer"]);
+  });
+
+  test("is dead when its deadline passes", async () => {
+    const w = world({
+      admit: () => {
+        w.now += 10_000;
+        return { type: "wait", afterMs: 1 };
+      },
+    });
+    const left = await w.through(newData({ deadlineAt: NOW + 25_000 }));
+    expect(left).toMatchObject({ how: "failed", failure: { errorClass: "DeadlineExceeded" } });
+    expect(w.log).toEqual(["gate.admit", "gate.admit", "gate.admit", "job.fail"]);
+  });
+
+  test("does not sleep past its deadline, however long it is told to wait", async () => {
+    const w = world({
+      admit: (asked) => {
+        if (asked > 1) w.now += 1_000;
+        return { type: "open", afterMs: 600_000 };
+      },
+    });
+    expect(await w.through(newData({ deadlineAt: NOW + 20 }))).toMatchObject({
+      failure: { errorClass: "DeadlineExceeded" },
+    });
+  });
+
+  test("waits out a gate that does not answer, and tells", async () => {
+    const w = world({
+      admit: (asked) => {
+        if (asked === 1) throw new Error("Connection is closed");
+        return { type: "granted", waitMs: 0 };
+      },
+    });
+    expect(await w.through(newData())).toMatchObject({ how: "completed" });
+    expect(w.events[0]).toEqual({
+      name: "worker:error",
+      event: { part: "gate", error: "Error: Connection is closed" },
+    });
+  });
+
+  test("stays locked in Redis when the gate does not answer and the process leaves: the stall check has it", async () => {
+    const w = world({
+      admit: () => {
+        w.stop.abort();
+        throw new Error("Connection is closed");
+      },
+    });
+    await expect(w.through(newData())).rejects.toThrow("Connection is closed");
+    expect(w.log).toEqual(["gate.admit"]);
+  });
+});
+
+describe("a granted job", () => {
+  test("that the process cannot start any more gives its grant back, then itself", async () => {
+    const w = world({
+      admit: () => {
+        w.stop.abort();
+        return { type: "granted", waitMs: 60_000 };
+      },
+    });
+    expect(await w.through(newData())).toEqual({ how: "deferred", deferral: { delayMs: 0, attempt: false } });
+    expect(w.settlements).toMatchObject([{ ...refunded, id: w.admitted[0]?.id }]);
+    expect(w.log).toEqual(["gate.admit", "gate.settle neutral", "job.defer"]);
+  });
+
+  test("whose start is after its deadline gives its grant back and is dead", async () => {
+    const w = world({
+      admit: () => {
+        w.now += 5_000;
+        return { type: "granted", waitMs: 1 };
+      },
+    });
+    const left = await w.through(newData({ deadlineAt: NOW + 5_000 }));
+    expect(left).toMatchObject({ how: "failed", failure: { errorClass: "DeadlineExceeded" } });
+    expect(w.settlements).toMatchObject([refunded]);
+  });
+
+  test("that its caller cancelled meanwhile gives its grant back and ends as cancelled", async () => {
+    const w = world({ cancelRequested: (asked) => asked === 2 });
+    const data = newData();
+    expect(await w.through(data)).toEqual({ how: "completed", reference: { outcome: "cancelled" } });
+    expect(w.settlements).toMatchObject([refunded]);
+    expect(w.outcomes.get(data.id)).toMatchObject({ outcome: "cancelled" });
+    expect(w.log).toEqual(["gate.admit", "gate.settle neutral", "outcomes.put cancelled", "job.complete"]);
+  });
+
+  test.each([
+    ["runs in another process", { type: "busy", retryAfterMs: 700 }, { delayMs: 700, attempt: false }],
+    ["has just ended", { type: "ended" }, { delayMs: 0, attempt: false }],
+  ] as const)("that %s gives its grant back and comes again", async (_what, answer, deferral) => {
+    const w = world({ ledger: () => answer });
+    expect(await w.through(newData())).toEqual({ how: "deferred", deferral });
+    expect(w.settlements).toMatchObject([refunded]);
+    expect(w.log).not.toContain("model.call");
+  });
+
+  test("that has had all the calls it may have gives its grant back and is dead", async () => {
+    const w = world({ ledger: () => ({ type: "cap", calls: 5 }) });
+    expect(await w.through(newData())).toMatchObject({ how: "failed", failure: { kind: "terminal" } });
+    expect(w.settlements).toMatchObject([refunded]);
+  });
+
+  test("says how long it waited since it was accepted", async () => {
+    const w = world();
+    await w.through(newData({ acceptedAt: NOW - 12_345 }));
+    expect(w.event("job:granted")).toMatchObject({ waitedMs: 12_345, tenant: "acme" });
+  });
+});

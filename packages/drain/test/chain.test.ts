@@ -1,0 +1,68 @@
+/** A pool with another one that may answer in its place. */
+import { describe, expect, test } from "vitest";
+import { failed, granted, newData, NOW, world } from "./fakes.ts";
+
+describe("a job whose pool has a second one in its chain", () => {
+  test("waits its turn in its own pool while that can answer in time", async () => {
+    const w = world({
+      admit: (asked) => (asked < 3 ? { type: "wait", afterMs: 1 } : granted),
+      elsewhere: () => granted,
+    });
+    expect(await w.through(newData())).toMatchObject({ how: "completed" });
+    expect(w.admitted.map(({ pool }) => pool)).toEqual(["pool", "pool", "pool"]);
+    expect(w.event("job:fallback")).toBeUndefined();
+  });
+
+  test.each([
+    ["is open", { type: "open", afterMs: 1_000 }],
+    ["cannot answer before the deadline", { type: "wait", afterMs: 90_000 }],
+  ] as const)("is answered by the second when its own %s", async (_what, admission) => {
+    const w = world({ admit: () => admission, elsewhere: () => granted });
+    const data = newData({ deadlineAt: NOW + 60_000 });
+    expect(await w.through(data)).toMatchObject({ how: "completed" });
+    expect(w.settlements).toMatchObject([{ pool: "other", id: `${data.id}/1/other`, outcome: "ok" }]);
+    expect(w.event("job:fallback")).toMatchObject({ id: data.id, pool: "pool", to: "other" });
+    expect(w.log.filter((entry) => entry.startsWith("slot"))).toEqual(["slot taken", "slot released"]);
+  });
+
+  test("holds no slot of the second pool while that makes it wait", async () => {
+    const w = world({
+      admit: () => ({ type: "open", afterMs: 1 }),
+      elsewhere: (asked) => (asked < 4 ? { type: "wait", afterMs: 1 } : granted),
+    });
+    await w.through(newData());
+    const slots = w.log.filter((entry) => entry.startsWith("slot"));
+    expect(slots).toEqual(["slot taken", "slot released", "slot taken", "slot released"]);
+  });
+
+  test("does not ask the second when that has no slot free", async () => {
+    const w = world({
+      admit: (asked) => (asked < 3 ? { type: "open", afterMs: 1 } : granted),
+      elsewhere: () => granted,
+      slotElsewhere: false,
+    });
+    expect(await w.through(newData())).toMatchObject({ how: "completed" });
+    expect(w.admitted.map(({ pool }) => pool)).toEqual(["pool", "pool", "pool"]);
+  });
+
+  test("goes on there at once when its own model is overloaded, at no attempt", async () => {
+    const overloaded = failed({ kind: "throttled", dimension: "capacity" }, { breaker: true });
+    const w = world({ call: () => overloaded, elsewhere: () => granted });
+    expect(await w.through(newData())).toMatchObject({
+      how: "deferred",
+      deferral: { delayMs: 125, attempt: false, notes: { entry: 1 } },
+    });
+  });
+
+  test("begins with the pool that its last try noted", async () => {
+    const w = world({ elsewhere: () => granted, notes: { systemicDeferrals: 0, entry: 1 } });
+    await w.through(newData(), { attemptsStarted: 2 });
+    expect(w.admitted.map(({ pool }) => pool)).toEqual(["other"]);
+  });
+});
+
+test("a job whose noted pool has left the chain goes on with what is there", async () => {
+  const w = world({ notes: { systemicDeferrals: 0, entry: 1 } });
+  expect(await w.through(newData(), { attemptsStarted: 2 })).toMatchObject({ how: "completed" });
+  expect(w.admitted.map(({ pool }) => pool)).toEqual(["pool"]);
+});

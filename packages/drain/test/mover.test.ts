@@ -1,0 +1,182 @@
+import type { Failure, JobData, Outcome, SluiceEvents } from "@sluice/job";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Mover, type Dead, type Outbox } from "../src/index.ts";
+import { newData, SECRET } from "./fakes.ts";
+
+const failure: Failure = { kind: "terminal", errorClass: "ValidationException", message: "no" };
+
+function deadJob(part: Partial<Dead> = {}): Dead {
+  const data = newData();
+  return { id: data.id, data, failure, attempts: 2, stalls: 1, diedAt: 5_000, ...part };
+}
+
+/** A lane's failed set, the outcomes and the store, in memory. */
+function world(
+  jobs: Dead[],
+  { store, everyMs = 10 }: { store?: (id: string) => Promise<void> | void; everyMs?: number } = {},
+) {
+  const failed = new Map(jobs.map((job) => [job.id, job]));
+  const log: string[] = [];
+  let reads = 0;
+  const letters: { data: JobData; failure: Failure; diedAt: number }[] = [];
+  const outcomes = new Map<string, Outcome>();
+  const events: { name: keyof SluiceEvents; event: object }[] = [];
+  const outbox: Outbox = {
+    pool: "pool",
+    lane: "bulk",
+    outcomes: {
+      get: async (id) => outcomes.get(id),
+      async put(outcome) {
+        log.push("tombstone");
+        outcomes.set(outcome.id, outcome);
+        return true;
+      },
+    },
+    size: async () => failed.size,
+    async oldest(limit) {
+      reads += 1;
+      return [...failed.values()].slice(0, limit);
+    },
+    async drop(job) {
+      log.push("drop");
+      if (failed.get(job.id)?.diedAt !== job.diedAt) return false;
+      return failed.delete(job.id);
+    },
+  };
+  const mover = new Mover({
+    outboxes: [outbox],
+    deadLetters: {
+      async put(letter) {
+        log.push("store");
+        await store?.(letter.data.id);
+        letters.push(letter);
+      },
+    },
+    emit: (name, event) => void events.push({ name, event }),
+    clock: Date.now,
+    random: () => 0.5,
+    everyMs,
+  });
+  onTestFinished(async () => mover.stop());
+  return { mover, outbox, failed, log, letters, outcomes, events, reads: () => reads };
+}
+
+describe("a sweep", () => {
+  test("stores a dead job, leaves a tombstone, then drops it", async () => {
+    const job = deadJob();
+    const w = world([job]);
+    expect(await w.mover.sweep()).toBe(1);
+    expect(w.log).toEqual(["store", "tombstone", "drop"]);
+    expect(w.letters).toEqual([{ data: job.data, failure, attempts: 2, stalls: 1, diedAt: 5_000 }]);
+    expect(w.outcomes.get(job.id)).toMatchObject({
+      outcome: "dead",
+      tenant: "acme",
+      endedAt: 5_000,
+      attempts: 2,
+      failure,
+    });
+    expect(w.events).toEqual([
+      {
+        name: "dead-letter:stored",
+        event: { id: job.id, errorClass: "ValidationException", kind: "terminal" },
+      },
+    ]);
+  });
+
+  test("moves everything, however much there is", async () => {
+    const w = world(Array.from({ length: 175 }, () => deadJob()));
+    expect(await w.mover.sweep()).toBe(175);
+    expect(w.failed.size).toBe(0);
+  });
+
+  test("leaves the job where it is while the store is down, and says so", async () => {
+    const w = world([deadJob(), deadJob()], {
+      store: () => {
+        throw new Error("no table");
+      },
+    });
+    expect(await w.mover.sweep()).toBe(0);
+    expect(w.failed.size).toBe(2);
+    expect(w.log).not.toContain("drop");
+    expect(w.outcomes.size).toBe(0);
+    expect(w.events).toEqual([
+      { name: "dead-letter:blocked", event: { waiting: 2, error: "Error: no table" } },
+    ]);
+  });
+
+  test("does not drop a job that was retried after it was read, and tells nobody that it did", async () => {
+    const job = deadJob();
+    const w = world([job], { store: (id) => void w.failed.delete(id) });
+    expect(await w.mover.sweep()).toBe(0);
+    expect(w.events).toEqual([]);
+  });
+
+  test("goes on to the next lane when one fails", async () => {
+    const w = world([deadJob()]);
+    const broken: Outbox = {
+      ...w.outbox,
+      size: async () => Promise.reject(new Error("Connection is closed")),
+      oldest: async () => Promise.reject(new Error("Connection is closed")),
+    };
+    const events: string[] = [];
+    const mover = new Mover({
+      outboxes: [broken, w.outbox],
+      deadLetters: { put: async () => undefined },
+      emit: (name) => void events.push(name),
+      clock: Date.now,
+      random: () => 0.5,
+    });
+    expect(await mover.sweep()).toBe(1);
+    expect(events).toEqual(["dead-letter:blocked", "dead-letter:stored"]);
+  });
+
+  test("keeps what nobody can read as it is, so that a person can look at it", async () => {
+    const w = world([deadJob({ id: "pool.bulk.odd", data: { version: 9, prompt: SECRET } })]);
+    expect(await w.mover.sweep()).toBe(1);
+    expect(w.letters[0]?.data).toMatchObject({
+      id: "pool.bulk.odd",
+      pool: "pool",
+      lane: "bulk",
+      payload: { encoding: "json", json: JSON.stringify({ version: 9, prompt: SECRET }) },
+    });
+    expect(JSON.stringify(w.events)).not.toContain(SECRET);
+  });
+});
+
+describe("a mover", () => {
+  test("sweeps when it starts, and again later by itself", async () => {
+    const w = world([deadJob()]);
+    w.mover.start();
+    await expect.poll(() => w.failed.size).toBe(0);
+    const late = deadJob();
+    w.failed.set(late.id, late);
+    await expect.poll(() => w.failed.size).toBe(0);
+  });
+
+  test("nudged during a sweep sweeps once more, without two sweeps at a time", async () => {
+    const storing = Promise.withResolvers<undefined>();
+    const w = world([deadJob()], { store: async () => storing.promise, everyMs: 60_000 });
+    w.mover.nudge();
+    await expect.poll(() => w.log).toEqual(["store"]);
+    const late = deadJob();
+    w.failed.set(late.id, late);
+    w.mover.nudge();
+    w.mover.nudge();
+    expect(w.reads()).toBe(1);
+    storing.resolve(undefined);
+    await expect.poll(() => w.failed.size).toBe(0);
+    expect(w.reads()).toBe(2);
+  });
+
+  test("that was stopped has ended its sweep and begins none", async () => {
+    const w = world([deadJob()]);
+    w.mover.start();
+    await w.mover.stop();
+    expect(w.failed.size).toBe(0);
+    const late = deadJob();
+    w.failed.set(late.id, late);
+    w.mover.nudge();
+    await w.mover.stop();
+    expect(w.failed.size).toBe(1);
+  });
+});
