@@ -9,16 +9,8 @@ import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** What to measure. */
-export interface SimulatorBenchOptions {
-  /** Calls measured, after a tenth as many to warm up. Default 20,000. */
-  readonly calls?: number;
-  /** Calls in flight at once. Default 16. */
-  readonly inFlight?: number;
-}
-
 /** What was measured. */
-export interface SimulatorBenchResult {
+export interface SimulatorFigures {
   readonly callsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -26,51 +18,76 @@ export interface SimulatorBenchResult {
   readonly inFlight: number;
   readonly node: string;
   readonly cores: number;
+  readonly [figure: string]: number | string;
 }
 
-const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+/** Fits the harness of `pnpm bench`. */
+export interface SimulatorBench {
+  readonly name: string;
+  readonly about: string;
+  run(print: (line: string) => void): Promise<SimulatorFigures>;
+}
+
 const MODEL = "us.amazon.nova-micro-v1:0";
 const BODY = JSON.stringify({
   messages: [{ role: "user", content: [{ text: "Why is the sky blue? Answer in one sentence." }] }],
   inferenceConfig: { maxTokens: 64 },
 });
 
-/** Runs the scenario. Every call must be answered with 200. */
-export async function benchSimulator(options: SimulatorBenchOptions = {}): Promise<SimulatorBenchResult> {
-  const { calls = 20_000, inFlight = 16 } = options;
-  const simulator = spawn(
-    process.execPath,
-    ["--conditions=@sluice/source", main, "--time-scale", "0", "--exit-with-parent"],
-    { stdio: ["pipe", "pipe", "inherit"] },
-  );
-  const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
-  try {
-    const [line] = await once(createInterface(simulator.stdout), "line");
-    const { url }: { url: string } = JSON.parse(String(line));
-    // The quota is not what is measured here.
-    await fetch(`${url}/_sim/models`, {
-      method: "POST",
-      body: JSON.stringify({ [MODEL]: { tokensPerMinute: 1e12, requestsPerMinute: null } }),
-    });
-    await load(url, agent, Math.ceil(calls / 10), inFlight);
-    const startedAt = performance.now();
-    const latencies = (await load(url, agent, calls, inFlight)).toSorted((left, right) => left - right);
-    const seconds = (performance.now() - startedAt) / 1_000;
-    const quantile = (share: number): number => round(latencies[Math.floor(calls * share)] ?? 0, 2);
-    return {
-      callsPerSecond: round(calls / seconds, 0),
-      p50Ms: quantile(0.5),
-      p99Ms: quantile(0.99),
-      calls,
-      inFlight,
-      node: process.version,
-      cores: availableParallelism(),
-    };
-  } finally {
-    agent.destroy();
-    simulator.kill("SIGTERM");
-    await once(simulator, "exit");
-  }
+/**
+ * The scenario. Every call must be answered with 200.
+ * @param calls measured calls, after a quarter as many to warm up. Default 20,000.
+ * @param inFlight calls at once. Default 16.
+ */
+export function createSimulatorBench({ calls = 20_000, inFlight = 16 } = {}): SimulatorBench {
+  return {
+    name: "simulator",
+    about: "short Converse calls per second of one simulator process, over HTTP/1.1",
+    run: async (print) => {
+      const simulator = spawn(
+        process.execPath,
+        [
+          "--conditions=@sluice/source",
+          fileURLToPath(import.meta.resolve("@sluice/simulator/main")),
+          "--time-scale",
+          "0",
+          "--exit-with-parent",
+        ],
+        { stdio: ["pipe", "pipe", "inherit"] },
+      );
+      const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
+      try {
+        const [line] = await once(createInterface(simulator.stdout), "line");
+        const { url }: { url: string } = JSON.parse(String(line));
+        // The quota is not what is measured here.
+        await fetch(`${url}/_sim/models`, {
+          method: "POST",
+          body: JSON.stringify({ [MODEL]: { tokensPerMinute: 1e12, requestsPerMinute: null } }),
+        });
+        await load(url, agent, Math.ceil(calls / 4), inFlight);
+        const startedAt = performance.now();
+        const latencies = await load(url, agent, calls, inFlight);
+        const seconds = (performance.now() - startedAt) / 1_000;
+        const figures = { ...summarise(latencies, seconds), calls, inFlight };
+        print(`${figures.callsPerSecond} calls/s, p50 ${figures.p50Ms} ms, p99 ${figures.p99Ms} ms`);
+        return { ...figures, node: process.version, cores: availableParallelism() };
+      } finally {
+        agent.destroy();
+        simulator.kill("SIGTERM");
+        await once(simulator, "exit");
+      }
+    },
+  };
+}
+
+function summarise(
+  latencies: readonly number[],
+  seconds: number,
+): { callsPerSecond: number; p50Ms: number; p99Ms: number } {
+  const sorted = latencies.toSorted((left, right) => left - right);
+  const quantile = (share: number): number =>
+    Number((sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(2));
+  return { callsPerSecond: Math.round(sorted.length / seconds), p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
 }
 
 /** Sends calls, so many at once, and returns the milliseconds each took. */
@@ -108,8 +125,4 @@ async function converse(url: string, agent: Agent): Promise<number | undefined> 
   call.on("error", reject);
   call.end(BODY);
   return promise;
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
 }
