@@ -11,19 +11,24 @@ local function grow(limits, at, now)
 end
 
 -- Calls that were in flight together are throttled together, so a storm counts once.
-local function cut(limits, at, now)
+local function cut(limits, at, perMs, now)
   if now - at.cutAt < limits.cutGapMs then return end
-  at.peak = at.ceiling
+  local again = now - at.cutAt < limits.relapseMs
+  at.cuts = again and at.cuts + 1 or 1
+  -- When one cut was not enough, how far to fall is a guess; do not forget where it began.
+  at.peak = again and math.max(at.ceiling, at.peak * limits.peakKeep) or at.ceiling
   at.floor = math.max(limits.least, at.ceiling * limits.keep)
   at.ceiling = at.floor
   at.cutAt = now
-  -- Whatever the level said, the server had nothing left.
-  at.level = math.min(at.level, 0)
+  -- Whatever the level said, the server had nothing left. If that goes on, a window is used up and only time will
+  -- help: wait for longer each time instead of asking once a second.
+  local pauseMs = again and math.min(limits.pauseMostMs, limits.pauseMs * 2 ^ (at.cuts - 2)) or 0
+  at.level = math.min(at.level, -perMs * at.ceiling * pauseMs)
 end
 
 -- A throttle: cuts the dimension that the server named ('' if none), or the one that looks guilty.
 local function cutFor(parameters, state, named, now)
-  if parameters.rates[named] then return cut(parameters.ceiling, state.dimensions[named], now) end
+  local counted = parameters.rates[named] ~= nil
   local emptiest = math.huge
   for dimension, rate in pairs(parameters.rates) do
     emptiest = math.min(emptiest, state.dimensions[dimension].level / rate.capacity)
@@ -32,7 +37,9 @@ local function cutFor(parameters, state, named, now)
   local unsure = named ~= '' or emptiest > parameters.ceiling.unsureAbove
   for dimension, rate in pairs(parameters.rates) do
     local at = state.dimensions[dimension]
-    if unsure or at.level / rate.capacity <= emptiest then cut(parameters.ceiling, at, now) end
+    local guilty
+    if counted then guilty = dimension == named else guilty = unsure or at.level / rate.capacity <= emptiest end
+    if guilty then cut(parameters.ceiling, at, rate.perMs, now) end
   end
 end
 

@@ -20,7 +20,7 @@ end
 local function freshState(parameters, now)
   local state = { at = now, dimensions = {}, lanes = {}, retries = parameters.retry.most }
   for dimension, rate in pairs(parameters.rates) do
-    state.dimensions[dimension] = { level = rate.capacity, ceiling = 1, peak = 1, floor = 1, cutAt = 0 }
+    state.dimensions[dimension] = { level = rate.capacity, ceiling = 1, peak = 1, floor = 1, cutAt = 0, cuts = 0 }
   end
   for _, limits in ipairs(parameters.lanes) do
     local creditMs = limits.share * parameters.guaranteeCreditMs

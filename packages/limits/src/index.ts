@@ -16,6 +16,7 @@ export type {
 export {
   defaultLanes,
   defaults,
+  lanesNamed,
   type BreakerLimits,
   type CeilingLimits,
   type DayLimits,

@@ -33,6 +33,13 @@ export interface CeilingLimits {
   readonly growth: number;
   /** At most one cut in this time, per dimension. */
   readonly cutGapMs: number;
+  /** A cut so soon after another one is one in a row: the first was not enough. */
+  readonly relapseMs: number;
+  /** What is left of the remembered peak with each cut in a row. */
+  readonly peakKeep: number;
+  /** How long nothing is committed from the second cut in a row on; doubles up to `pauseMostMs`. */
+  readonly pauseMs: number;
+  readonly pauseMostMs: number;
   /** The ceiling never falls below this fraction of the rate. */
   readonly least: number;
   /** Where it starts after an outage, and with nothing known. */
@@ -116,6 +123,20 @@ export const defaultLanes: readonly LaneLimits[] = [
   { name: "bulk", horizonMs: 100, reserveMs: 0, share: 0.05 },
 ];
 
+/**
+ * Measured limits for lanes of any number and name, from most to least urgent: the first is like `critical`, the
+ * last like `bulk`, and those between share what `standard` would get.
+ */
+export function lanesNamed(names: readonly string[]): readonly LaneLimits[] {
+  const between = Math.max(1, names.length - 2);
+  return names.map((name, place) => {
+    const known = place === 0 ? "critical" : place === names.length - 1 ? "bulk" : "standard";
+    const like = defaultLanes.find((lane) => lane.name === known);
+    if (!like) throw new Error(`There are no default limits for a lane like '${known}'`);
+    return { ...like, name, share: known === "standard" ? like.share / between : like.share };
+  });
+}
+
 export interface LimitsDefaults {
   readonly pace: number;
   readonly burstMs: number;
@@ -135,6 +156,10 @@ export const defaults: LimitsDefaults = {
     keep: 0.85,
     growth: 8e-6,
     cutGapMs: 1_000,
+    relapseMs: 12_000,
+    peakKeep: 0.95,
+    pauseMs: 2_000,
+    pauseMostMs: 8_000,
     least: 0.05,
     restart: 0.5,
     horizonMs: 250,

@@ -81,7 +81,7 @@ export function resolveLimits(limits: PoolLimits): Parameters {
   for (const [group, settings] of Object.entries({ ceiling, breaker, retry, day })) {
     for (const [name, value] of Object.entries(settings)) positive(`${group}.${name}`, value);
   }
-  for (const name of ["keep", "least", "restart"] as const) {
+  for (const name of ["keep", "peakKeep", "least", "restart"] as const) {
     expect(`ceiling.${name}`, ceiling[name], ceiling[name] < 1, "a fraction below 1");
   }
   const daily = quota.tokensPerDay === undefined ? {} : { quota: quota.tokensPerDay * pace * share };

@@ -20,6 +20,17 @@ export function adaptiveSuite(name: string, create: Create): void {
       expect(await s.ceiling("tokens")).toBeLessThan(0.85);
     });
 
+    it("waits when cuts do not help, for longer each time: a window is used up", async () => {
+      const s = await Subject.create(create);
+      const pauses: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        await throttle(s, `t${i}`, "tokens");
+        pauses.push(Math.round((await s.limiter.explain(POOL, "bulk", {})).backlogMs));
+        s.clock.ms += 1_000;
+      }
+      expect(pauses).toEqual([0, 2_000, 4_000, 8_000, 8_000]);
+    });
+
     it("grows back along the curve and never passes 1", async () => {
       const s = await Subject.create(create);
       await throttle(s, "a", "tokens");

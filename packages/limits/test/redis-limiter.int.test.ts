@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { connect, keySpace } from "@sluice/redis";
 import { afterAll, describe, expect, inject, it } from "vitest";
-import { createRedisLimiter, watchLimits, type LimitsChange } from "../src/index.ts";
+import { createRedisLimiter, guardLimiter, watchLimits, type LimitsChange } from "../src/index.ts";
 import { poolKeys } from "../src/keys.ts";
 import { adaptiveSuite } from "./adaptive.suite.ts";
 import { breakerSuite } from "./breaker.suite.ts";
@@ -61,6 +61,21 @@ describe("limiter in redis alone", () => {
       version: 2,
       limits: { quota: { tokensPerMinute: 120_000 } },
     });
+  });
+
+  it("is closed for admission while Redis is away, and keeps what a call has to settle", async () => {
+    // Port 9 is the discard service: nothing listens there.
+    const away = connect("redis://127.0.0.1:9", "command", () => undefined);
+    const limiter = guardLimiter(createRedisLimiter({ redis: away, keySpace: space() }));
+    expect(await limiter.admit({ ...ask, id: "a" })).toEqual({
+      type: "open",
+      afterMs: 1_000,
+      cause: "local",
+    });
+    await expect(limiter.settle({ pool: POOL, id: "a", outcome: "ok", actual: {} })).rejects.toThrow(
+      "retries",
+    );
+    away.disconnect();
   });
 
   it("publishes what changes", async () => {

@@ -24,28 +24,31 @@ export function cutFor(
   named: Dimension | undefined,
   now: number,
 ): void {
-  const known = named === undefined ? undefined : state.dimensions[named];
-  if (known && named !== undefined && named in parameters.rates) return cut(parameters.ceiling, known, now);
-  let emptiest = Infinity;
-  for (const { at, capacity } of ratesOf(parameters, state)) {
-    emptiest = Math.min(emptiest, at.level / capacity);
-  }
+  const rates = [...ratesOf(parameters, state)];
+  const counted = rates.some(({ dimension }) => dimension === named);
+  const emptiest = Math.min(...rates.map(({ at, capacity }) => at.level / capacity));
   // Named but not ours to count, or none of them near empty: any of them may be the one.
   const unsure = named !== undefined || emptiest > parameters.ceiling.unsureAbove;
-  for (const { at, capacity } of ratesOf(parameters, state)) {
-    if (unsure || at.level / capacity <= emptiest) cut(parameters.ceiling, at, now);
+  for (const { dimension, at, capacity } of rates) {
+    const guilty = counted ? dimension === named : unsure || at.level / capacity <= emptiest;
+    if (guilty) cut(parameters.ceiling, at, parameters.rates[dimension]?.perMs ?? 0, now);
   }
 }
 
 /** Calls that were in flight together are throttled together, so a storm counts once. */
-function cut(limits: CeilingLimits, at: DimensionState, now: number): void {
+function cut(limits: CeilingLimits, at: DimensionState, perMs: number, now: number): void {
   if (now - at.cutAt < limits.cutGapMs) return;
-  at.peak = at.ceiling;
+  const again = now - at.cutAt < limits.relapseMs;
+  at.cuts = again ? at.cuts + 1 : 1;
+  // When one cut was not enough, how far to fall is a guess; do not forget where it began.
+  at.peak = again ? Math.max(at.ceiling, at.peak * limits.peakKeep) : at.ceiling;
   at.floor = Math.max(limits.least, at.ceiling * limits.keep);
   at.ceiling = at.floor;
   at.cutAt = now;
-  // Whatever the level said, the server had nothing left.
-  at.level = Math.min(at.level, 0);
+  // Whatever the level said, the server had nothing left. If that goes on, a window is used up and only time
+  // will help: wait for longer each time instead of asking once a second.
+  const pauseMs = again ? Math.min(limits.pauseMostMs, limits.pauseMs * 2 ** (at.cuts - 2)) : 0;
+  at.level = Math.min(at.level, -perMs * at.ceiling * pauseMs);
 }
 
 /** After an outage: begins again from at most half, and comes back along the same curve. */

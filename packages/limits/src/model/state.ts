@@ -17,6 +17,8 @@ export interface DimensionState {
   /** Where the curve began, right after the last cut. */
   floor: number;
   cutAt: number;
+  /** Cuts in a row. */
+  cuts: number;
 }
 
 export interface LaneState {
@@ -86,7 +88,7 @@ export function freshState(parameters: Parameters, now: number): PoolState {
   const dimensions: PoolState["dimensions"] = {};
   const lanes: PoolState["lanes"] = {};
   for (const [dimension, rate] of Object.entries(parameters.rates)) {
-    dimensions[dimension] = { level: rate.capacity, ceiling: 1, peak: 1, floor: 1, cutAt: 0 };
+    dimensions[dimension] = { level: rate.capacity, ceiling: 1, peak: 1, floor: 1, cutAt: 0, cuts: 0 };
   }
   for (const { name, share } of parameters.lanes) {
     const creditMs = share * parameters.guaranteeCreditMs;
