@@ -1,16 +1,14 @@
 /** Wires the API to Redis, the pools and the dead letter store. */
 import type { Server } from "node:http";
-import { reservation } from "@sluice/bedrock/estimate";
-import type { Pool, Pools } from "@sluice/config";
-import { createDynamoDbStore } from "@sluice/dead-letter";
-import { createAccept, createFind, describe, type AcceptingPool, type ReadingPool } from "@sluice/drain";
-import { emitter, type Listener } from "@sluice/job";
-import { misfit, type Quota } from "@sluice/limits";
-import { CapacityGuard, encodePayload, LaneQueue } from "@sluice/queue";
+import type { Pools } from "@sluice/config";
+import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
+import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
+import { emitter, parseJobId, type Listener } from "@sluice/job";
 import { closeServer, httpServer, listen } from "@sluice/process";
+import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { ClaimStore, OutcomeStore } from "@sluice/results";
 import { createApp } from "./app.ts";
+import { createApiPool, type ApiPool } from "./pool.ts";
 
 export interface ApiSettings {
   readonly pools: Pools;
@@ -26,22 +24,34 @@ export interface ApiSettings {
 export class Api {
   readonly #settings: ApiSettings;
   readonly #redis;
-  readonly #lanes: LaneQueue[] = [];
+  readonly #pools: ReadonlyMap<string, ApiPool>;
+  readonly #deadLetters: DynamoDbStore;
   readonly #server: Server;
 
   constructor(settings: ApiSettings) {
     this.#settings = settings;
+    const { namespace } = settings;
     const emit = emitter(settings.listeners);
     const onError = (error: unknown): void => emit("worker:error", { part: "api", error: describe(error) });
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
     const guard = new CapacityGuard(redis);
     const pools = new Map(
-      Object.values(settings.pools.pools).map((pool) => [pool.name, this.#wirePool(pool, guard, onError)]),
+      Object.values(settings.pools.pools).map((pool) => [
+        pool.name,
+        createApiPool({ pool, keySpace: keySpace(namespace, pool.scope), redis, guard, onError }),
+      ]),
     );
+    this.#pools = pools;
+    this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
+    const find = createFind({ pools, deadLetters: this.#deadLetters });
     const app = createApp({
       accept: createAccept({ pools, encodePayload, emit, clock: Date.now, random: Math.random }),
-      find: createFind({ pools, deadLetters: createDynamoDbStore({ tableName: settings.deadLetterTable }) }),
+      find,
+      cancel: createCancel({ pools, find, clock: Date.now }),
+      explain: createExplain({ pools, find, decodePayload }),
+      read: (id, after, signal) => this.#poolOf(id).chunks.read({ id, after, signal }),
+      inspect: async (pool) => pools.get(pool)?.inspect(),
       ping: async () => {
         await redis.ping();
       },
@@ -59,50 +69,15 @@ export class Api {
   /** Answers what was asked, then closes. */
   async stop(): Promise<void> {
     await closeServer(this.#server);
-    await Promise.all(this.#lanes.map(async (lane) => lane.close()));
+    await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
+    this.#deadLetters.close();
     this.#redis.disconnect();
   }
 
-  #wirePool(
-    pool: Pool,
-    guard: CapacityGuard,
-    onError: (error: unknown) => void,
-  ): AcceptingPool & ReadingPool {
-    const { namespace, pools } = this.#settings;
-    const redis = this.#redis;
-    const space = keySpace(namespace, pools.scopes[pool.scope]?.name ?? pool.scope);
-    const lanes = new Map(
-      pool.lanes.map((name) => {
-        const queue = new LaneQueue({ redis, keySpace: space, pool: pool.name, lane: name, onError });
-        this.#lanes.push(queue);
-        return [name, queue];
-      }),
-    );
-    const laneOf = (name: string): LaneQueue => {
-      const queue = lanes.get(name);
-      if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
-      return queue;
-    };
-    return {
-      lanes: pool.lanes,
-      maxOutputTokens: pool.maxOutputTokens,
-      defaultMaxTokens: pool.defaultMaxTokens,
-      deadlineMs: pool.deadlineMs,
-      maxAttempts: pool.maxAttempts,
-      cacheMs: pool.cacheMs,
-      reserve: (work) => ({
-        requests: 1,
-        tokens: work.kind === "converse" || work.kind === "stream" ? reservation(work.request).tokens : 0,
-      }),
-      tooCostly: (cost) => misfit({ quota: quotaOf(pool) }, cost),
-      claims: new ClaimStore(redis, space),
-      outcomes: new OutcomeStore(redis, space),
-      capacity: async (lane) => guard.check(laneOf(lane), pool.maxWaiting),
-      lane: laneOf,
-    };
+  /** The pool of a job that was found. */
+  #poolOf(id: string): ApiPool {
+    const pool = this.#pools.get(parseJobId(id)?.pool ?? "");
+    if (pool === undefined) throw new Error(`Job ${id} belongs to no pool`);
+    return pool;
   }
-}
-
-function quotaOf({ quota: { tokensPerMinute, requestsPerMinute } }: Pool): Quota {
-  return { tokensPerMinute, ...(requestsPerMinute === null ? {} : { requestsPerMinute }) };
 }

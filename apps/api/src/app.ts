@@ -1,14 +1,22 @@
-/** The HTTP face of accept and find. Parses at the edge, answers JSON, holds no state. */
-import type { Acceptance, JobView } from "@sluice/drain";
+/** The HTTP face of accept, find, cancel and explain. Parses at the edge, answers JSON, holds no state. */
+import type { Acceptance, Cancelling, JobView } from "@sluice/drain";
 import { submissionSchema, type Submission } from "@sluice/job";
-import express, { type Express } from "express";
+import express, { type Express, type Response } from "express";
 import helmet from "helmet";
-import type { z } from "zod";
+import { z } from "zod";
+import { iso, present } from "./present.ts";
 import { problemHandler, sendProblem, sendRefusal } from "./problem.ts";
+import { sendStream, type StreamEvent } from "./stream.ts";
 
 export interface AppOptions {
   readonly accept: (tenant: string, submission: Submission) => Promise<Acceptance>;
   readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
+  readonly cancel: (tenant: string, id: string) => Promise<Cancelling | undefined>;
+  readonly explain: (tenant: string, id: string) => Promise<object | undefined>;
+  /** The text of a job, from after the event with the id `after`. */
+  readonly read: (id: string, after: string | undefined, signal: AbortSignal) => AsyncIterable<StreamEvent>;
+  /** A pool as it is now; `undefined` when there is none of that name. */
+  readonly inspect: (pool: string) => Promise<object | undefined>;
   /** Resolves when the queue answers. */
   readonly ping: () => Promise<void>;
   /** Told of every error that is not the caller's. */
@@ -21,7 +29,11 @@ const TENANT = "default";
 /** Room for a request of the largest size with its escapes; the request itself is measured after parsing. */
 const BODY_LIMIT = "4mb";
 
-export function createApp({ accept, find, ping, onError }: AppOptions): Express {
+/** As Redis names an entry of a stream. */
+const eventIdSchema = z.string().regex(/^\d{1,20}-\d{1,20}$/);
+
+export function createApp(options: AppOptions): Express {
+  const { accept, find, cancel, explain, read, inspect, ping, onError } = options;
   const app = express();
   app.disable("x-powered-by");
   app.use(helmet());
@@ -62,11 +74,44 @@ export function createApp({ accept, find, ping, onError }: AppOptions): Express 
 
   app.get("/v1/jobs/:id", async (request, response) => {
     const view = await find(TENANT, request.params.id);
-    if (view === undefined) {
-      sendProblem(response, 404, "unknown-job", "There is no such job, or its outcome is no longer kept");
+    if (view === undefined) unknownJob(response);
+    else response.json(present(view));
+  });
+
+  app.post("/v1/jobs/:id/cancel", async (request, response) => {
+    const { id } = request.params;
+    const result = await cancel(TENANT, id);
+    if (result === undefined) unknownJob(response);
+    else if (result === "ended") {
+      sendProblem(response, 409, "already-ended", "The job has ended. Read it to see how");
+    } else response.status(result === "cancelled" ? 200 : 202).json({ id, state: result });
+  });
+
+  app.get("/v1/jobs/:id/explain", async (request, response) => {
+    const explanation = await explain(TENANT, request.params.id);
+    if (explanation === undefined) unknownJob(response);
+    else response.json(explanation);
+  });
+
+  app.get("/v1/jobs/:id/stream", async (request, response) => {
+    const { id } = request.params;
+    const after = eventIdSchema.optional().safeParse(request.get("last-event-id"));
+    if (!after.success) {
+      sendProblem(response, 400, "invalid-request", "Expected Last-Event-ID to be the id of an event");
       return;
     }
-    response.json(present(view));
+    if ((await find(TENANT, id)) === undefined) {
+      unknownJob(response);
+      return;
+    }
+    await sendStream(response, (signal) => read(id, after.data, signal));
+  });
+
+  app.get("/v1/pools/:pool", async (request, response) => {
+    const inspection = await inspect(request.params.pool);
+    if (inspection === undefined) {
+      sendProblem(response, 404, "unknown-pool", "There is no such pool");
+    } else response.json(inspection);
   });
 
   app.use((request, response) => {
@@ -76,33 +121,8 @@ export function createApp({ accept, find, ping, onError }: AppOptions): Express 
   return app;
 }
 
-/** A job as the API shows it. Times are ISO 8601. */
-function present(view: JobView): object {
-  switch (view.state) {
-    case "waiting":
-    case "delayed":
-    case "active": {
-      const { id, state, attempts, acceptedAt, deadlineAt } = view;
-      return { id, state, attempts, acceptedAt: iso(acceptedAt), deadlineAt: iso(deadlineAt) };
-    }
-    case "completed":
-    case "filtered": {
-      const { id, state, outcome } = view;
-      const { acceptedAt, endedAt, attempts, answer } = outcome;
-      return { id, state, attempts, acceptedAt: iso(acceptedAt), endedAt: iso(endedAt), answer };
-    }
-    case "cancelled":
-      return view;
-    case "dead": {
-      const { id, state, failure } = view;
-      if (failure === undefined) return { id, state };
-      return { id, state, failure: { errorClass: failure.errorClass, message: failure.message } };
-    }
-  }
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
+function unknownJob(response: Response): void {
+  sendProblem(response, 404, "unknown-job", "There is no such job, or its outcome is no longer kept");
 }
 
 /** All problems of a body in one line: `lane: Invalid input; ...`. */

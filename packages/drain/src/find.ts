@@ -19,16 +19,20 @@ export type JobView =
 export interface ReadingPool {
   readonly lanes: readonly string[];
   readonly outcomes: { get(id: string): Promise<Outcome | undefined> };
-  lane(name: string): {
-    find(id: string): Promise<
-      | {
-          readonly state: "waiting" | "delayed" | "active" | "completed" | "failed" | "unknown";
-          readonly data: unknown;
-          readonly attemptsMade: number;
-        }
-      | undefined
-    >;
-  };
+  lane(name: string): ReadingLane;
+  /** Where started async calls wait for their next poll. */
+  readonly polls: ReadingLane;
+}
+
+export interface ReadingLane {
+  find(id: string): Promise<
+    | {
+        readonly state: "waiting" | "delayed" | "active" | "completed" | "failed" | "unknown";
+        readonly data: unknown;
+        readonly attemptsMade: number;
+      }
+    | undefined
+  >;
 }
 
 export interface FindOptions {
@@ -54,12 +58,16 @@ export function createFind(
     const early = await pool.outcomes.get(id);
     if (early !== undefined) return viewOutcome(tenant, early);
 
-    const found = await pool.lane(parts.lane).find(id);
+    const inLane = await pool.lane(parts.lane).find(id);
+    const polled = inLane !== undefined && isUnderWay(inLane.state) ? undefined : await pool.polls.find(id);
+    const found = polled ?? inLane;
     const data = jobDataSchema.safeParse(found?.data);
     if (found !== undefined && data.success && data.data.tenant !== tenant) return undefined;
     if (found !== undefined && data.success && isUnderWay(found.state)) {
       const { acceptedAt, deadlineAt } = data.data;
-      return { state: found.state, id, acceptedAt, deadlineAt, attempts: found.attemptsMade };
+      // Whatever the next poll waits for, the call itself is under way at Bedrock.
+      const state = polled === undefined ? found.state : "active";
+      return { state, id, acceptedAt, deadlineAt, attempts: found.attemptsMade };
     }
 
     // It may have ended between the two reads.

@@ -7,8 +7,16 @@ export {
   type Refusal,
   type RefusalCode,
 } from "./accept.ts";
+export { createCancel, type Cancelling, type CancellingPool, type CancelOptions } from "./cancel.ts";
 export { Drain, type DrainOptions } from "./drain.ts";
-export { createFind, type FindOptions, type JobView, type ReadingPool } from "./find.ts";
+export {
+  createExplain,
+  type ExplainingPool,
+  type ExplainOptions,
+  type GateAnswer,
+  type JobExplanation,
+} from "./explain.ts";
+export { createFind, type FindOptions, type JobView, type ReadingLane, type ReadingPool } from "./find.ts";
 export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";

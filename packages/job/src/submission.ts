@@ -53,7 +53,7 @@ const byKind = z.discriminatedUnion("kind", [
 export const submissionSchema = z
   .preprocess(
     (input) =>
-      typeof input === "object" && input !== null && !("kind" in input)
+      typeof input === "object" && input !== null && !Array.isArray(input) && !("kind" in input)
         ? { kind: "converse", ...input }
         : input,
     byKind,

@@ -35,6 +35,7 @@ export async function listen(server: Server, host: string, port: number): Promis
 }
 
 /** How often connections that have had their answer are closed while the server closes. Milliseconds. */
+const CLOSE_GRACE_MS = 5_000;
 const CLOSE_IDLE_EVERY_MS = 20;
 
 /**
@@ -47,5 +48,10 @@ export async function closeServer(server: Server): Promise<void> {
   server.prependListener("request", (_request, response) => response.setHeader("connection", "close"));
   server.close();
   const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
-  await closed.finally(() => clearInterval(idle));
+  // A streamed answer would hold the server for as long as it likes.
+  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+  await closed.finally(() => {
+    clearInterval(idle);
+    clearTimeout(cut);
+  });
 }

@@ -1,6 +1,6 @@
 /** A lane as its producers and its readers see it: add a job, look one up, count. */
 import { queueName, type JobData } from "@sluice/job";
-import type { KeySpace } from "@sluice/redis";
+import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import { laneKeys, type LaneKeys } from "./keys.ts";
@@ -36,6 +36,18 @@ export interface LaneQueueOptions {
   readonly lane: string;
   readonly onError: (error: unknown) => void;
 }
+
+const withdraw: Script<{ keys: LaneKeys; id: string }, boolean> = defineScript(
+  new URL("../lua/withdraw.lua", import.meta.url),
+  ({ keys, id }) => {
+    const hash = keys.jobPrefix + id;
+    return {
+      keys: [keys.wait, keys.prioritized, keys.delayed, keys.events, keys.deadlines, hash, `${hash}:logs`],
+      argv: [id],
+    };
+  },
+  (reply) => reply === 1,
+);
 
 export class LaneQueue {
   readonly #options: LaneQueueOptions;
@@ -80,6 +92,21 @@ export class LaneQueue {
     if (job === undefined) return undefined;
     const state = await job.getState();
     return { state: toLaneState(state), data: job.data, attemptsMade: job.attemptsMade };
+  }
+
+  /**
+   * Takes the job out of its lane, if it has not started. Resolves to whether it was taken; its end must be on record
+   * before.
+   */
+  async withdraw(id: string): Promise<boolean> {
+    return withdraw.run(this.#options.redis, { keys: this.#keys, id });
+  }
+
+  /** Jobs that are fetched before this one; `undefined` when it is not waiting its turn. */
+  async ahead(id: string): Promise<number | undefined> {
+    const rank = await this.#options.redis.zrank(this.#keys.prioritized, id);
+    if (rank === null) return undefined;
+    return rank + (await this.#options.redis.llen(this.#keys.wait));
   }
 
   async counts(): Promise<LaneCounts> {

@@ -1,0 +1,70 @@
+/** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
+import { createEstimator } from "@sluice/bedrock/estimate";
+import type { Pool } from "@sluice/config";
+import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
+import type { JobRequest } from "@sluice/job";
+import { createRedisLimiter, misfit, type Explanation, type Inspection, type Quota } from "@sluice/limits";
+import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
+import type { KeySpace } from "@sluice/redis";
+import { CancelFlags, ChunkStream, ClaimStore, OutcomeStore } from "@sluice/results";
+import type { Redis } from "ioredis";
+
+export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, ExplainingPool<Explanation> {
+  readonly outcomes: OutcomeStore;
+  readonly chunks: ChunkStream;
+  readonly polls: LaneQueue;
+  lane(name: string): LaneQueue;
+  inspect(): Promise<Inspection>;
+  close(): Promise<void>;
+}
+
+export interface ApiPoolOptions {
+  readonly pool: Pool;
+  readonly keySpace: KeySpace;
+  readonly redis: Redis;
+  readonly guard: CapacityGuard;
+  readonly onError: (error: unknown) => void;
+}
+
+export function createApiPool({ pool, keySpace, redis, guard, onError }: ApiPoolOptions): ApiPool {
+  const open = (lane: string): LaneQueue =>
+    new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
+  const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
+  const polls = open(POLLS_LANE);
+  const limiter = createRedisLimiter({ redis, keySpace });
+  const estimator = createEstimator({ burndown: pool.burndown, model: pool.model });
+  const lane = (name: string): LaneQueue => {
+    const queue = lanes.get(name);
+    if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
+    return queue;
+  };
+  return {
+    lanes: pool.lanes,
+    maxOutputTokens: pool.maxOutputTokens,
+    defaultMaxTokens: pool.defaultMaxTokens,
+    deadlineMs: pool.deadlineMs,
+    maxAttempts: pool.maxAttempts,
+    cacheMs: pool.cacheMs,
+    reserve: (work: JobRequest): Cost =>
+      work.kind === "async"
+        ? { requests: 1 }
+        : { requests: 1, tokens: estimator.reserve(work.request).tokens },
+    tooCostly: (cost) => misfit({ quota: quotaOf(pool) }, cost),
+    claims: new ClaimStore(redis, keySpace),
+    outcomes: new OutcomeStore(redis, keySpace),
+    cancels: new CancelFlags(redis, keySpace),
+    chunks: new ChunkStream(redis, keySpace),
+    capacity: async (name) => guard.check(lane(name), pool.maxWaiting),
+    lane,
+    polls,
+    explain: async (name, cost) => limiter.explain(pool.name, name, cost),
+    inspect: async () => limiter.inspect(pool.name),
+    async close() {
+      await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
+    },
+  };
+}
+
+function quotaOf({ quota: { tokensPerMinute, requestsPerMinute } }: Pool): Quota {
+  return { tokensPerMinute, ...(requestsPerMinute === null ? {} : { requestsPerMinute }) };
+}

@@ -1,0 +1,52 @@
+/** Cancelling a job from anywhere: a flag for whoever holds it, and the way out of its lane if nobody does yet. */
+import type { Clock, Outcome } from "@sluice/job";
+import { jobDataSchema, parseJobId } from "@sluice/job";
+import type { JobView, ReadingLane } from "./find.ts";
+
+/** `cancelled`: it had not started. `requested`: it runs, and ends as soon as its process hears. `ended`: too late. */
+export type Cancelling = "cancelled" | "requested" | "ended";
+
+/** A pool as cancelling needs it. */
+export interface CancellingPool {
+  readonly outcomes: { put(outcome: Outcome): Promise<boolean> };
+  readonly cancels: { request(id: string, by: string): Promise<unknown> };
+  lane(name: string): ReadingLane & {
+    /** Takes the job out of its lane, if it has not started. */
+    withdraw(id: string): Promise<boolean>;
+  };
+}
+
+export interface CancelOptions {
+  readonly pools: ReadonlyMap<string, CancellingPool>;
+  readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
+  readonly clock: Clock;
+}
+
+/** Makes the canceller. It resolves to `undefined` for a job the tenant does not have. Safe to repeat. */
+export function createCancel(
+  options: CancelOptions,
+): (tenant: string, id: string) => Promise<Cancelling | undefined> {
+  return async (tenant, id) => {
+    const view = await options.find(tenant, id);
+    const parts = parseJobId(id);
+    const pool = parts && options.pools.get(parts.pool);
+    if (view === undefined || parts === undefined || pool === undefined) return undefined;
+    if (view.state !== "waiting" && view.state !== "delayed" && view.state !== "active") return "ended";
+    // The flag first: from here on every step of the job sees it, whatever becomes of what follows.
+    await pool.cancels.request(id, tenant);
+    const lane = pool.lane(parts.lane);
+    const found = view.state === "active" ? undefined : await lane.find(id);
+    const data = jobDataSchema.safeParse(found?.data);
+    if (found === undefined || !data.success) return "requested";
+    // Its end goes on record before it goes: a job without either would be lost.
+    await pool.outcomes.put({
+      outcome: "cancelled",
+      id,
+      tenant,
+      acceptedAt: data.data.acceptedAt,
+      endedAt: options.clock(),
+      attempts: found.attemptsMade,
+    });
+    return (await lane.withdraw(id)) ? "cancelled" : "requested";
+  };
+}

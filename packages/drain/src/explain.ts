@@ -1,0 +1,77 @@
+/** Why a job is where it is, and when it will run, as far as anybody can know. */
+import { jobDataSchema, jobRequestSchema, parseJobId, type JobRequest, type Payload } from "@sluice/job";
+import type { JobView, ReadingLane } from "./find.ts";
+import type { Cost } from "./ports.ts";
+
+/** What the gate would say to the job now. */
+export interface GateAnswer {
+  readonly answer: string;
+  readonly cause: string | undefined;
+  readonly afterMs: number;
+}
+
+export interface JobExplanation<Gate extends GateAnswer> {
+  readonly id: string;
+  readonly state: JobView["state"];
+  /** One sentence. */
+  readonly why: string;
+  /** Jobs that are fetched before it; left out when it is not waiting its turn. */
+  readonly ahead?: number;
+  /** What a call of its cost would be answered at the gate now; left out for a job that makes no further call. */
+  readonly gate?: Gate;
+}
+
+/** A pool as explaining needs it. */
+export interface ExplainingPool<Gate extends GateAnswer> {
+  reserve(work: JobRequest): Cost;
+  lane(name: string): ReadingLane & { ahead(id: string): Promise<number | undefined> };
+  /** Asks the limiter, and changes nothing. */
+  explain(lane: string, cost: Cost): Promise<Gate>;
+}
+
+export interface ExplainOptions<Gate extends GateAnswer> {
+  readonly pools: ReadonlyMap<string, ExplainingPool<Gate>>;
+  readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
+  readonly decodePayload: (payload: Payload) => Promise<unknown>;
+}
+
+/** Makes the explainer. It resolves to `undefined` for a job the tenant does not have. */
+export function createExplain<Gate extends GateAnswer>(
+  options: ExplainOptions<Gate>,
+): (tenant: string, id: string) => Promise<JobExplanation<Gate> | undefined> {
+  return async (tenant, id) => {
+    const view = await options.find(tenant, id);
+    const parts = parseJobId(id);
+    const pool = parts && options.pools.get(parts.pool);
+    if (view === undefined || parts === undefined || pool === undefined) return undefined;
+    const { state } = view;
+    if (state !== "waiting" && state !== "delayed") return { id, state, why: WHY[state] };
+
+    const lane = pool.lane(parts.lane);
+    const ahead = await lane.ahead(id);
+    const data = jobDataSchema.safeParse((await lane.find(id))?.data);
+    // It has moved on between the two reads.
+    if (!data.success) return { id, state, why: WHY[state] };
+    const request = await options.decodePayload(data.data.payload);
+    const work = jobRequestSchema.parse({ kind: data.data.kind, request });
+    const gate = await pool.explain(parts.lane, pool.reserve(work));
+    const why = state === "delayed" ? WHY.delayed : waitingBecause(gate, ahead);
+    return { id, state, why, gate, ...(ahead === undefined ? {} : { ahead }) };
+  };
+}
+
+const WHY: Readonly<Record<JobView["state"], string>> = {
+  waiting: "It waits its turn",
+  delayed: "It waits for its time: a start that was asked for, or the next try",
+  active: "It is at Bedrock, or next at the gate",
+  completed: "It was answered",
+  filtered: "A content filter stopped it",
+  cancelled: "It was cancelled",
+  dead: "It failed for good",
+};
+
+function waitingBecause({ answer, cause, afterMs }: GateAnswer, ahead: number | undefined): string {
+  if (answer === "open") return `The pool takes no calls now (${cause ?? "closed"})`;
+  if (ahead !== undefined && ahead > 0) return `${ahead} jobs of its lane are before it`;
+  return answer === "wait" ? `It is next; the quota has room in ${afterMs} ms` : "It is next";
+}
