@@ -17,6 +17,7 @@ function finder(
   world: {
     outcomes?: (Outcome | undefined)[];
     job?: LaneJob;
+    polled?: LaneJob;
     letter?: { tenant: string; failure: Failure };
   } = {},
 ): (tenant: string, jobId: string) => Promise<JobView | undefined> {
@@ -25,6 +26,7 @@ function finder(
     lanes: ["bulk"],
     outcomes: { get: async () => (outcomes.length > 1 ? outcomes.shift() : outcomes[0]) },
     lane: () => ({ find: async () => world.job }),
+    polls: { find: async () => world.polled },
   };
   return createFind({ pools: new Map([["pool", pool]]), deadLetters: { get: async () => world.letter } });
 }
@@ -34,6 +36,13 @@ describe("find", () => {
     const find = finder({ job: { state, data, attemptsMade: 1 } });
     const { acceptedAt, deadlineAt } = data;
     expect(await find("acme", id)).toEqual({ state, id, acceptedAt, deadlineAt, attempts: 1 });
+  });
+
+  test("sees an async job that Bedrock works on as active, whatever its polls wait for", async () => {
+    const started: LaneJob = { state: "completed", data, attemptsMade: 1 };
+    const find = finder({ job: started, polled: { state: "delayed", data, attemptsMade: 0 } });
+    expect(await find("acme", id)).toMatchObject({ state: "active" });
+    expect(await find("globex", id)).toBeUndefined();
   });
 
   test.each([completed, { ...completed, outcome: "filtered" as const }])(

@@ -1,0 +1,116 @@
+/** Async calls, from Bedrock's acceptance to the end of the job. The fakes are those of the drain. */
+import type { JobData } from "@sluice/job";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { pollDelayMs, Poller, type Held, type PollResult } from "../src/index.ts";
+import { answer, newData, NOW, world, type Left, type World } from "./fakes.ts";
+
+const started = (startedAt = NOW - 5_000): JobData =>
+  newData({ kind: "async", invocation: { arn: "arn:aws:bedrock:async-invoke/abc", startedAt } });
+
+function polled(
+  result: PollResult,
+  { cancelled = false, part = {} }: { cancelled?: boolean; part?: Partial<Held> } = {},
+) {
+  const w = world();
+  const asked: string[] = [];
+  const poller = new Poller({
+    poll: async (arn) => {
+      asked.push(arn);
+      return result;
+    },
+    outcomes: {
+      get: async (id) => w.outcomes.get(id),
+      put: async (outcome) => {
+        w.outcomes.set(outcome.id, outcome);
+        return true;
+      },
+    },
+    cancels: { isRequested: async () => cancelled },
+    abort: w.abort.signal,
+    emit: (name, event) => void w.events.push({ name, event: { ...event } }),
+    clock: () => NOW,
+  });
+  const through = async (data: unknown): Promise<Left | undefined> => {
+    const { job, left } = w.hold(data, part);
+    await (
+      await poller.take(job, w.stop.signal)
+    )?.();
+    return left[0];
+  };
+  return { w, asked, through } satisfies { w: World; asked: string[]; through: unknown };
+}
+
+describe("a poll", () => {
+  test("that finds an answer stores it and completes the job", async () => {
+    const { w, asked, through } = polled({ type: "answered", answer });
+    const data = started();
+    expect(await through(data)).toMatchObject({ how: "completed", reference: { outcome: "completed" } });
+    expect(w.outcomes.get(data.id)).toMatchObject({ outcome: "completed", answer });
+    expect(asked).toEqual(["arn:aws:bedrock:async-invoke/abc"]);
+  });
+
+  test("that finds it under way comes again, later each time, at no attempt", async () => {
+    const { w, through } = polled({ type: "in-progress" }, { part: { attemptsStarted: 3 } });
+    expect(await through(started())).toEqual({
+      how: "deferred",
+      deferral: { delayMs: 2_250, attempt: false },
+    });
+    expect(w.event("job:deferred")).toMatchObject({ reason: "polling" });
+  });
+
+  test("that fails is counted, and comes again twice as late", async () => {
+    const failure = { kind: "transient", errorClass: "ServiceUnavailable", message: "" } as const;
+    const { through } = polled({ type: "failed", failure });
+    expect(await through(started())).toEqual({
+      how: "deferred",
+      deferral: { delayMs: 2_000, attempt: true },
+    });
+  });
+
+  test("that finds it stopped is the job's end", async () => {
+    const failure = { kind: "terminal", errorClass: "ValidationException", message: "no" } as const;
+    const { through } = polled({ type: "stopped", failure });
+    expect(await through(started())).toEqual({ how: "failed", failure });
+  });
+
+  test("after an hour without an answer is the job's end", async () => {
+    const { through } = polled({ type: "in-progress" });
+    expect(await through(started(NOW - 3_600_000))).toMatchObject({
+      failure: { errorClass: "AsyncTimeout" },
+    });
+  });
+
+  test("cut by the end of the process comes again at once", async () => {
+    const { through } = polled({ type: "aborted" });
+    expect(await through(started())).toEqual({ how: "deferred", deferral: { delayMs: 0, attempt: false } });
+  });
+
+  test("is not made for a job that nobody waits for", async () => {
+    const { w, asked, through } = polled({ type: "in-progress" }, { cancelled: true });
+    const data = started();
+    expect(await through(data)).toMatchObject({ how: "completed", reference: { outcome: "cancelled" } });
+    expect(w.outcomes.get(data.id)).toMatchObject({ outcome: "cancelled" });
+    expect(asked).toEqual([]);
+  });
+
+  test.each([
+    ["that cannot be read", { version: 9 }],
+    ["without an invocation", newData()],
+  ])("of a job %s ends it", async (_what, data) => {
+    const { through } = polled({ type: "in-progress" });
+    expect(await through(data)).toMatchObject({ how: "failed", failure: { errorClass: "MalformedJob" } });
+  });
+});
+
+test("pauses between polls grow, and stay between 1 and 30 seconds", () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 5_000 }), fc.nat({ max: 5_000 }), (polls, errors) => {
+      const delayMs = pollDelayMs(polls, errors);
+      expect(delayMs).toBeGreaterThanOrEqual(1_000);
+      expect(delayMs).toBeLessThanOrEqual(30_000);
+      expect(pollDelayMs(polls + 1, errors)).toBeGreaterThanOrEqual(delayMs);
+      expect(pollDelayMs(polls, errors + 1)).toBeGreaterThanOrEqual(delayMs);
+    }),
+  );
+});
