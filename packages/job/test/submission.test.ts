@@ -50,8 +50,37 @@ describe("a submission", () => {
     ["an empty idempotency key", { idempotencyKey: "" }],
     ["an idempotency key of 257 characters", { idempotencyKey: "k".repeat(257) }],
     ["a kind that does not exist", { kind: "embed" }],
+    ["a deadline of more than 30 days", { deadlineMs: 30 * 24 * 3_600_000 + 1 }],
+    ["a delay of more than 30 days", { delayMs: 30 * 24 * 3_600_000 + 1 }],
+    ["a time without an offset", { runAt: "2027-01-01T00:00:00" }],
+    ["both a delay and a time", { delayMs: 1, runAt: "2027-01-01T00:00:00Z" }],
+    ["a prompt class that is no name", { promptClass: "Summary of X" }],
   ])("refuses %s", (_what, part) => {
     expect(problems({ ...good, ...part })).toHaveLength(1);
+  });
+});
+
+describe("a submission of another kind", () => {
+  const to = { pool: "claude", lane: "bulk" };
+
+  test.each([
+    { ...to, kind: "stream", prompt: "Say hello" },
+    { ...to, kind: "invoke", body: { inputText: "hello" }, maxTokens: 0 },
+    { ...to, kind: "async", modelInput: { text: "a fox" }, outputS3Uri: "s3://bucket/prefix" },
+  ])("$kind carries its own request", (submission) => {
+    expect(submissionSchema.parse(submission)).toEqual(submission);
+  });
+
+  test.each([
+    ["a stream of nothing", { ...to, kind: "stream" }],
+    ["a body in a conversation", { ...good, body: {} }],
+    ["a prompt beside a body", { ...to, kind: "invoke", body: {}, maxTokens: 1, prompt: "Say hello" }],
+    ["a body that does not say what it may write", { ...to, kind: "invoke", body: {} }],
+    ["an answer to a place that is not S3", { ...to, kind: "async", modelInput: {}, outputS3Uri: "/tmp" }],
+    ["text", "Say hello"],
+    ["nothing", undefined],
+  ])("refuses %s", (_what, submission) => {
+    expect(problems(submission)).not.toEqual([]);
   });
 });
 
