@@ -90,6 +90,26 @@ test("a deferred job waits in the delayed set, says why, and keeps its deadline"
   expect(await lane.redis.zscore(lane.keys.deadlines, id)).not.toBeNull();
 });
 
+test("a try leaves a note for the next one, which stays until another replaces it", async () => {
+  const lane = testLane();
+  await lane.addMany(1);
+  const notes: unknown[] = [];
+  await lane.startIntake(async (job) => {
+    notes.push(await job.notes());
+    if (notes.length === 4) return async () => job.complete({});
+    const left = notes.length === 2 ? {} : { notes: { systemicDeferrals: notes.length, entry: 1 } };
+    await job.defer({ delayMs: 0, attempt: false, ...left });
+    return undefined;
+  });
+  await vi.waitUntil(() => notes.length === 4);
+  expect(notes).toEqual([
+    { systemicDeferrals: 0, entry: 0 },
+    { systemicDeferrals: 1, entry: 1 },
+    { systemicDeferrals: 1, entry: 1 },
+    { systemicDeferrals: 3, entry: 1 },
+  ]);
+});
+
 test("a job whose lock is gone cannot be deferred, completed or failed", async () => {
   const lane = testLane();
   const [id = ""] = await lane.addMany(1);

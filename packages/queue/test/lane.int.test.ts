@@ -58,6 +58,20 @@ describe("a lane", () => {
     expect(await lane.redis.zscore(lane.keys.deadlines, job.id)).toBe(String(job.deadlineAt));
   });
 
+  test("keeps a job until it may start, and gives out others meanwhile", async () => {
+    const lane = testLane();
+    const job = lane.newJob();
+    const before = Date.now();
+    await lane.queue.add(job, 300);
+    expect(await lane.queue.find(job.id)).toMatchObject({ state: "delayed" });
+    const taken: string[] = [];
+    await lane.startIntake(completeAll(taken));
+    const [other = ""] = await lane.addMany(1);
+    await vi.waitUntil(() => taken.length === 2);
+    expect(taken).toEqual([other, job.id]);
+    expect(Date.now() - before).toBeGreaterThanOrEqual(300);
+  });
+
   test("does not run a completed job again when it is added again", async () => {
     const lane = testLane();
     const job = lane.newJob();
