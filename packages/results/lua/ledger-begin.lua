@@ -8,7 +8,8 @@
 
   KEYS[1] the job's entry (hash: calls; while one is in flight also owner, run, lease)
   KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
-  ARGV[1] owner   ARGV[2] run, new for every call of begin: a command that is sent again is not a second call
+  ARGV[1] owner   ARGV[2] run, new for every call: a question that is asked again, since its answer was
+  lost, is not a second call
   ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
 
   Reply: { 'go', n } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
@@ -31,6 +32,7 @@ end
 
 if entry[2] then
   if entry[3] == run then
+    redis.call("HSET", KEYS[1], "lease", now + lease)
     return { "go", calls }
   end
   local until_ = math.min(aliveUntil(entry[2]), tonumber(entry[4]))

@@ -82,7 +82,7 @@ export class ChunkStream {
         return;
       }
       const outcome = await outcomes.get(id);
-      if (outcome !== undefined) end = outcome.outcome === "dead" ? "failed" : "incomplete";
+      if (outcome !== undefined) end = "answer" in outcome ? "incomplete" : "failed";
       blockMs = end === undefined ? BLOCK_MS : LAST_EVENT_MS;
     }
   }

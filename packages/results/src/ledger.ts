@@ -45,11 +45,11 @@ const beginReply = z.union([
   z.tuple([z.literal("ended")]).transform(([type]) => ({ type })),
 ]);
 
-const begin: Script<Begin & { keySpace: KeySpace; graceMs: number }, Permission> = defineScript(
+const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }, Permission> = defineScript(
   new URL("../lua/ledger-begin.lua", import.meta.url),
-  ({ keySpace, id, owner, maxCalls, leaseMs, graceMs }) => ({
+  ({ keySpace, id, owner, run, maxCalls, leaseMs, graceMs }) => ({
     keys: [ledgerKey(keySpace, id), outcomeKey(keySpace, id), ...heartbeatKeys(keySpace)],
-    argv: [owner, randomUUID(), maxCalls, leaseMs, graceMs, ENTRY_TTL_MS],
+    argv: [owner, run, maxCalls, leaseMs, graceMs, ENTRY_TTL_MS],
   }),
   (reply) => beginReply.parse(reply),
 );
@@ -74,6 +74,8 @@ export class CallLedger {
   readonly #redis: Redis;
   readonly #keySpace: KeySpace;
   readonly #graceMs: number;
+  /** Questions that may have been granted although nobody heard it, by owner and job. */
+  readonly #unanswered = new Map<string, string>();
 
   constructor({ redis, keySpace, graceMs = HEARTBEAT_TTL_MS }: CallLedgerOptions) {
     this.#redis = redis;
@@ -83,10 +85,24 @@ export class CallLedger {
 
   /**
    * Asks to send a call, right before it is sent. After `go` exactly one of `OutcomeStore.putAndClose`, `end` and
-   * `abandon` follows. When it rejects it may have been granted: `abandon`.
+   * `abandon` follows. When it rejects it may have been granted: ask again, which is the same question then, or
+   * `abandon`.
    */
   async begin(asked: Begin): Promise<Permission> {
-    return begin.run(this.#redis, { ...asked, keySpace: this.#keySpace, graceMs: this.#graceMs });
+    const question = `${asked.owner} ${asked.id}`;
+    const run = this.#unanswered.get(question) ?? randomUUID();
+    this.#unanswered.delete(question);
+    try {
+      return await begin.run(this.#redis, {
+        ...asked,
+        run,
+        keySpace: this.#keySpace,
+        graceMs: this.#graceMs,
+      });
+    } catch (error) {
+      this.#unanswered.set(question, run);
+      throw error;
+    }
   }
 
   /**
@@ -94,11 +110,16 @@ export class CallLedger {
    * `OutcomeStore.putAndClose`. Resolves to whether the call in flight was this owner's. Safe to repeat.
    */
   async end({ id, owner }: { id: string; owner: string }): Promise<boolean> {
-    return end.run(this.#redis, { key: ledgerKey(this.#keySpace, id), owner, change: 0 });
+    return this.#close(id, owner, 0);
   }
 
   /** The call was never sent, or was refused and costs nothing: it does not count. Otherwise as `end`. */
   async abandon({ id, owner }: { id: string; owner: string }): Promise<boolean> {
-    return end.run(this.#redis, { key: ledgerKey(this.#keySpace, id), owner, change: -1 });
+    return this.#close(id, owner, -1);
+  }
+
+  async #close(id: string, owner: string, change: 0 | -1): Promise<boolean> {
+    this.#unanswered.delete(`${owner} ${id}`);
+    return end.run(this.#redis, { key: ledgerKey(this.#keySpace, id), owner, change });
   }
 }

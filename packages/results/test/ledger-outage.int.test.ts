@@ -93,3 +93,17 @@ test("a question whose answer was lost is asked again by the connection, and is 
   expect(await asked).toEqual({ type: "go", call: 1 });
   expect(await redis.hget(`${space}:ledger:${id}`, "calls")).toBe("1");
 });
+
+test("a question that timed out is asked again by the caller, and is one call", async () => {
+  const server = await ownRedis();
+  const { owner, ledger, redis } = await member(testKeySpace(), {}, server.url);
+  await ledger.begin({ ...call, id: "another", owner });
+  process.kill(server.pid, "SIGSTOP");
+  const question = { ...call, owner, leaseMs: 60_000 };
+  await expect(ledger.begin(question)).rejects.toThrow("timed out");
+  process.kill(server.pid, "SIGCONT");
+  // Behind the one that timed out, on the same connection: by now that has been granted.
+  await insist(async () => redis.ping());
+  expect(await ledger.begin(question)).toEqual({ type: "go", call: 1 });
+  expect((await ledger.begin(question)).type).toBe("busy");
+});
