@@ -96,8 +96,10 @@ async function runWorkload(
     );
     for (;;) {
       if (signal.aborted) return undefined;
+      // Asked before the look: what is accepted during it may not be in the picture.
+      const complete = accepted;
       const idle = await watch.show(Date.now() - startedAt);
-      if (accepted && idle) break;
+      if (complete && idle) break;
       await Promise.race([sleep(REFRESH_MS), rejection(submitted)]);
     }
     const ids = await submitted;
