@@ -42,6 +42,8 @@ export async function startProgram(
   const child: ChildProcess = fork(entry(app), [], {
     env: { ...withoutAws(process.env), ...env },
     stdio: ["ignore", log, log, "ipc"],
+    // A process group of its own: Ctrl-C on the terminal reaches this process, which then stops all in order.
+    detached: true,
     execArgv: process.execArgv,
   });
   closeSync(log);
