@@ -28,6 +28,8 @@ export interface Workload {
 }
 
 const DURATION_S = 50;
+/** Also for a system that is started without jobs. */
+const LEAST_TOKENS_PER_MINUTE = 10_000;
 const CHARACTERS_PER_TOKEN = 4;
 /** What the simulator's answers come to: a bit below half of what a job asks for. */
 const ANSWERED_SHARE = 0.4;
@@ -40,7 +42,7 @@ export function makeWorkload(documents: readonly Document[], jobs: number): Work
   const tokens = submissions.reduce((sum, each) => sum + expectedTokens(each), 0);
   return {
     submissions,
-    tokensPerMinute: Math.max(10_000, roundUp((tokens / DURATION_S) * 60)),
+    tokensPerMinute: roundUp(Math.max(LEAST_TOKENS_PER_MINUTE, (tokens / DURATION_S) * 60)),
     slots: Math.max(24, Math.ceil((jobs / DURATION_S) * LATENCY_S * 1.5)),
   };
 }
