@@ -53,16 +53,14 @@ test("loses no job, and calls again only for those it had in flight", async () =
     const left = await lanes.read();
     expect(left.reduce((sum, { waiting, active }) => sum + waiting + active, 0)).toBeGreaterThan(0);
 
-    await vi.waitFor(
-      async () => expect(await countStates(system.apiUrl, ids)).toEqual({ completed: JOBS }),
-      { timeout: 60_000, interval: 200 },
-    );
+    await vi.waitFor(async () => expect(await countStates(system.apiUrl, ids)).toEqual({ completed: JOBS }), {
+      timeout: 60_000,
+      interval: 200,
+    });
     expect(survivor?.running).toBe(true);
     await vi.waitFor(
       async () =>
-        expect(await lanes.read()).toEqual(
-          LANES.map((lane) => ({ lane, waiting: 0, active: 0, failed: 0 })),
-        ),
+        expect(await lanes.read()).toEqual(LANES.map((lane) => ({ lane, waiting: 0, active: 0, failed: 0 }))),
       { timeout: 10_000, interval: 50 },
     );
 

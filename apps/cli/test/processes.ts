@@ -56,7 +56,7 @@ export function sluice(args: readonly string[], env: Readonly<Record<string, str
 }
 
 /** Redis and its guard, DynamoDB, the simulator, API, board and two workers. */
-export const WHOLE_SYSTEM = 8;
+const WHOLE_SYSTEM = 8;
 
 /** Waits until every process of the system was started, and resolves to their ids. */
 export async function wholeSystem(running: Running): Promise<readonly number[]> {
@@ -68,6 +68,13 @@ export async function wholeSystem(running: Running): Promise<readonly number[]> 
     },
     { timeout: 40_000, interval: 50 },
   );
+}
+
+/** Waits for its end, and resolves to the ids of all that it started meanwhile. */
+export async function watchToTheEnd(running: Running): Promise<readonly number[]> {
+  const looking = setInterval(() => running.look(), 100);
+  await running.ended.finally(() => clearInterval(looking));
+  return running.look();
 }
 
 /** They are not our children, so there is no event to wait for. */
@@ -94,6 +101,6 @@ function list(): { pid: number; parent: number }[] {
   const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid=,stat="], { encoding: "utf8" }).trim().split("\n");
   return rows
     .map((row) => row.trim().split(/\s+/))
-    .filter(([, , state]) => state?.startsWith("Z") === false)
+    .filter(([, , state = ""]) => !state.startsWith("Z"))
     .map(([pid, parent]) => ({ pid: Number(pid), parent: Number(parent) }));
 }

@@ -1,0 +1,55 @@
+/** `sluice dev` before its jobs: asked to end, killed, or given what it cannot use. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { alive, nothingIsLeft, sluice, watchToTheEnd, wholeSystem, type Running } from "./processes.ts";
+
+vi.setConfig({ testTimeout: 90_000 });
+
+let run: Running;
+
+afterEach(async () => {
+  // What a failed test has left.
+  const left = alive([run.pid, ...run.look()]);
+  for (const pid of left) process.kill(pid, "SIGKILL");
+});
+
+describe("while it starts", () => {
+  test("Ctrl-C ends it", async () => {
+    run = sluice(["dev", "--jobs", "20"]);
+    const pids = await wholeSystem(run);
+    run.interrupt();
+    expect(await run.ended).toEqual({ code: 130, signal: null });
+    await nothingIsLeft(pids);
+  });
+});
+
+describe("a REDIS_URL that is not on this machine", () => {
+  // An address that is reserved for documentation: nobody has it.
+  const elsewhere = { REDIS_URL: "redis://192.0.2.1:6379" };
+
+  test("is left alone, and said so", async () => {
+    run = sluice(["dev", "--exit"], elsewhere);
+    const pids = await watchToTheEnd(run);
+    expect(await run.ended).toEqual({ code: 0, signal: null });
+    expect(run.stderr).toContain(
+      "REDIS_URL names 192.0.2.1, which is not this machine: starting a Redis of our own. --redis takes it",
+    );
+    await nothingIsLeft(pids);
+  });
+
+  test("is taken with --redis", async () => {
+    run = sluice(["dev", "--exit", "--redis"], elsewhere);
+    expect(await run.ended).toEqual({ code: 1, signal: null });
+    expect(run.stderr).toContain("sluice: Expected a Redis at redis://192.0.2.1:6379 to answer PING");
+    await nothingIsLeft(run.look());
+  });
+});
+
+test.each([
+  [["dev", "--jobs", "many"], "Expected a whole number of at least 0, got 'many'"],
+  [["dev", "--workers", "0"], "Expected a whole number of at least 1, got '0'"],
+  [["drain"], "unknown command 'drain'"],
+])("sluice %s says what is wrong", async (args, sentence) => {
+  run = sluice(args);
+  expect(await run.ended).toEqual({ code: 1, signal: null });
+  expect(run.stderr).toContain(sentence);
+});
