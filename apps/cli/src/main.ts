@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 /** The `sluice` command. */
 import { Command, InvalidArgumentError } from "commander";
+import { advise } from "./advise.ts";
 import { initDeadLetters } from "./dead-letters.ts";
 import { dev } from "./dev/dev.ts";
+import { explain } from "./explain.ts";
+import { operateBreaker, setQuota, showQuota } from "./quota.ts";
 
 function wholeNumber(min: number): (text: string) => number {
   return (text) => {
@@ -37,6 +40,38 @@ program
   .description("create the DynamoDB table, or check that it is as it should be")
   .option("--table <name>", "the table", process.env["SLUICE_DEAD_LETTER_TABLE"] ?? "sluice-dead-letters")
   .action(initDeadLetters);
+
+const JSON_FLAG = ["--json", "print JSON", false] as const;
+
+const quota = program.command("quota").description("the quotas of a pool, shared by the whole fleet");
+quota
+  .command("show <pool>")
+  .description("levels, ceilings, breaker and calls in flight, as they are now")
+  .option(...JSON_FLAG)
+  .action(showQuota);
+quota
+  .command("set <pool> <settings...>")
+  .description("change quotas at run time, e.g. tokens-per-minute=2000000 requests-per-minute=none")
+  .action(setQuota);
+
+program
+  .command("breaker <pool> <action>")
+  .description("move a pool's breaker by hand: open, close, isolate, or release-day after a daily quota")
+  .option("--for-seconds <n>", "with open: how long until it probes", wholeNumber(1), 60)
+  .action(operateBreaker);
+
+program
+  .command("advise")
+  .description("what calls reserve against what they use, by prompt class, and what maxTokens would do")
+  .option(...JSON_FLAG)
+  .action(advise);
+
+program
+  .command("explain <job-id>")
+  .description("why a job is where it is, and when it will run")
+  .option("--api <url>", "the API", process.env["SLUICE_API_URL"] ?? "http://127.0.0.1:3000")
+  .option(...JSON_FLAG)
+  .action(explain);
 
 try {
   await program.parseAsync();

@@ -4,11 +4,15 @@ import { createEstimator, type SizedRequest } from "@sluice/bedrock/estimate";
 import type { Pool } from "@sluice/config";
 import type { Cost, Model } from "@sluice/drain";
 import type { JobRequest } from "@sluice/job";
+import type { UsedCall } from "@sluice/results";
 
 /** An async call is no tokens to the quota of tokens per minute: Bedrock counts its start as a request. */
 const ONE_REQUEST = cost(0);
 
-export function createModel(pool: Pool, bedrock: BedrockCaller): Model {
+/** Hears what every answered call reserved and used. */
+export type OnUsage = (call: UsedCall) => void;
+
+export function createModel(pool: Pool, bedrock: BedrockCaller, onUsage: OnUsage): Model {
   const { model, burndown, callTimeoutMs: timeoutMs, serviceTiers } = pool;
   const estimator = createEstimator({ burndown, model });
   return {
@@ -36,9 +40,19 @@ export function createModel(pool: Pool, bedrock: BedrockCaller): Model {
       if (sized === undefined) return ONE_REQUEST;
       return cost(estimator.unfinished(sized, observedOutputTokens));
     },
-    learn(_data, work, usage) {
+    learn(data, work, usage) {
       const sized = sizeOf(work);
-      if (sized !== undefined) estimator.learn(sized, usage);
+      if (sized === undefined) return;
+      onUsage({
+        pool: pool.name,
+        // Calls of one limit tend to be of one kind of prompt.
+        promptClass: data.promptClass ?? `max-${sized.maxTokens}`,
+        reservedTokens: estimator.reserve(sized).tokens,
+        settledTokens: estimator.settled(usage),
+        maxTokens: sized.maxTokens,
+        outputTokens: usage.outputTokens,
+      });
+      estimator.learn(sized, usage);
     },
   };
 }

@@ -12,7 +12,9 @@ import {
   Heartbeat,
   OutcomeStore,
   ResponseCache,
+  UsageStore,
   type CancelSubscription,
+  type UsedCall,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
 
@@ -47,6 +49,8 @@ export class ScopeParts {
   readonly cancels: Cancels;
   readonly chunks: Chunks;
   readonly cache: Cache;
+  /** Losing a figure costs nothing but its weight in a report. */
+  readonly onUsage: (call: UsedCall) => void;
   readonly #options: ScopeOptions;
   readonly #heartbeat: Heartbeat;
   readonly #flags: CancelFlags;
@@ -81,6 +85,8 @@ export class ScopeParts {
     this.cancels = this.#flags;
     const chunks = new ChunkStream(redis, space);
     this.chunks = { open: (stream) => chunks.open({ ...stream, onError: onError("chunks") }) };
+    const usage = new UsageStore(redis, space);
+    this.onUsage = (call) => void usage.add(call).catch(onError("usage"));
     this.cache = responseCache(new ResponseCache(redis, space), pools);
   }
 

@@ -22,6 +22,7 @@ import {
 import { assertFit, connect } from "@sluice/redis";
 import { createModel } from "./model.ts";
 import { poolLimits } from "./pool-limits.ts";
+import { Replays } from "./replays.ts";
 import { ScopeParts } from "./scope.ts";
 
 export interface WorkerSettings {
@@ -36,6 +37,8 @@ export interface WorkerSettings {
   readonly stalledIntervalMs: number;
   /** How long after its last beat a worker counts as alive, milliseconds. The same in the whole fleet. */
   readonly heartbeatTtlMs: number;
+  /** How often replays are looked at that a crash may have left half done, milliseconds. */
+  readonly reconcileIntervalMs: number;
 }
 
 /** A pool as its own lanes and the chains of other pools use it. */
@@ -61,6 +64,7 @@ export class Worker {
   readonly #locks: LockKeeper;
   readonly #deadLetters: DynamoDbStore;
   readonly #mover: Mover;
+  readonly #replays: Replays;
   readonly #scopes: ReadonlyMap<string, ScopeParts>;
   readonly #pools: ReadonlyMap<string, PoolParts>;
   readonly #drains: Drain[] = [];
@@ -71,7 +75,11 @@ export class Worker {
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
     const { redisUrl, deadLetterTable, pools } = settings;
-    this.#emit = emitter([...settings.listeners, (name) => this.#nudgeMover(name)]);
+    this.#emit = emitter([
+      ...settings.listeners,
+      (name) => this.#nudgeMover(name),
+      (name, event) => this.#replays.listener(name, event),
+    ]);
     this.#queueRedis = connect(redisUrl, "worker", this.#onError("redis"));
     this.#commandRedis = connect(redisUrl, "command", this.#onError("redis"));
     this.#locks = new LockKeeper({
@@ -89,6 +97,14 @@ export class Worker {
       clock: Date.now,
       random: Math.random,
     });
+    this.#replays = new Replays({
+      pools: [...this.#pools.values()],
+      letters: this.#deadLetters,
+      redis: this.#commandRedis,
+      everyMs: settings.reconcileIntervalMs,
+      emit: this.#emit,
+      onError: this.#onError("replays"),
+    });
   }
 
   /** Waits for Redis, publishes the pools' limits, then starts to take jobs. Rejects when this Redis is unfit. */
@@ -105,6 +121,7 @@ export class Worker {
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
     this.#mover.start();
+    this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
     const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
@@ -133,7 +150,11 @@ export class Worker {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#mover.stop(), ...this.#sweepers.map(async (sweeper) => sweeper.stop())]);
+    await Promise.all([
+      this.#mover.stop(),
+      this.#replays.stop(),
+      ...this.#sweepers.map(async (sweeper) => sweeper.stop()),
+    ]);
     this.#locks.stop();
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.stop()));
     await Promise.all([
@@ -168,7 +189,7 @@ export class Worker {
       pool,
       scope,
       slots: new Slots(pool.lanes, pool.slots),
-      model: createModel(pool, scope.bedrock),
+      model: createModel(pool, scope.bedrock, scope.onUsage),
     };
   }
 

@@ -1,3 +1,3 @@
 export { deploymentEnv, listenerEnv, parseEnv, type EnvSource } from "./env.ts";
-export { leaveOnSignal, tellParent, type Ready } from "./leave.ts";
+export { leaveOnSignal, runProgram, tellParent, type Ready } from "./leave.ts";
 export { assertReachable, closeServer, httpServer, listen } from "./listen.ts";

@@ -1,4 +1,20 @@
-/** Leaving: once, in order, on the signals of an operator and when the process that started this one is gone. */
+/**
+ * The life of a program: it starts or says why not, and leaves once, in order, on the signals of an operator and when
+ * the process that started it is gone.
+ */
+
+/**
+ * Runs a program's start. What it throws becomes one message for the operator, without a stack trace, and exit code 1:
+ * a variable that is missing is no bug to be traced.
+ */
+export async function runProgram(name: string, start: () => Promise<void>): Promise<void> {
+  try {
+    await start();
+  } catch (error) {
+    process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
 
 /**
  * Calls `stop` once on SIGTERM, SIGINT or the loss of the parent's IPC channel, then exits: 0, or 1 when `stop`

@@ -35,8 +35,10 @@ export async function listen(server: Server, host: string, port: number): Promis
 }
 
 /** How often connections that have had their answer are closed while the server closes. Milliseconds. */
-const CLOSE_GRACE_MS = 5_000;
 const CLOSE_IDLE_EVERY_MS = 20;
+
+/** How long an answer under way may take once the server closes. Milliseconds. */
+const CLOSE_GRACE_MS = 5_000;
 
 /**
  * Answers what was asked, then closes. A caller that keeps its connection open cannot hold the server: what it asks

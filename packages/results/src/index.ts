@@ -8,3 +8,4 @@ export { ClaimStore, IDEMPOTENCY_WINDOW_MS, type Claim, type ClaimRequest } from
 export { Heartbeat, HEARTBEAT_TTL_MS, type HeartbeatOptions } from "./heartbeat.ts";
 export { CallLedger, type Begin, type CallLedgerOptions, type Permission } from "./ledger.ts";
 export { OUTCOME_TTL_MS, OutcomeStore } from "./outcomes.ts";
+export { UsageStore, type ClassUsage, type UsedCall } from "./usage.ts";

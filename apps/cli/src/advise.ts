@@ -1,0 +1,46 @@
+/** `sluice advise`: what calls reserve against what they use, and where a tighter `maxTokens` would pay. */
+import type { ClassUsage } from "@sluice/results";
+import { openDeployment } from "./deployment.ts";
+
+/** Room above the longest answer seen, so that the advice cuts nobody short. */
+const HEADROOM = 1.25;
+
+/** A saving below this is not worth a change. */
+const WORTHWHILE = 0.9;
+
+/** The `maxTokens` that every answer so far would have fitted into; `undefined` when it is tight already. Pure. */
+export function advisedMaxTokens({ maxTokens, longestOutputTokens }: ClassUsage): number | undefined {
+  const advised = Math.ceil((longestOutputTokens * HEADROOM) / 10) * 10;
+  return advised < maxTokens * WORTHWHILE ? advised : undefined;
+}
+
+export async function advise({ json }: { readonly json: boolean }): Promise<void> {
+  await using deployment = await openDeployment();
+  const pools = await Promise.all(
+    deployment.pools.map(async (pool) => ({
+      pool: pool.name,
+      classes: (await deployment.usage(pool).report(pool.name)).map((usage) => ({
+        ...usage,
+        advisedMaxTokens: advisedMaxTokens(usage) ?? null,
+      })),
+    })),
+  );
+  process.stdout.write(`${json ? JSON.stringify({ pools }) : pools.map(render).join("\n")}\n`);
+}
+
+function render({
+  pool,
+  classes,
+}: {
+  readonly pool: string;
+  readonly classes: readonly (ClassUsage & { readonly advisedMaxTokens: number | null })[];
+}): string {
+  if (classes.length === 0) return `${pool}: no answered calls yet`;
+  const rows = classes.map(({ promptClass, calls, advisedMaxTokens: advised, ...mean }) => {
+    const used = `reserves ${mean.reservedTokens}, uses ${mean.settledTokens} tokens a call`;
+    const written = `allows ${mean.maxTokens}, wrote ${mean.outputTokens}, at most ${mean.longestOutputTokens}`;
+    const advice = advised === null ? "tight" : `maxTokens ${advised} would do`;
+    return `  ${promptClass.padEnd(20)} ${calls} calls: ${used}; ${written}: ${advice}`;
+  });
+  return [`${pool}:`, ...rows].join("\n");
+}

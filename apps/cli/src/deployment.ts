@@ -1,0 +1,49 @@
+/** A running deployment as the CLI operates on it: its pools, and their limits in Redis. */
+import { readPools, type Pool } from "@sluice/config";
+import { createRedisLimiter, type OperableLimiter } from "@sluice/limits";
+import { deploymentEnv, parseEnv } from "@sluice/process";
+import { connect, keySpace } from "@sluice/redis";
+import { UsageStore } from "@sluice/results";
+import { z } from "zod";
+
+export interface Deployment extends AsyncDisposable {
+  readonly pools: readonly Pool[];
+  /** @throws Error naming the pools there are. */
+  pool(name: string): Pool;
+  limiter(pool: Pool): OperableLimiter;
+  usage(pool: Pool): UsageStore;
+}
+
+const envSchema = z.object(deploymentEnv).pick({
+  SLUICE_POOLS: true,
+  SLUICE_NAMESPACE: true,
+  REDIS_URL: true,
+});
+
+/** Opens what the environment names. @throws Error naming every variable that is missing. */
+export async function openDeployment(): Promise<Deployment> {
+  const env = parseEnv(envSchema, process.env);
+  const { pools } = await readPools(env.SLUICE_POOLS);
+  let unreachable: Error | undefined;
+  const redis = connect(env.REDIS_URL, "command", (error) => (unreachable = error));
+  try {
+    await redis.ping();
+  } catch {
+    redis.disconnect();
+    throw new Error(`Redis at REDIS_URL does not answer: ${unreachable?.message ?? "no connection"}`);
+  }
+  const spaceOf = (pool: Pool) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
+  return {
+    pools: Object.values(pools),
+    pool(name) {
+      const pool = pools[name];
+      if (pool !== undefined) return pool;
+      throw new Error(`There is no pool '${name}'. Pools: ${Object.keys(pools).join(", ")}`);
+    },
+    limiter: (pool) => createRedisLimiter({ redis, keySpace: spaceOf(pool) }),
+    usage: (pool) => new UsageStore(redis, spaceOf(pool)),
+    async [Symbol.asyncDispose]() {
+      await redis.quit();
+    },
+  };
+}

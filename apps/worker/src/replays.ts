@@ -1,0 +1,96 @@
+/** The reconciler of replays, wired: the lanes of every pool, how their jobs ended, and the dead letter store. */
+import type { Pool } from "@sluice/config";
+import type { DeadLetterStore } from "@sluice/dead-letter";
+import { Reconciler, type Outcomes, type ReconciledLane } from "@sluice/drain";
+import type { Emit, Listener } from "@sluice/job";
+import { LaneQueue, POLLS_LANE } from "@sluice/queue";
+import type { KeySpace } from "@sluice/redis";
+import type { Redis } from "ioredis";
+
+export interface ReplaysOptions {
+  readonly pools: readonly {
+    readonly pool: Pool;
+    readonly scope: { readonly keySpace: KeySpace; readonly outcomes: Outcomes };
+  }[];
+  readonly letters: DeadLetterStore;
+  /** A connection of the `command` profile. */
+  readonly redis: Redis;
+  /** Milliseconds between sweeps. */
+  readonly everyMs: number;
+  readonly emit: Emit;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Events of a job that has its answer, or of which nobody wants one any more. */
+const ANSWERED: ReadonlySet<string> = new Set(["job:completed", "job:filtered", "job:cancelled"]);
+
+const PAGE = 100;
+
+export class Replays {
+  readonly #options: ReplaysOptions;
+  readonly #queues: LaneQueue[] = [];
+  readonly #reconciler: Reconciler;
+
+  constructor(options: ReplaysOptions) {
+    this.#options = options;
+    const { letters, everyMs, emit } = options;
+    this.#reconciler = new Reconciler({
+      lanes: options.pools.flatMap((parts) => this.#openLanes(parts)),
+      letters: {
+        replaying: async (lane, cursor) => {
+          const from = cursor === undefined ? {} : { cursor };
+          const page = await letters.list({ state: "replaying", by: { lane }, limit: PAGE, ...from });
+          const items = page.items.filter((letter) => letter.state === "replaying");
+          return { ...page, items };
+        },
+        claim: async (id, command) => letters.claim(id, command),
+        resolve: async (id) => letters.resolve(id),
+      },
+      everyMs,
+      emit,
+      clock: Date.now,
+      random: Math.random,
+    });
+  }
+
+  /** Resolves the letter of a replay as soon as it has ended here. */
+  readonly listener: Listener = (name, event) => {
+    if (ANSWERED.has(name) && "id" in event) this.#reconciler.ended(event.id);
+  };
+
+  start(): void {
+    this.#reconciler.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#reconciler.stop();
+    await Promise.all(this.#queues.map(async (queue) => queue.close()));
+  }
+
+  #openLanes({ pool, scope }: ReplaysOptions["pools"][number]): ReconciledLane[] {
+    const polls = this.#open(pool, scope.keySpace, POLLS_LANE);
+    return pool.lanes.map((lane) => {
+      const queue = this.#open(pool, scope.keySpace, lane);
+      return {
+        pool: pool.name,
+        lane,
+        deadlineMs: pool.deadlineMs,
+        outcomes: scope.outcomes,
+        // A started async call has left its lane for the polls.
+        find: async (id) => {
+          const found = await queue.find(id);
+          if (found !== undefined && found.state !== "completed") return found;
+          return (await polls.find(id)) ?? found;
+        },
+        add: async (job) => queue.add(job),
+      };
+    });
+  }
+
+  #open(pool: Pool, keySpace: KeySpace, lane: string): LaneQueue {
+    const { redis, onError } = this.#options;
+    const queue = new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
+    this.#queues.push(queue);
+    return queue;
+  }
+}
