@@ -1,7 +1,13 @@
 import type { ConverseRequest } from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createEstimator, estimateInputTokens, reservation, type Estimator } from "../src/estimate.ts";
+import {
+  createEstimator,
+  estimateInputTokens,
+  reservation,
+  type Estimator,
+  type SizedRequest,
+} from "../src/estimate.ts";
 
 function ask(text: string, maxTokens: number): ConverseRequest {
   return { messages: [{ role: "user", content: [{ text }] }], maxTokens };
@@ -14,7 +20,12 @@ function used(inputTokens: number, outputTokens: number, cacheReadTokens = 0) {
 const REQUEST = ask("word ".repeat(700), 1_000);
 
 /** An estimator that has seen one usage so many times. */
-function taught(times: number, usage: ReturnType<typeof used>, burndown = 5, request = REQUEST): Estimator {
+function taught(
+  times: number,
+  usage: ReturnType<typeof used>,
+  burndown = 5,
+  request: SizedRequest = REQUEST,
+): Estimator {
   const estimator = createEstimator({ burndown });
   for (let call = 0; call < times; call += 1) estimator.learn(request, usage);
   return estimator;

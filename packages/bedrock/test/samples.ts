@@ -22,7 +22,11 @@ export function unmodelled(
   message = "",
 ): Error {
   const fault = (status ?? 0) < 500 ? "client" : "server";
-  const $metadata = { httpStatusCode: status, requestId: "r-1", clockSkewCorrected };
+  const $metadata = {
+    ...(status === undefined ? {} : { httpStatusCode: status }),
+    requestId: "r-1",
+    clockSkewCorrected,
+  };
   const error = new sdk.BedrockRuntimeServiceException({ name, $fault: fault, message, $metadata });
   return Object.assign(error, { $response: { headers } });
 }

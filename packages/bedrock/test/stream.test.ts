@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { start } from "@sluice/simulator";
 import type { ServerResponse } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -179,7 +180,7 @@ describe("an answer without its usage", () => {
       beginStream(response, HELLO, THERE, STOP);
       end(response);
     });
-    expect(await call(url, { timeoutMs: 200 })).toMatchObject(expected);
+    expect(await call(url, { timeoutMs: 500 })).toMatchObject(expected);
   });
 });
 
@@ -280,7 +281,7 @@ function ignore(): void {}
 describe("an end of our own", () => {
   test("by time", async () => {
     const { url, closed } = await silent();
-    expect(await call(url, { timeoutMs: 100 })).toMatchObject({
+    expect(await call(url, { timeoutMs: 500 })).toMatchObject({
       failure: { errorClass: "TimeoutError", requestId: "r-7" },
       billed: "estimate",
       observedOutputTokens: 2,
@@ -314,6 +315,8 @@ describe("an end of our own", () => {
       own.abort();
     };
     expect(await call(url, { signal: own.signal, onText })).toMatchObject({ type: "aborted" });
+    // The frames had all arrived: whoever still reads them does so within a few turns.
+    for (let turn = 0; turn < 50; turn += 1) await nextTurn();
     expect(texts).toEqual(["Hello"]);
   });
 

@@ -121,12 +121,19 @@ const rows: Readonly<Record<FailureRuleName, Row>> = {
   unknown: { stream: [error("SomethingNewException", { at: "mid-stream" })] },
 };
 
+/** A fault in a few words, for the name of its test. */
+function wordsOf({ type, ...rest }: Fault): string {
+  return [type, ...Object.values(rest)].join(" ");
+}
+
 const named = Object.entries(FAILURE_RULES).flatMap(([rule, expected]) =>
   isRuleName(rule) ? [{ rule, row: rows[rule], expected }] : [],
 );
 
-/** Long enough for a healthy answer, short enough to wait for. */
-const TIMEOUT_MS = 120;
+/** Longer than a healthy call takes on a busy machine. */
+const TIMEOUT_MS = 20_000;
+/** For a call that will hang: what comes before the silence has to fit in. */
+const HANG_MS = 500;
 
 let simulator: Simulator;
 let plain: Endpoint;
@@ -174,12 +181,14 @@ async function meet(kind: Kind, fault: Fault) {
     bedrock.close();
   });
   const of = given();
-  const timeoutMs = fault.type === "hang" ? TIMEOUT_MS : 5_000;
+  const timeoutMs = fault.type === "hang" ? HANG_MS : TIMEOUT_MS;
   const result = await kind.make(bedrock, { ...of, timeoutMs });
   // The simulator hears of an end a little later than we do.
   await expect.poll(() => simulator.calls(next).calls).toHaveLength(1);
+  const [evidence] = simulator.calls(next).calls;
+  expect(evidence).toMatchObject({ attempt: 1, maxAttempts: 1 });
   expect(JSON.stringify(result)).not.toContain(SECRET);
-  return { result, texts: of.texts, evidence: simulator.calls(next).calls[0] };
+  return { result, texts: of.texts, evidence };
 }
 
 function verdictOf({ kind, dimension, errorClasses, billed, breaker }: FailureRule) {
@@ -206,12 +215,13 @@ describe.each(Object.entries<Kind>(kinds))("%s", (_, kind) => {
   const cases = named.flatMap(({ rule, row, expected }) =>
     [...(row.exceptions ?? []), ...(row.start ?? []), ...(isStream ? [] : (row.body ?? []))].map((fault) => ({
       rule,
+      by: wordsOf(fault),
       fault,
       expected,
     })),
   );
 
-  test.each(cases)("before its response: $rule by $fault", async ({ fault, expected }) => {
+  test.each(cases)("before its response: $rule by $by", async ({ fault, expected }) => {
     const { result } = await meet(kind, fault);
     expectVerdict(kind, result, expected);
     expect(result).not.toHaveProperty("observedOutputTokens");
@@ -222,17 +232,17 @@ describe.each(Object.entries<Kind>(kinds))("%s", (_, kind) => {
     const { next } = simulator.calls();
     const bedrock = open(simulator.url, row.client?.(plain.url));
     onTestFinished(() => bedrock.close());
-    expectVerdict(kind, await kind.make(bedrock, { ...given(), timeoutMs: 5_000 }), expected);
+    expectVerdict(kind, await kind.make(bedrock, given()), expected);
     expect(simulator.calls(next).calls).toEqual([]);
   });
 });
 
 describe("within a stream", () => {
   const exceptions = named.flatMap(({ rule, row, expected }) =>
-    (row.exceptions ?? []).map((fault) => ({ rule, fault, expected })),
+    (row.exceptions ?? []).map((fault) => ({ rule, by: wordsOf(fault), fault, expected })),
   );
 
-  test.each(exceptions)("$rule as the first frame, by $fault", async ({ fault, expected }) => {
+  test.each(exceptions)("$rule as the first frame, by $by", async ({ fault, expected }) => {
     const { result, texts, evidence } = await meet(kinds.stream, { ...fault, at: "first-frame" });
     expect(result).toMatchObject({ ...verdictOf(expected), billed: "estimate" });
     expect(result).toHaveProperty("failure.requestId", evidence?.requestId);
@@ -241,16 +251,12 @@ describe("within a stream", () => {
     expect(texts).toEqual([]);
   });
 
-  const breaks = named.flatMap(({ rule, row, expected }) => [
-    ...(row.exceptions ?? []).map((fault) => ({
-      rule,
-      expected,
-      fault: { ...fault, at: "mid-stream" as const },
-    })),
-    ...(row.stream ?? []).map((fault) => ({ rule, expected, fault })),
-  ]);
+  const breaks = named.flatMap(({ rule, row, expected }) => {
+    const thrown = (row.exceptions ?? []).map((fault): Fault => ({ ...fault, at: "mid-stream" }));
+    return [...thrown, ...(row.stream ?? [])].map((fault) => ({ rule, by: wordsOf(fault), fault, expected }));
+  });
 
-  test.each(breaks)("$rule after half an answer, by $fault", async ({ fault, expected }) => {
+  test.each(breaks)("$rule after half an answer, by $by", async ({ fault, expected }) => {
     const { result, texts, evidence } = await meet(kinds.stream, fault);
     expect(result).toMatchObject({ ...verdictOf(expected), billed: "estimate" });
     expect(result).toHaveProperty("failure.requestId", evidence?.requestId);
