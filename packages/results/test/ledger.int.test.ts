@@ -86,6 +86,17 @@ describe("a call", () => {
     expect(asked).toEqual({ type: "busy", retryAfterMs: 1_000 });
   });
 
+  test("is left to its owner while nobody has been heard since a gap: silence proves nothing then", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space, { graceMs: 5_000 })];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    await a.heartbeat.stop();
+    // What a gap does, and no beat is due for 5 s.
+    await b.redis.del(`${space}:heartbeat:since`);
+    const asked = await b.ledger.begin({ ...call, owner: b.owner });
+    expect(asked).toEqual({ type: "busy", retryAfterMs: 5_000 });
+  });
+
   test("whose owner was taken for dead cannot close the call of the next one", async () => {
     const space = testKeySpace();
     const [a, b, c] = [await member(space), await member(space), await member(space)];
