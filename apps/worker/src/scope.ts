@@ -29,6 +29,8 @@ export interface ScopeOptions {
   readonly heartbeatTtlMs: number;
   /** A caller wants this job no more. */
   readonly onCancel: (id: string) => void;
+  /** The jobs whose calls are in flight: asked after a reconnect, which may have missed somebody's cancelling. */
+  readonly inHand: () => Iterable<string>;
   readonly onError: (part: string) => (error: unknown) => void;
 }
 
@@ -91,9 +93,9 @@ export class ScopeParts {
   }
 
   async start(): Promise<void> {
-    const { onCancel, onError } = this.#options;
+    const { onCancel, inHand, onError } = this.#options;
     await this.#heartbeat.start();
-    this.#subscription = this.#flags.subscribe({ onCancel, onError: onError("cancels") });
+    this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
   }
 
   /** Says farewell, so that calls it left open may be repeated at once. */

@@ -121,6 +121,11 @@ export class Drain {
     return this.#admit({ job, data, work, notes }, stopping);
   }
 
+  /** The jobs whose calls are in flight here. */
+  get running(): Iterable<string> {
+    return this.#running.keys();
+  }
+
   /** A caller wants this job no more: ends its call if it runs here. */
   cancel(id: string): void {
     this.#running.get(id)?.abort();
