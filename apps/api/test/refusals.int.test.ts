@@ -216,6 +216,13 @@ const cases: readonly Case[] = [
     says: ["maxTokens: "],
   },
   {
+    title: "a deadline beyond the end of time",
+    body: { ...good, deadlineMs: Number.MAX_SAFE_INTEGER },
+    status: 400,
+    code: "invalid-request",
+    says: ["deadlineMs: "],
+  },
+  {
     title: "an unknown field",
     body: { ...good, max_tokens: 10, model: "claude" },
     status: 400,
