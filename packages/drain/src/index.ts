@@ -22,3 +22,21 @@ export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } fr
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
 export type * from "./ports.ts";
 export { nextStep, type NextStep, type Try } from "./retry.ts";
+export {
+  Reconciler,
+  type ReconciledLane,
+  type ReconciledLetters,
+  type ReconcilerOptions,
+  type Replaying,
+} from "./reconcile.ts";
+export {
+  REPLAY_DEFAULTS,
+  Replayer,
+  type ClaimRefusal,
+  type LetterRef,
+  type ReplayLetters,
+  type ReplayOptions,
+  type ReplayPool,
+  type ReplayResult,
+  type ReplayRun,
+} from "./replay.ts";

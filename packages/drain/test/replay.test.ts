@@ -1,0 +1,198 @@
+/** Replays over a store and lanes in memory: claimed once, paced by lane, told honestly. */
+import type { JobData } from "@sluice/job";
+import { describe, expect, test, vi } from "vitest";
+import { Replayer, type LetterRef, type ReplayResult } from "../src/index.ts";
+import { newData } from "./fakes.ts";
+
+interface Kept {
+  data: JobData;
+  replays: number;
+  state: "dead" | "replaying";
+}
+
+/** Letters of one pool with two lanes; `now` moves only by hand. */
+function world({ perLane = 20, letters = 1, addFails = false } = {}) {
+  let now = 1_000_000;
+  const kept = new Map<string, Kept>();
+  const lanes = new Map<string, JobData[]>();
+  let counts = 0;
+  let away = false;
+
+  const add = (lane: string): LetterRef => {
+    const data = { ...newData(), lane, acceptedAt: 1_000, deadlineAt: 61_000 };
+    data.id = `${data.pool}.${lane}.${data.id.split(".")[2] ?? ""}`;
+    kept.set(data.id, { data, replays: 0, state: "dead" });
+    return { id: data.id, pool: data.pool, lane, replays: 0 };
+  };
+  const refs = Array.from({ length: letters }, () => add("bulk"));
+  const pool = refs[0]?.pool ?? "pool";
+
+  const replayer = new Replayer({
+    letters: {
+      async claim(id, { replays }) {
+        if (away) throw new Error("no answer");
+        const letter = kept.get(id);
+        if (letter === undefined) return { outcome: "refused", reason: "not-found" };
+        if (letter.replays !== replays) return { outcome: "refused", reason: "changed" };
+        if (letter.state !== "dead") return { outcome: "refused", reason: "state" };
+        Object.assign(letter, { state: "replaying", replays: replays + 1 });
+        return { outcome: "claimed", data: { ...letter.data, id: `${id}.r${replays + 1}` } };
+      },
+      async count({ by }) {
+        if (away) throw new Error("no answer");
+        counts += 1;
+        return [...kept.values()].filter(
+          ({ state, data }) => state === "replaying" && data.lane === by.lane.lane,
+        ).length;
+      },
+    },
+    pools: new Map([
+      [
+        pool,
+        {
+          lanes: ["bulk", "critical"],
+          deadlineMs: 30_000,
+          lane: (name) => ({
+            async add(job) {
+              if (addFails) throw new Error("Redis is away");
+              lanes.set(name, [...(lanes.get(name) ?? []), job]);
+            },
+          }),
+        },
+      ],
+    ]),
+    perLane,
+    waitMs: 2,
+    clock: () => now,
+  });
+  return {
+    refs,
+    add,
+    replayer,
+    kept,
+    inLane: (name = "bulk") => lanes.get(name) ?? [],
+    counts: () => counts,
+    pass: (ms: number) => void (now += ms),
+    setAway: (value: boolean) => void (away = value),
+    end: (id: string) => Object.assign(kept.get(id) ?? {}, { state: "dead" }),
+  };
+}
+
+const ignore = { onResult: () => {}, onTrouble: () => {} };
+
+describe("one", () => {
+  test("puts what the claim handed over into the job's own lane, with a new deadline", async () => {
+    const { refs, replayer, inLane } = world();
+    const [ref] = refs;
+    if (ref === undefined) throw new Error("Expected a letter");
+    const jobId = `${ref.id}.r1`;
+    expect(await replayer.one(ref, "ann")).toEqual({ outcome: "queued", id: ref.id, jobId });
+    // As long as its first life, which was longer than the pool's deadline.
+    expect(inLane()).toMatchObject([{ id: jobId, acceptedAt: 1_000_000, deadlineAt: 1_060_000 }]);
+  });
+
+  test("wins once, however often it is asked at the same time", async () => {
+    const { refs, replayer, inLane } = world();
+    const [ref] = refs;
+    if (ref === undefined) throw new Error("Expected a letter");
+    const results = await Promise.all(Array.from({ length: 10 }, async () => replayer.one(ref, "ann")));
+    expect(results.filter(({ outcome }) => outcome === "queued")).toHaveLength(1);
+    expect(inLane()).toHaveLength(1);
+  });
+
+  test("starts an async call anew", async () => {
+    const { refs, replayer, kept, inLane } = world();
+    const [ref] = refs;
+    if (ref === undefined) throw new Error("Expected a letter");
+    const letter = kept.get(ref.id);
+    if (letter !== undefined) letter.data = { ...letter.data, invocation: { arn: "arn:x", startedAt: 1 } };
+    await replayer.one(ref, "ann");
+    expect(inLane()[0]).not.toHaveProperty("invocation");
+  });
+
+  test("says that the claim stands when Redis did not take the job", async () => {
+    const { refs, replayer, kept } = world({ addFails: true });
+    const [ref] = refs;
+    if (ref === undefined) throw new Error("Expected a letter");
+    expect(await replayer.one(ref, "ann")).toMatchObject({ outcome: "claimed", jobId: `${ref.id}.r1` });
+    expect(kept.get(ref.id)?.state).toBe("replaying");
+  });
+
+  test("refuses a lane that the pools file no longer has, and does not claim", async () => {
+    const { add, replayer, kept } = world();
+    const ref = add("gone");
+    expect(await replayer.one(ref, "ann")).toMatchObject({ outcome: "refused", reason: "no-lane" });
+    expect(kept.get(ref.id)?.state).toBe("dead");
+  });
+
+  test("refuses a lane that holds as many replays as it may, until one of them ends", async () => {
+    const { refs, replayer, pass, end } = world({ perLane: 2, letters: 3 });
+    const results: ReplayResult[] = [];
+    for (const ref of refs) results.push(await replayer.one(ref, "ann"));
+    expect(results.map(({ outcome }) => outcome)).toEqual(["queued", "queued", "refused"]);
+    const [first, , third] = refs;
+    if (first === undefined || third === undefined) throw new Error("Expected letters");
+    end(first.id);
+    pass(1_000);
+    expect(await replayer.one(third, "ann")).toMatchObject({ outcome: "queued" });
+  });
+});
+
+describe("run", () => {
+  test("never has more than so many replays in a lane, and gets through them all", async () => {
+    const { refs, replayer, kept, pass, end } = world({ perLane: 3, letters: 10 });
+    const replaying = () => [...kept.entries()].filter(([, { state }]) => state === "replaying");
+    let most = 0;
+    let done = 0;
+    const run = replayer.run(refs, {
+      ...ignore,
+      by: "ann",
+      signal: new AbortController().signal,
+      onResult: () => {
+        done += 1;
+        most = Math.max(most, replaying().length);
+      },
+    });
+    for (const full of [3, 6, 9, 10]) {
+      await vi.waitFor(() => expect(done).toBe(full));
+      for (const [id] of replaying()) end(id);
+      pass(1_000);
+    }
+    await run;
+    expect({ most, done }).toEqual({ most: 3, done: 10 });
+  });
+
+  test("does not let a full lane hold up another", async () => {
+    const { refs, add, replayer, inLane } = world({ perLane: 1, letters: 5 });
+    const urgent = add("critical");
+    const stop = new AbortController();
+    const run = replayer.run([...refs, urgent], {
+      ...ignore,
+      by: "ann",
+      signal: stop.signal,
+      onResult: ({ id }) => {
+        if (id === urgent.id) stop.abort();
+      },
+    });
+    await run;
+    expect(inLane("critical")).toHaveLength(1);
+    expect(inLane("bulk")).toHaveLength(1);
+  });
+
+  test("waits for a store that does not answer, and says so", async () => {
+    const { refs, replayer, setAway, inLane } = world();
+    setAway(true);
+    const troubles: string[] = [];
+    const run = replayer.run(refs, {
+      ...ignore,
+      by: "ann",
+      signal: new AbortController().signal,
+      onTrouble: (error) => void troubles.push(error),
+    });
+    await vi.waitFor(() => expect(troubles.length).toBeGreaterThan(1));
+    expect(new Set(troubles)).toEqual(new Set(["Error: no answer"]));
+    setAway(false);
+    await run;
+    expect(inLane()).toHaveLength(1);
+  });
+});
