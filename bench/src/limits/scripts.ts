@@ -1,6 +1,6 @@
 /** What a question costs: admit and settle on a real Redis, many callers on one pool. */
 import { randomUUID } from "node:crypto";
-import { createRedisLimiter, defaultLanes, type OperableLimiter } from "@sluice/limits";
+import { createRedisLimiter, defaultLanes, poolKeys, type OperableLimiter } from "@sluice/limits";
 import { connectionOptions, keySpace } from "@sluice/redis";
 import { Redis } from "ioredis";
 import { percentile } from "./scenarios.ts";
@@ -64,7 +64,7 @@ async function measureCallers(url: string, clients: number): Promise<ScriptFigur
       redisCpuMicrosPerPair: cpu / latencies.length,
     };
   } finally {
-    await redis.del(...(await keysOf(redis, space)));
+    await redis.del(Object.values(poolKeys(space, POOL)));
     for (const connection of connections) connection.disconnect();
   }
 }
@@ -89,11 +89,6 @@ function callers(
       latencies.push(performance.now() - askedAt);
     }
   });
-}
-
-async function keysOf(redis: Redis, space: string): Promise<string[]> {
-  const [, keys] = await redis.scan(0, "MATCH", `${space}:*`, "COUNT", 1_000_000);
-  return keys;
 }
 
 async function cpuMicros(redis: Redis): Promise<number> {

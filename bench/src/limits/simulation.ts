@@ -84,11 +84,13 @@ export async function simulate(scenario: Scenario): Promise<Figures> {
   await limiter.configure(POOL, scenario.limits);
   const tokensPerMinute = scenario.limits.quota.tokensPerMinute ?? 0;
   const server = createServer(scenario.server, tokensPerMinute, scenario.stranger);
+  let jobs = 0;
   const figures = scenario.loads.map((load, index) => {
     const lane = new Lane(scenario, load, {
       timeline,
       limiter,
       server,
+      nextId: () => jobs++,
       random: createRandom(scenario.seed + index),
     });
     lane.open();
@@ -110,13 +112,13 @@ export async function simulate(scenario: Scenario): Promise<Figures> {
 }
 
 interface World {
+  /** Job ids, unique in the run. */
+  readonly nextId: () => number;
   readonly timeline: Timeline;
   readonly limiter: Limiter;
   readonly server: Server;
   readonly random: Random;
 }
-
-let nextJob = 0;
 
 /** One lane of the fleet: in every process a line whose head alone asks. */
 class Lane {
@@ -156,10 +158,10 @@ class Lane {
   }
 
   #job(): Job {
-    const { random, timeline } = this.#world;
+    const { random, timeline, nextId } = this.#world;
     const output = Math.min(this.#scenario.maxTokens, random.size(this.#scenario.output));
     return {
-      id: nextJob++,
+      id: nextId(),
       input: random.size(this.#load.input),
       output,
       arrivedAt: timeline.now(),

@@ -32,7 +32,7 @@ local function rankOf(parameters, name)
   end
 end
 
-local parameters = unpackOr(redis.call('HGET', limitsKey, 'parameters'))
+local parameters = loadParameters(limitsKey)
 if not parameters then return { 'unconfigured' } end
 local rank, limits = rankOf(parameters, laneName)
 if not limits then
@@ -58,7 +58,7 @@ end
 
 local cost = costFrom(ARGV, 7)
 local before, changes = phaseOf(state.breaker), {}
-local door, shutMs, cause = knock(parameters.breaker, state.breaker, rank, #parameters.lanes - 1, now)
+local door, shutMs, cause = knock(parameters, state.breaker, rank, #parameters.lanes - 1, now)
 noteBreaker(pool, state.breaker, before, changes)
 local closedMs = dayClosedMs(parameters.day, day, cost, now)
 

@@ -3,8 +3,9 @@
 
 -- May a call of this lane pass, be the probe, or neither? `rank`: the lane's place, 0 = most urgent.
 -- Returns 'pass', 'probe', or 'shut' with ms and cause.
-local function knock(limits, breaker, rank, last, now)
+local function knock(parameters, breaker, rank, last, now)
   if breaker.phase == 'closed' then return 'pass' end
+  local limits = parameters.breaker
   local isolated = breaker.phase == 'isolated'
   if isolated and breaker['until'] == 0 then return 'shut', limits.canaryMs, 'isolated' end
   -- A failed service is tried with the most urgent work, a dead credential with the least.
@@ -55,17 +56,18 @@ local function doubt(breaker, now)
   breaker.phase, breaker['until'] = 'suspected', now
 end
 
--- Counts a call in its second; ten slots, reused.
-local function count(limits, outcomesKey, failures, now)
+-- Counts a call in its second; the slots are reused.
+local function count(parameters, outcomesKey, failures, now)
   local second = math.floor(now / 1000)
-  local slot = second % limits.windowSeconds
+  local slot = second % parameters.windowSeconds
   local bucket = unpackOr(redis.call('HGET', outcomesKey, slot))
   if not bucket or bucket[1] ~= second then bucket = { second, 0, 0 } end
   redis.call('HSET', outcomesKey, slot, cmsgpack.pack({ second, bucket[2] + 1, bucket[3] + failures }))
 end
 
-local function failing(limits, outcomesKey, now)
-  local oldest = math.floor(now / 1000) - limits.windowSeconds
+local function failing(parameters, outcomesKey, now)
+  local limits = parameters.breaker
+  local oldest = math.floor(now / 1000) - parameters.windowSeconds
   local calls, failures = 0, 0
   for _, packed in ipairs(redis.call('HVALS', outcomesKey)) do
     local bucket = cmsgpack.unpack(packed)
@@ -89,20 +91,21 @@ local function suspect(limits, breaker, finding, now)
   end
 end
 
-local function hearWhileClosed(limits, breaker, outcomesKey, finding, now)
+local function hearWhileClosed(parameters, breaker, outcomesKey, finding, now)
   -- Calls admitted before the last opening say nothing about the pool as it is now.
   if finding.epoch ~= breaker.epoch then return end
   local outcome = finding.outcome
   if outcome == 'ok' or outcome == 'throttled' then breaker.suspects = {} end
   if outcome == 'ok' then
     breaker.timeouts = 0
-    count(limits, outcomesKey, 0, now)
+    count(parameters, outcomesKey, 0, now)
   elseif outcome == 'systemic' then
-    suspect(limits, breaker, finding, now)
+    suspect(parameters.breaker, breaker, finding, now)
   elseif outcome == 'failed' or outcome == 'timeout' then
     if outcome == 'timeout' then breaker.timeouts = breaker.timeouts + 1 end
-    count(limits, outcomesKey, finding.weight, now)
-    if breaker.timeouts >= limits.timeouts or failing(limits, outcomesKey, now) then open(limits, breaker, now) end
+    count(parameters, outcomesKey, finding.weight, now)
+    local limits = parameters.breaker
+    if breaker.timeouts >= limits.timeouts or failing(parameters, outcomesKey, now) then open(limits, breaker, now) end
   end
 end
 
@@ -127,13 +130,13 @@ local function hearCanary(limits, breaker, outcome, now)
 end
 
 -- Moves the breaker by what a settled call found out: { id, epoch, outcome, weight, shape }.
-local function hear(limits, breaker, outcomesKey, finding, now)
+local function hear(parameters, breaker, outcomesKey, finding, now)
   if breaker.phase == 'open' then return end
-  if breaker.phase == 'closed' then return hearWhileClosed(limits, breaker, outcomesKey, finding, now) end
+  if breaker.phase == 'closed' then return hearWhileClosed(parameters, breaker, outcomesKey, finding, now) end
   if breaker.probeId ~= finding.id or now >= breaker.probeUntil then return end
   breaker.probeId = ''
-  if breaker.phase == 'half-open' then return hearProbe(limits, breaker, finding.outcome, now) end
-  return hearCanary(limits, breaker, finding.outcome, now)
+  if breaker.phase == 'half-open' then return hearProbe(parameters.breaker, breaker, finding.outcome, now) end
+  return hearCanary(parameters.breaker, breaker, finding.outcome, now)
 end
 
 -- What is compared to see whether the breaker has changed.

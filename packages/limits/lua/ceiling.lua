@@ -3,7 +3,6 @@
 
 -- Raises the ceiling to where the curve is by now: quickly back towards the last peak, slowly past it.
 local function grow(limits, at, now)
-  if at.ceiling >= 1 then return end
   local seconds = (now - at.cutAt) / 1000
   local plateau = ((at.peak - at.floor) / limits.growth) ^ (1 / 3)
   local curve = limits.growth * (seconds - plateau) ^ 3 + at.peak

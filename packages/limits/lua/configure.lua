@@ -1,6 +1,6 @@
 -- Writes a pool's limits where every script reads them. Joined from state, configure.
 --
--- KEYS  1 limits (hash: declared, limits, parameters, version)  2 state
+-- KEYS  1 limits (hash: declared, limits, parameters, ceiling, breaker, version)  2 state
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool
 --       4 'declare': what the pools file says, at start; a declaration that is known already changes nothing
 --         'change':  what an operator says; only if the version is still the one in 8
@@ -19,10 +19,6 @@ local declared, version = unpack(redis.call('HMGET', limitsKey, 'declared', 'ver
 if mode == 'declare' and declared == limits then return tonumber(version) end
 if mode == 'change' and version ~= ARGV[8] then return 0 end
 
-redis.call('HSET', limitsKey, 'limits', limits, 'parameters', cmsgpack.pack(parameters))
-if mode == 'declare' then redis.call('HSET', limitsKey, 'declared', limits) end
-version = redis.call('HINCRBY', limitsKey, 'version', 1)
-
 local state = unpackOr(redis.call('GET', stateKey))
 if state then
   adoptLimits(parameters, state)
@@ -30,5 +26,13 @@ else
   state = (ARGV[7] == '1' and learningState or freshState)(parameters, timeOf(ARGV[1]))
 end
 redis.call('SET', stateKey, cmsgpack.pack(state))
+
+for _, group in ipairs(RARE_GROUPS) do
+  redis.call('HSET', limitsKey, group, cmsgpack.pack(parameters[group]))
+  parameters[group] = nil
+end
+redis.call('HSET', limitsKey, 'limits', limits, 'parameters', cmsgpack.pack(parameters))
+if mode == 'declare' then redis.call('HSET', limitsKey, 'declared', limits) end
+version = redis.call('HINCRBY', limitsKey, 'version', 1)
 redis.call('PUBLISH', channel, cjson.encode({ { type = 'limits', pool = pool, version = version } }))
 return version

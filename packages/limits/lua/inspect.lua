@@ -8,9 +8,10 @@
 
 local limitsKey, stateKey, reservationsKey, dayKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
-local version, limits, packed = unpack(redis.call('HMGET', limitsKey, 'version', 'limits', 'parameters'))
-local parameters = unpackOr(packed)
+local parameters = loadParameters(limitsKey)
 if not parameters then return { 'unconfigured' } end
+for _, group in ipairs(RARE_GROUPS) do parameters[group] = parameters[group] end
+local version, limits = unpack(redis.call('HMGET', limitsKey, 'version', 'limits'))
 local time = timeOf(ARGV[1])
 local state = unpackOr(redis.call('GET', stateKey)) or learningState(parameters, time)
 local day = unpackOr(redis.call('GET', dayKey)) or freshDay()

@@ -10,7 +10,7 @@
 local limitsKey, stateKey, outcomesKey, dayKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local channel, pool, action = ARGV[2], ARGV[3], ARGV[4]
 
-local parameters = unpackOr(redis.call('HGET', limitsKey, 'parameters'))
+local parameters = loadParameters(limitsKey)
 local state = unpackOr(redis.call('GET', stateKey))
 if not (parameters and state) then return { 'unconfigured' } end
 local now = advance(parameters, state, timeOf(ARGV[1]))

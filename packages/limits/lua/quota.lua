@@ -34,7 +34,7 @@ local function advance(parameters, state, time)
   state.at = now
   for dimension, rate in pairs(parameters.rates) do
     local at = state.dimensions[dimension]
-    grow(parameters.ceiling, at, now)
+    if at.ceiling < 1 then grow(parameters.ceiling, at, now) end
     at.level = math.min(rate.capacity, at.level + elapsed * rate.perMs * at.ceiling)
   end
   local backlog = backlogMs(parameters, state)

@@ -17,7 +17,7 @@ local limitsKey, stateKey, reservationsKey, expiryKey, outcomesKey, dayKey =
 local channel, pool, id, outcome, named = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 local reservation = unpackOr(redis.call('HGET', reservationsKey, id))
-local parameters = unpackOr(redis.call('HGET', limitsKey, 'parameters'))
+local parameters = loadParameters(limitsKey)
 local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
 if not (reservation and parameters and packedState) then return { 'late' } end
 redis.call('HDEL', reservationsKey, id)
@@ -57,7 +57,7 @@ local before = phaseOf(state.breaker)
 local finding = {
   id = id, epoch = reservation.epoch, outcome = outcome, weight = tonumber(ARGV[7]), shape = ARGV[8],
 }
-hear(parameters.breaker, state.breaker, outcomesKey, finding, now)
+hear(parameters, state.breaker, outcomesKey, finding, now)
 afterBreaker(parameters, state, outcomesKey, pool, before, changes, now)
 
 local budget = parameters.retry

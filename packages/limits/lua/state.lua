@@ -1,12 +1,27 @@
 -- Part of every script (Lua inside Redis has no include; `src/script.ts` joins the files): what is kept of a
 -- pool. Twin of `src/model/state.ts`, which names and explains each field.
 --
--- The parameters are a field of the pool's `limits` hash, written by `configure.lua`; the state is one value.
--- Both are MessagePack: numbers keep all their bits, and one read brings the whole pool.
+-- The parameters are fields of the pool's `limits` hash, written by `configure.lua`; the state is one value. Both
+-- are MessagePack: numbers keep all their bits, and one read brings the whole pool.
 
 local function unpackOr(packed, default)
   if not packed then return default end
   return cmsgpack.unpack(packed)
+end
+
+-- Groups that a healthy pool does not need: unpacking them would be a third of what a script costs.
+local RARE_GROUPS = { 'ceiling', 'breaker' }
+
+-- The pool's parameters, or nil. The rare groups are read when they are first asked for.
+local function loadParameters(limitsKey)
+  local parameters = unpackOr(redis.call('HGET', limitsKey, 'parameters'))
+  return parameters and setmetatable(parameters, {
+    __index = function(self, group)
+      local loaded = unpackOr(redis.call('HGET', limitsKey, group))
+      rawset(self, group, loaded)
+      return loaded
+    end,
+  })
 end
 
 -- The server's clock in ms, or the time a test gives.

@@ -158,7 +158,7 @@ export function explanation(snapshot: Snapshot, laneName: string, cost: Cost): E
   const closedMs = dayClosedMs(parameters.day, structuredClone(snapshot.day), cost, state.at);
   if (closedMs > 0) return { ...view, answer: "open", cause: "day", afterMs: Math.ceil(closedMs) };
   const last = parameters.lanes.length - 1;
-  const door = knock(parameters.breaker, state.breaker, { rank, last, now: state.at });
+  const door = knock(parameters, state.breaker, { rank, last, now: state.at });
   if (door.type === "shut") {
     return { ...view, answer: "open", cause: door.cause, afterMs: Math.ceil(door.afterMs) };
   }

@@ -52,9 +52,7 @@ export interface CeilingLimits {
 
 /** When a pool stops taking calls, and how it finds out that it may again. */
 export interface BreakerLimits {
-  /** Failures are counted over this many seconds. */
-  readonly windowSeconds: number;
-  /** Fewer calls in the window prove nothing. */
+  /** Fewer calls in the window of ten seconds prove nothing. */
   readonly minimumCalls: number;
   readonly failureRatio: number;
   /** So many timeouts without a success open the breaker at traffic too low for a ratio. */
@@ -166,7 +164,6 @@ export const defaults: LimitsDefaults = {
     unsureAbove: 0.5,
   },
   breaker: {
-    windowSeconds: 10,
     minimumCalls: 20,
     failureRatio: 0.5,
     timeouts: 8,

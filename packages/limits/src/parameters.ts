@@ -19,8 +19,8 @@ export interface Rate {
   readonly capacity: number;
 }
 
-/** How lanes share the pool; not settable, since the figures depend on one another. */
-const guarantee = {
+/** Not settable: figures that depend on one another, and lengths of lists. */
+const fixed = {
   /** A lane with share saved up may commit this far ahead. Must exceed every horizon + reserve, or shares starve. */
   guaranteeHorizonMs: 6_000,
   /** Share a lane may save up, in ms of quota. */
@@ -35,12 +35,14 @@ const guarantee = {
   usageCap: 1.5,
   /** A clock that steps back further than this (failover) is believed; a smaller step is waited out. */
   clockStepMs: 2_000,
+  /** The breaker counts calls and failures over this many seconds. */
+  windowSeconds: 10,
   /** Expired reservations dropped per admit. Bounded, so that admit stays cheap. */
   sweepLimit: 5,
 };
 
 /** Everything the scripts need to know of a pool. */
-export interface Parameters extends Readonly<typeof guarantee> {
+export interface Parameters extends Readonly<typeof fixed> {
   readonly rates: Readonly<Partial<Record<RateDimension, Rate>>>;
   readonly lanes: readonly LaneLimits[];
   readonly burstMs: number;
@@ -85,7 +87,7 @@ export function resolveLimits(limits: PoolLimits): Parameters {
     expect(`ceiling.${name}`, ceiling[name], ceiling[name] < 1, "a fraction below 1");
   }
   const daily = quota.tokensPerDay === undefined ? {} : { quota: quota.tokensPerDay * pace * share };
-  return { ...guarantee, rates, lanes, burstMs, ceiling, breaker, retry, day: { ...day, ...daily } };
+  return { ...fixed, rates, lanes, burstMs, ceiling, breaker, retry, day: { ...day, ...daily } };
 }
 
 function checkLanes(lanes: readonly LaneLimits[]): void {
@@ -97,7 +99,7 @@ function checkLanes(lanes: readonly LaneLimits[]): void {
     expect(`lanes.${name}.reserveMs`, reserveMs, reserveMs >= 0, "0 ms or more");
     expect(`lanes.${name}.share`, share, share >= 0 && share < 1, "a fraction of at least 0 and below 1");
     const ahead = horizonMs + reserveMs;
-    const most = guarantee.guaranteeHorizonMs;
+    const most = fixed.guaranteeHorizonMs;
     expect(
       `lanes.${name}`,
       ahead,

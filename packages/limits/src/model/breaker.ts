@@ -7,9 +7,10 @@
  */
 import type { BreakerPhase, Closure, SettleOutcome } from "../limiter.ts";
 import type { BreakerLimits } from "../limits.ts";
+import type { Parameters } from "../parameters.ts";
 import type { BreakerState } from "./state.ts";
 
-/** Calls and failures by second; ten slots, reused. */
+/** Calls and failures by second; the slots are reused. */
 export type Outcomes = Map<number, { second: number; calls: number; failures: number }>;
 
 export type Door =
@@ -32,7 +33,7 @@ export interface Finding {
  * @param rank the lane's place, 0 = most urgent; `last` that of the least urgent.
  */
 export function knock(
-  limits: BreakerLimits,
+  { breaker: limits }: Parameters,
   breaker: BreakerState,
   { rank, last, now }: { rank: number; last: number; now: number },
 ): Door {
@@ -68,14 +69,15 @@ export function leaseProbe(
 
 /** Moves the breaker by what a settled call found out. */
 export function hear(
-  limits: BreakerLimits,
+  parameters: Parameters,
   breaker: BreakerState,
   outcomes: Outcomes,
   finding: Finding,
   now: number,
 ): void {
   if (breaker.phase === "open") return;
-  if (breaker.phase === "closed") return hearWhileClosed(limits, breaker, outcomes, finding, now);
+  if (breaker.phase === "closed") return hearWhileClosed(parameters, breaker, outcomes, finding, now);
+  const limits = parameters.breaker;
   if (breaker.probeId !== finding.id || now >= breaker.probeUntil) return;
   breaker.probeId = "";
   if (breaker.phase === "half-open") return hearProbe(limits, breaker, finding.outcome, now);
@@ -83,25 +85,26 @@ export function hear(
 }
 
 function hearWhileClosed(
-  limits: BreakerLimits,
+  parameters: Parameters,
   breaker: BreakerState,
   outcomes: Outcomes,
   finding: Finding,
   now: number,
 ): void {
+  const limits = parameters.breaker;
   // Calls admitted before the last opening say nothing about the pool as it is now.
   if (finding.epoch !== breaker.epoch) return;
   const { outcome } = finding;
   if (outcome === "ok" || outcome === "throttled") breaker.suspects = [];
   if (outcome === "ok") {
     breaker.timeouts = 0;
-    count(limits, outcomes, 0, now);
+    count(parameters, outcomes, 0, now);
   } else if (outcome === "systemic") {
     suspect(limits, breaker, finding, now);
   } else if (outcome === "failed" || outcome === "timeout") {
     if (outcome === "timeout") breaker.timeouts += 1;
-    count(limits, outcomes, finding.weight, now);
-    if (breaker.timeouts >= limits.timeouts || failing(limits, outcomes, now)) open(limits, breaker, now);
+    count(parameters, outcomes, finding.weight, now);
+    if (breaker.timeouts >= limits.timeouts || failing(parameters, outcomes, now)) open(limits, breaker, now);
   }
 }
 
@@ -123,16 +126,16 @@ function hearCanary(limits: BreakerLimits, breaker: BreakerState, outcome: Settl
   else breaker.until = now + limits.canaryMs;
 }
 
-function count(limits: BreakerLimits, outcomes: Outcomes, failures: number, now: number): void {
+function count(parameters: Parameters, outcomes: Outcomes, failures: number, now: number): void {
   const second = Math.floor(now / 1_000);
-  const slot = second % limits.windowSeconds;
+  const slot = second % parameters.windowSeconds;
   const bucket = outcomes.get(slot);
   const live = bucket?.second === second ? bucket : { second, calls: 0, failures: 0 };
   outcomes.set(slot, { second, calls: live.calls + 1, failures: live.failures + failures });
 }
 
-function failing(limits: BreakerLimits, outcomes: Outcomes, now: number): boolean {
-  const oldest = Math.floor(now / 1_000) - limits.windowSeconds;
+function failing(parameters: Parameters, outcomes: Outcomes, now: number): boolean {
+  const oldest = Math.floor(now / 1_000) - parameters.windowSeconds;
   let calls = 0;
   let failures = 0;
   for (const bucket of outcomes.values()) {
@@ -140,7 +143,8 @@ function failing(limits: BreakerLimits, outcomes: Outcomes, now: number): boolea
     calls += bucket.calls;
     failures += bucket.failures;
   }
-  return calls >= limits.minimumCalls && failures >= limits.failureRatio * calls;
+  const { minimumCalls, failureRatio } = parameters.breaker;
+  return calls >= minimumCalls && failures >= failureRatio * calls;
 }
 
 function suspect(limits: BreakerLimits, breaker: BreakerState, { id, shape }: Finding, now: number): void {

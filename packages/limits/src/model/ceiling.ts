@@ -10,7 +10,6 @@ import { ratesOf, type DimensionState, type PoolState } from "./state.ts";
 
 /** Raises the ceiling to where the curve is by now: quickly back towards the last peak, slowly past it. */
 export function grow(limits: CeilingLimits, at: DimensionState, now: number): void {
-  if (at.ceiling >= 1) return;
   const seconds = (now - at.cutAt) / 1_000;
   const plateau = ((at.peak - at.floor) / limits.growth) ** (1 / 3);
   const curve = limits.growth * (seconds - plateau) ** 3 + at.peak;

@@ -36,7 +36,7 @@ export function admit(gate: Gate, request: AdmitRequest, time: number): Admissio
   if (held) return granted(Math.max(0, held.startAt - now), held.probe);
 
   const before = { ...state.breaker };
-  const door = knock(parameters.breaker, state.breaker, { rank, last: parameters.lanes.length - 1, now });
+  const door = knock(parameters, state.breaker, { rank, last: parameters.lanes.length - 1, now });
   const changes = breakerChange(gate, before);
   const closedMs = dayClosedMs(parameters.day, day, cost, now);
   if (closedMs > 0) return { type: "open", afterMs: Math.ceil(closedMs), cause: "day", ...changes };
@@ -104,7 +104,7 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   const before = { ...state.breaker };
   const { weight = 1, shape = "" } = settlement;
   const finding = { id, epoch: reservation.epoch, outcome, weight, shape };
-  hear(parameters.breaker, state.breaker, gate.outcomes, finding, now);
+  hear(parameters, state.breaker, gate.outcomes, finding, now);
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
 
   const { most, perSuccess } = parameters.retry;

@@ -15,7 +15,7 @@ export function advance(parameters: Parameters, state: PoolState, time: number):
   const elapsed = now - state.at;
   state.at = now;
   for (const { dimension, at, capacity } of ratesOf(parameters, state)) {
-    grow(parameters.ceiling, at, now);
+    if (at.ceiling < 1) grow(parameters.ceiling, at, now);
     const perMs = (parameters.rates[dimension]?.perMs ?? 0) * at.ceiling;
     at.level = Math.min(capacity, at.level + elapsed * perMs);
   }
