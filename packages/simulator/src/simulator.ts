@@ -37,7 +37,7 @@ export interface SimulatorOptions {
 }
 
 /** A running simulator. */
-export interface Simulator {
+export interface Simulator extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`: the endpoint for the SDK. */
   readonly url: string;
   /** Counters by `region/model`, as `GET /_sim/stats` answers. */
@@ -90,6 +90,10 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
   });
 
   let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    stopped ??= port.close();
+    await stopped;
+  };
   return {
     url: port.url,
     stats: () => simulation.ledger.stats(),
@@ -99,10 +103,8 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
     removeFaults: (id) => simulation.faults.remove(id),
     setModels: (models) => simulation.setModels(check("models", modelTableSchema, models)),
     reset: () => simulation.reset(),
-    stop: async () => {
-      stopped ??= port.close();
-      await stopped;
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 

@@ -76,7 +76,8 @@ export function startAsyncInvoke(simulation: Simulation, region: string, body: S
         parts: [{ kind: "text", text: fingerprint }],
         maxTokens: 0,
         stopSequences: [],
-        metadata: null,
+        // The operation takes no metadata: its token is what tells its calls apart.
+        metadata: { clientRequestToken },
       },
       reply: {
         kind: "whole",
@@ -105,7 +106,12 @@ export function startAsyncInvoke(simulation: Simulation, region: string, body: S
 export function getAsyncInvoke(simulation: Simulation, invoke: AsyncInvoke): Read {
   return () => ({
     isFree: true,
-    request: { parts: [], maxTokens: 0, stopSequences: [], metadata: null },
+    request: {
+      parts: [],
+      maxTokens: 0,
+      stopSequences: [],
+      metadata: { clientRequestToken: invoke.clientRequestToken },
+    },
     reply: { kind: "whole", render: () => ({ body: describe(invoke, simulation.clock.now()) }) },
   });
 }
