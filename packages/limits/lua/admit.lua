@@ -51,9 +51,10 @@ sweep(parameters, now)
 
 local held = unpackOr(redis.call('HGET', reservationsKey, id))
 if held then
-  -- The clock may have stepped: that is worth keeping.
+  -- Kept, since the clock may have stepped; for the same reason no wait goes beyond the backlog.
   redis.call('SET', stateKey, cmsgpack.pack(state))
-  return { 'granted', math.ceil(math.max(0, held.startAt - now)), held.probe and 1 or 0, '' }
+  local wait = math.max(0, math.min(held.startAt - now, backlogMs(parameters, state)))
+  return { 'granted', math.ceil(wait), held.probe and 1 or 0, '' }
 end
 
 local cost = costFrom(ARGV, 7)

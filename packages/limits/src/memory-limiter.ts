@@ -1,4 +1,5 @@
 /** The in-memory twin: the whole limiter in one process, for users' own tests and for simulations. */
+import { assertAmounts } from "./cost.ts";
 import { explanation, inspection, type Snapshot } from "./inspection.ts";
 import type { LimitsChange } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
@@ -75,11 +76,13 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
       tell([{ type: "limits", pool: name, version: 1 }]);
     },
     async admit(request) {
+      assertAmounts({ ...request.cost, ttlMs: request.ttlMs });
       const admission = admit(poolOf(request.pool).gate, request, now());
       tell(admission.changes);
       return admission;
     },
     async settle(settlement) {
+      assertAmounts({ ...settlement.actual, weight: settlement.weight });
       const reply = settle(poolOf(settlement.pool).gate, settlement, now());
       if (reply.type === "settled") tell(reply.changes);
       return reply;

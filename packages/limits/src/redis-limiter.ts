@@ -1,6 +1,7 @@
 /** The limiter of a fleet: one Lua call per question, the state in Redis, the clock of the server. */
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
+import { assertAmounts } from "./cost.ts";
 import { explanation, inspection, type Snapshot } from "./inspection.ts";
 import { newsChannel, poolKeys } from "./keys.ts";
 import type { PoolLimits } from "./limits.ts";
@@ -63,6 +64,7 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       declared.set(pool, limits);
     },
     async admit({ pool, lane, id, cost, ttlMs }) {
+      assertAmounts({ ...cost, ttlMs });
       const keys = gateKeys(keySpace, pool);
       const argv = [time(), channel, pool, lane, id, ttlMs, ...Object.entries(cost).flat()];
       return decodeAdmission(await ask(pool, async () => admitScript(redis, { keys, argv })), lane);
@@ -77,6 +79,7 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       shape = "",
       retry = false,
     }) {
+      assertAmounts({ ...actual, weight });
       const keys = gateKeys(keySpace, pool);
       const argv = [time(), channel, pool, id, outcome, throttledDimension, weight, shape, retry ? "1" : ""];
       return decodeSettle(

@@ -83,6 +83,19 @@ export function limiterSuite(name: string, create: Create): void {
       expect(await s.ask("c", "bulk", 985)).toEqual({ type: "granted", waitMs: 1_000 });
     });
 
+    it("repeats a grant with no longer a wait than the backlog, though the clock stepped back", async () => {
+      const s = await Subject.create(create);
+      await s.ask("a", "bulk", 985 * 3);
+      s.clock.ms -= 3_600_000;
+      expect(await s.ask("a", "bulk", 985 * 3)).toEqual({ type: "granted", waitMs: 2_000 });
+    });
+
+    it("refuses amounts that would spoil a level", async () => {
+      const s = await Subject.create(create);
+      await expect(s.ask("a", "bulk", NaN)).rejects.toThrow("`tokens` to be a number of at least 0, got NaN");
+      await expect(s.settle("a", "ok", { actual: { requests: -1 } })).rejects.toThrow("`requests`");
+    });
+
     it("limits only the dimensions that have a quota", async () => {
       const s = await Subject.create(create, {
         quota: { inputTokensPerMinute: 60_000 },

@@ -33,7 +33,7 @@ export function admit(gate: Gate, request: AdmitRequest, time: number): Admissio
   const now = advance(parameters, state, time);
   sweep(gate, now);
   const held = gate.reservations.get(id);
-  if (held) return granted(Math.max(0, held.startAt - now), held.probe);
+  if (held) return granted(waitOf(gate, held, now), held.probe);
 
   const before = { ...state.breaker };
   const door = knock(parameters, state.breaker, { rank, last: parameters.lanes.length - 1, now });
@@ -131,6 +131,11 @@ function breakerChange({ pool, state }: Gate, before: BreakerState): { changes?:
   if (phase === before.phase && epoch === before.epoch) return {};
   const untilMs = phase === "closed" ? 0 : Math.ceil(until);
   return { changes: [{ type: "breaker", pool, from: before.phase, to: phase, epoch, untilMs }] };
+}
+
+/** How long a granted call still waits: never beyond the backlog, whatever the clock has done since. */
+function waitOf({ parameters, state }: Gate, { startAt }: Reservation, now: number): number {
+  return Math.max(0, Math.min(startAt - now, backlogMs(parameters, state)));
 }
 
 function granted(waitMs: number, probe: boolean): Admission {
