@@ -6,6 +6,9 @@ import { ask, createClient, type Transport, transports } from "./clients.ts";
 
 const NOVA = "us.amazon.nova-pro-v1:0";
 
+/** For a machine on which many tests run at once. */
+const PATIENTLY = { timeout: 4_000, interval: 5 };
+
 let simulator: Simulator;
 
 beforeEach(async () => {
@@ -68,10 +71,10 @@ describe.each(transports)("over %s", (transport) => {
       abortSignal: abort.signal,
     });
     const failure = sent.catch((error: unknown) => error);
-    await expect.poll(() => simulator.stats()[`us-east-1/${NOVA}`]?.inFlight).toBe(1);
+    await expect.poll(() => simulator.stats()[`us-east-1/${NOVA}`]?.inFlight, PATIENTLY).toBe(1);
     abort.abort();
     expect(await failure).toBeInstanceOf(Error);
-    await expect.poll(() => simulator.calls().calls).toHaveLength(1);
+    await expect.poll(() => simulator.calls().calls, PATIENTLY).toHaveLength(1);
     expect(simulator.calls().calls).toMatchObject([{ outcome: "disconnected", admitted: true }]);
     client.destroy();
   });
@@ -97,13 +100,17 @@ test("a skewed Date makes the SDK correct its clock", async () => {
   expect(await failureOf("[[sim:clock-skew]]")).toMatchObject({ $metadata: { clockSkewCorrected: true } });
 });
 
-test("529 is not retried by the SDK, ModelNotReady heals on its third attempt", async () => {
-  expect(await failureOf("[[sim:OverloadedException]]", "HTTP/1.1", 3)).toMatchObject({
-    $metadata: { httpStatusCode: 529, attempts: 1 },
-  });
-  expect(await failureOf("[[sim:ModelNotReadyException*2]]", "HTTP/1.1", 3)).toBeUndefined();
-  expect(simulator.stats()[`us-east-1/${NOVA}`]).toMatchObject({ calls: 4, sdkRetries: 2 });
-});
+test(
+  "529 is not retried by the SDK, ModelNotReady heals on its third attempt",
+  { timeout: 30_000 },
+  async () => {
+    expect(await failureOf("[[sim:OverloadedException]]", "HTTP/1.1", 3)).toMatchObject({
+      $metadata: { httpStatusCode: 529, attempts: 1 },
+    });
+    expect(await failureOf("[[sim:ModelNotReadyException*2]]", "HTTP/1.1", 3)).toBeUndefined();
+    expect(simulator.stats()[`us-east-1/${NOVA}`]).toMatchObject({ calls: 4, sdkRetries: 2 });
+  },
+);
 
 test("faults of the model cost its input, faults of the service nothing", async () => {
   await failureOf("[[sim:ModelErrorException]]");

@@ -6,8 +6,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { ConverseCommand } from "@aws-sdk/client-bedrock-runtime";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { ask, createClient } from "./clients.ts";
+
+// Each test starts processes, which takes a while where many run at once.
+vi.setConfig({ testTimeout: 30_000 });
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const children = new Set<ChildProcess>();
