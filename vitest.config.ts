@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{apps,packages}/*/test/**/*.test.ts", "bench/test/**/*.test.ts"],
+          include: ["{apps,packages}/*/test/**/*.test.ts", "{bench,chaos}/test/**/*.test.ts"],
           exclude: ["**/*.int.test.ts"],
         },
       },
@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "integration",
-          include: ["{apps,packages}/*/test/**/*.int.test.ts"],
+          include: ["{apps,packages}/*/test/**/*.int.test.ts", "chaos/test/**/*.int.test.ts"],
           globalSetup: ["./packages/services/test/global-setup.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,

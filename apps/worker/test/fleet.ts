@@ -13,7 +13,7 @@ import { connect, keySpace } from "@sluice/redis";
 import { OutcomeStore } from "@sluice/results";
 import { startSimulator } from "@sluice/services";
 import { z } from "zod";
-import { startProcess, type Started } from "./process.ts";
+import { startProcess, type Started } from "@sluice/chaos";
 
 /** In every prompt, so that a log with text of a prompt in it is found out. */
 export const MARKER = "Kurpfalz-Zuckerwatte-4711";

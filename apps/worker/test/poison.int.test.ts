@@ -1,7 +1,7 @@
 /** A job that kills its worker every time: it ends dead, and takes no neighbour with it. */
 import { expect, inject, test, vi } from "vitest";
 import { MARKER, PATIENTLY, startFleet, type Fleet } from "./fleet.ts";
-import type { Started } from "./process.ts";
+import type { Started } from "@sluice/chaos";
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -1,0 +1,12 @@
+export { check, type CheckedJob, type Expected, type OutcomeCounts, type Report } from "./check.ts";
+export { countInFlight, readCalls, type SeenCall } from "./evidence.ts";
+export {
+  startInstallation,
+  type Installation,
+  type InstallationOptions,
+  type PoolsFile,
+} from "./installation.ts";
+export { startProcess, type Exit, type LogLine, type Started } from "./process.ts";
+export { submitAll } from "./producer.ts";
+export { startFaultProxy, startProxyTo, type FaultProxy, type Weather } from "./proxy.ts";
+export { Records, type Found, type RecordsOptions } from "./records.ts";

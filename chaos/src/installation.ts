@@ -1,0 +1,152 @@
+/**
+ * A Sluice of one's own for one run: a key space and a table that nobody else has, real worker and API processes
+ * with short locks, and everything it records about its jobs.
+ */
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createDynamoDbStore, ensureTable, type DynamoDbStore } from "@sluice/dead-letter";
+import { createRedisLimiter, type Inspection } from "@sluice/limits";
+import { connect, keySpace } from "@sluice/redis";
+import type { Redis } from "ioredis";
+import { startProcess, type Started } from "./process.ts";
+import { Records } from "./records.ts";
+
+/** What is needed of a pools file. Further keys of a pool are passed on as they are. */
+export interface PoolsFile {
+  readonly scopes: Readonly<Record<string, { readonly region: string }>>;
+  readonly pools: Readonly<
+    Record<string, { readonly scope: string; readonly model: string; readonly lanes: readonly string[] }>
+  >;
+}
+
+export interface InstallationOptions {
+  readonly pools: PoolsFile;
+  readonly redisUrl: string;
+  readonly dynamoDbUrl: string;
+  readonly simulatorUrl: string;
+  /** Where the pools file goes. */
+  readonly folder: string;
+}
+
+export interface Installation extends AsyncDisposable {
+  readonly records: Records;
+  readonly workers: readonly Started[];
+  /** @param env overrides what every worker gets: locks, or the address of a service, to lead through a proxy. */
+  startWorker(env?: Readonly<Record<string, string>>): Promise<Started>;
+  /** Resolves to the API's URL. */
+  startApi(): Promise<string>;
+  /** The limiter's own view of a pool: reservations that nobody gave back, among others. */
+  inspect(pool: string): Promise<Inspection>;
+  /** Calls that our workers say they started, by job. Only of workers that lived to flush their logs. */
+  granted(): ReadonlyMap<string, number>;
+  /** Asks everything to leave; resolves when it has. Called by `asyncDispose` too, which kills what stays. */
+  stop(): Promise<void>;
+}
+
+/** Short, so that the jobs of a killed worker are back within a second or two. */
+const SHORT_LOCKS = {
+  SLUICE_LOCK_IN_HAND_MS: "500",
+  SLUICE_LOCK_CALL_MS: "1000",
+  SLUICE_STALLED_INTERVAL_MS: "200",
+  SLUICE_HEARTBEAT_TTL_MS: "1000",
+  SLUICE_SHUTDOWN_GRACE_MS: "5000",
+};
+
+const WORKER = new URL("../../apps/worker/src/main.ts", import.meta.url);
+const API = new URL("../../apps/api/src/main.ts", import.meta.url);
+
+const STOP_TIMEOUT_MS = 20_000;
+
+export async function startInstallation(options: InstallationOptions): Promise<Installation> {
+  const { pools, redisUrl, dynamoDbUrl, simulatorUrl, folder } = options;
+  const namespace = `chaos-${randomBytes(4).toString("hex")}`;
+  const poolsFile = join(folder, `${namespace}.json`);
+  await writeFile(poolsFile, JSON.stringify(pools));
+  const dynamoDb = {
+    endpoint: dynamoDbUrl,
+    region: "us-east-1",
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+  };
+  await ensureTable({ tableName: namespace, ...dynamoDb });
+  const letters: DynamoDbStore = createDynamoDbStore({ tableName: namespace, ...dynamoDb });
+  const redis: Redis = connect(redisUrl, "worker", () => {});
+  const records = new Records({ pools, namespace, redis, letters });
+
+  const env = {
+    SLUICE_POOLS: poolsFile,
+    SLUICE_NAMESPACE: namespace,
+    SLUICE_DEAD_LETTER_TABLE: namespace,
+    REDIS_URL: redisUrl,
+    AWS_ENDPOINT_URL_BEDROCK_RUNTIME: simulatorUrl,
+    AWS_ENDPOINT_URL_DYNAMODB: dynamoDbUrl,
+    AWS_REGION: "us-east-1",
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+    // `job:granted` is our own count of calls.
+    LOG_LEVEL: "debug",
+    ...SHORT_LOCKS,
+  };
+  const workers: Started[] = [];
+  const others: Started[] = [];
+  const all = (): Started[] => [...workers, ...others].filter(({ running }) => running);
+
+  const stop = async (): Promise<void> => {
+    for (const program of all()) {
+      // A stopped process would not hear that it shall end.
+      program.kill("SIGCONT");
+      program.kill("SIGTERM");
+    }
+    const timer = setTimeout(() => all().forEach((program) => program.kill("SIGKILL")), STOP_TIMEOUT_MS);
+    await Promise.all([...workers, ...others].map(async ({ exit }) => exit));
+    clearTimeout(timer);
+  };
+
+  return {
+    records,
+    workers,
+    async startWorker(overrides = {}) {
+      const worker = await startProcess(WORKER, { ...env, ...overrides });
+      workers.push(worker);
+      if (!worker.running) throw new Error(`The worker ended before it was ready:\n${worker.text}`);
+      return worker;
+    },
+    async startApi() {
+      const api = await startProcess(API, { ...env, PORT: "0" });
+      others.push(api);
+      if (api.url === undefined) throw new Error(`The API ended before it was ready:\n${api.text}`);
+      return api.url;
+    },
+    async inspect(pool) {
+      const space = keySpace(namespace, pools.pools[pool]?.scope ?? "");
+      return createRedisLimiter({ redis, keySpace: space }).inspect(pool);
+    },
+    granted: () => countGranted(workers),
+    stop,
+    async [Symbol.asyncDispose]() {
+      for (const program of all()) program.kill("SIGKILL");
+      await Promise.all([...workers, ...others].map(async ({ exit }) => exit));
+      await records.close();
+      await removeKeys(redis, namespace);
+      redis.disconnect();
+      letters.close();
+    },
+  };
+}
+
+function countGranted(workers: readonly Started[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const line of workers.flatMap(({ lines }) => lines)) {
+    if (line.msg !== "job:granted") continue;
+    const id = String(line["id"]);
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Nobody else uses this namespace, and a given Redis shall be left as it was found. */
+async function removeKeys(redis: Redis, namespace: string): Promise<void> {
+  for await (const keys of redis.scanStream({ match: `${namespace}:*`, count: 1_000 })) {
+    if (Array.isArray(keys) && keys.length > 0) await redis.unlink(keys.map(String));
+  }
+}

@@ -1,0 +1,149 @@
+/** From a seed to jobs: what is submitted, to which pool, and how each must end. Pure. */
+import type { JobKind } from "@sluice/job";
+import type { Expected } from "../check.ts";
+import type { PoolsFile } from "../installation.ts";
+import { seeded, shuffled } from "../random.ts";
+import { HEALTHY, MAX_ATTEMPTS, ROWS, type Row } from "./rows.ts";
+
+export interface PlannedJob {
+  /** Body of `POST /v1/jobs`. */
+  readonly submission: Readonly<Record<string, unknown>>;
+  readonly kind: JobKind;
+  readonly fault: string | undefined;
+  readonly expected: Expected;
+}
+
+export interface Plan {
+  readonly pools: PoolsFile;
+  /** The simulator's models. */
+  readonly models: Readonly<Record<string, unknown>>;
+  readonly jobs: readonly PlannedJob[];
+}
+
+/** Share of jobs to which nothing happens: below half of it a breaker would rightly open. */
+const HEALTHY_SHARE = 0.35;
+
+/** Jobs per pool of text. A pool has 100 retries in hand before it makes them wait for minutes. */
+const JOBS_PER_POOL = 80;
+
+const LANES = ["critical", "standard", "bulk"] as const;
+
+/** Calls are short; this is for the hangs. Generous, since a slow machine must not look like one. */
+const CALL_TIMEOUT = "8s";
+
+const DEADLINE_MS = 160_000;
+
+const TEXT_MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+const ASYNC_MODEL = "amazon.nova-reel-v1:1";
+/** Pools of their own; any model will do. */
+const SPECIAL_MODEL = "us.amazon.nova-pro-v1:0";
+
+/** Far more than all calls together: what is looked at here are failures, not the limiter. */
+const TOKENS_PER_MINUTE = 100_000_000;
+
+const MAX_TOKENS = 60;
+
+/** Every row comes at least once when there are jobs enough; the rest is drawn. */
+export function makePlan(jobs: number, seed: number): Plan {
+  const random = seeded(seed);
+  let round: readonly Row[] = [];
+  const faulty = Math.round(jobs * (1 - HEALTHY_SHARE));
+  const chosen = Array.from({ length: faulty }, (_, index) => nextRow(index)).concat(
+    Array.from({ length: jobs - faulty }, () => HEALTHY),
+  );
+  const mainPools = Math.max(1, Math.ceil(jobs / JOBS_PER_POOL));
+  return {
+    pools: poolsFile(mainPools),
+    models: {
+      [TEXT_MODEL]: model({ timeToFirstTokenMs: 80 }),
+      [SPECIAL_MODEL]: model({ timeToFirstTokenMs: 80 }),
+      [ASYNC_MODEL]: { tokensPerMinute: TOKENS_PER_MINUTE * 10, latency: { timeToFirstTokenMs: 2_500 } },
+    },
+    jobs: shuffled(chosen, random).map((row, index) => plannedJob(row, index)),
+  };
+
+  /** In rounds: each round has every row once, in an order of its own. */
+  function nextRow(index: number): Row {
+    if (index % ROWS.length === 0) round = shuffled(ROWS, random);
+    return round[index % ROWS.length] ?? HEALTHY;
+  }
+
+  function plannedJob(row: Row, index: number): PlannedJob {
+    const kind = pick(row.kinds);
+    const pool =
+      row.place === "main" ? (kind === "async" ? "video" : `main-${index % mainPools}`) : row.place;
+    // The number makes the prompt unique: a marker with `*1` strikes once for each prompt.
+    const marker = row.fault === undefined ? "" : `[[sim:${row.fault}]] `;
+    const text = `${marker}Job ${index} of seed ${seed}: say something about locks and sluices.`;
+    return {
+      kind,
+      fault: row.fault,
+      expected: row.expected,
+      submission: {
+        kind,
+        pool,
+        lane: pick(LANES),
+        maxAttempts: MAX_ATTEMPTS,
+        deadlineMs: row.deadlineMs ?? DEADLINE_MS,
+        ...request(kind, text),
+      },
+    };
+  }
+
+  function pick<Item>(from: readonly Item[]): Item {
+    const item = from[Math.floor(random() * from.length)];
+    if (item === undefined) throw new RangeError("Expected something to pick from, got nothing");
+    return item;
+  }
+}
+
+function request(kind: JobKind, text: string): Readonly<Record<string, unknown>> {
+  switch (kind) {
+    case "converse":
+    case "stream":
+      return { prompt: text, maxTokens: MAX_TOKENS };
+    case "invoke": {
+      const messages = [{ role: "user", content: text }];
+      const body = { anthropic_version: "bedrock-2023-05-31", max_tokens: MAX_TOKENS, messages };
+      return { body, maxTokens: MAX_TOKENS };
+    }
+    case "async":
+      return { modelInput: { text }, outputS3Uri: "s3://chaos/answers/" };
+  }
+}
+
+function model(latency: { timeToFirstTokenMs: number }): object {
+  return {
+    tokensPerMinute: TOKENS_PER_MINUTE * 10,
+    requestsPerMinute: null,
+    latency: { ...latency, tokensPerSecond: 300, sigma: 0.2 },
+    answer: { medianTokens: 20 },
+  };
+}
+
+function poolOf(scope: string, id: string) {
+  return {
+    scope,
+    model: id,
+    lanes: [...LANES],
+    quota: { tokensPerMinute: TOKENS_PER_MINUTE },
+    callTimeout: CALL_TIMEOUT,
+    deadline: "10m",
+    slots: 24,
+  };
+}
+
+function poolsFile(mainPools: number): PoolsFile {
+  const main = Array.from({ length: mainPools }, (_, index) => [`main-${index}`, poolOf("main", TEXT_MODEL)]);
+  const region = "us-east-1";
+  return {
+    scopes: { main: { region }, skew: { region }, day: { region } },
+    pools: {
+      ...Object.fromEntries(main),
+      video: poolOf("main", ASYNC_MODEL),
+      access: poolOf("main", SPECIAL_MODEL),
+      skew: poolOf("skew", SPECIAL_MODEL),
+      day: poolOf("day", SPECIAL_MODEL),
+    },
+  };
+}
