@@ -1,5 +1,6 @@
 /** Whatever arrives is answered in the manner of the service; nothing stops the process or is a fault of ours. */
 import { Agent, request } from "node:http";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -148,7 +149,7 @@ interface Received {
   readonly body: string;
 }
 
-async function send(sent: Sent): Promise<Received> {
+async function sendHttp1(sent: Sent): Promise<Received> {
   const { method, path, headers, body } = sent;
   const outgoing = request(simulator.url + (path.startsWith("/") ? path : `/${path}`), {
     method,
@@ -166,6 +167,25 @@ async function send(sent: Sent): Promise<Received> {
   };
 }
 
+async function sendHttp2(session: ClientHttp2Session, sent: Sent): Promise<Received> {
+  const { method, path, headers, body } = sent;
+  // Some methods would end the request without a body.
+  const stream = session.request(
+    { ":method": method, ":path": path.startsWith("/") ? path : `/${path}`, ...headers },
+    { endStream: false },
+  );
+  const response = once(stream, "response");
+  stream.end(body);
+  const [answered] = await response;
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return {
+    status: answered[":status"],
+    errorType: answered["x-amzn-errortype"],
+    body: Buffer.concat(chunks).toString(),
+  };
+}
+
 /** What is wrong with an answer; undefined when the service could have given it. */
 function offence(sent: Sent, { status, errorType, body }: Received): string | undefined {
   if (status === 200) return undefined;
@@ -174,26 +194,45 @@ function offence(sent: Sent, { status, errorType, body }: Received): string | un
   return isJson && isHonest ? undefined : `${status} ${errorType} ${body} to ${JSON.stringify(sent)}`;
 }
 
-test(`${REQUESTS} mutated requests`, { timeout: 60_000 }, async () => {
-  const random = seeded(20_261_122);
+interface Outcome {
+  readonly statuses: readonly number[];
+  readonly offences: readonly string[];
+}
+
+/** Sends so many mutated requests, several at once. */
+async function bombard(requests: number, seed: number, sendOne: typeof sendHttp1): Promise<Outcome> {
+  const random = seeded(seed);
   const statuses = new Set<number>();
   const offences: string[] = [];
-  let left = REQUESTS;
+  let left = requests;
   const sendSome = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
       const sent = mutate(random);
-      const received = await send(sent);
+      const received = await sendOne(sent);
       statuses.add(received.status);
       const wrong = offence(sent, received);
       if (wrong !== undefined) offences.push(wrong);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, sendSome));
+  return { statuses: [...statuses].toSorted((one, other) => one - other), offences };
+}
+
+test(`${REQUESTS} mutated requests`, { timeout: 120_000 }, async () => {
+  const { statuses, offences } = await bombard(REQUESTS, 20_261_122, sendHttp1);
   expect(offences).toEqual([]);
-  expect([...statuses].toSorted((one, other) => one - other)).toEqual([200, 400, 403, 404]);
+  expect(statuses).toEqual([200, 400, 403, 404]);
   const inFlight = Object.values(simulator.stats()).map((stats) => stats.inFlight);
   expect(Math.max(...inFlight)).toBe(0);
+});
+
+test("a thousand more over HTTP/2", { timeout: 60_000 }, async () => {
+  const session = connectHttp2(simulator.url);
+  const { statuses, offences } = await bombard(1_000, 7, (sent) => sendHttp2(session, sent));
+  session.close();
+  expect(offences).toEqual([]);
+  expect(statuses).toEqual([200, 400, 403, 404]);
 });
 
 test("bytes that are no HTTP at all", { timeout: 30_000 }, async () => {
