@@ -23,6 +23,7 @@ export {
   type HistoryEntry,
   type Letter,
 } from "./record.ts";
+export { searchLetters, type FoundPage, type LetterSearch } from "./search.ts";
 export {
   STORE_DEFAULTS,
   type Change,
