@@ -10,7 +10,7 @@ export interface Peak {
   readonly settledTokens: number;
 }
 
-/** The calls of one pool, by their start. */
+/** What one call adds to a figure. */
 type Weigh = (call: Call) => number;
 
 /**
