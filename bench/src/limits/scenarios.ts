@@ -39,25 +39,35 @@ export const limits: PoolLimits = {
   lanes: defaultLanes,
 };
 
+/** Of every request. */
+export const MAX_TOKENS = 1_024;
+
 const WARM_UP_MS = 300_000;
 /** Whole cycles of the stranger's coming and going. */
 const MEASURED_MS = 1_200_000;
 const SEEDS = [1, 2, 3];
 
-/** One fleet of ten processes: critical at about a fifth of the quota, the other lanes saturated. */
-export async function simulateSetting(setting: Setting, seed: number): Promise<Figures> {
+/**
+ * One fleet of ten processes: critical at about a fifth of the quota, the other lanes saturated.
+ * @param critical critical jobs per second.
+ */
+export async function simulateSetting(
+  setting: Setting,
+  seed: number,
+  critical: LaneLoad["arrivals"] = 2,
+): Promise<Figures> {
   const standard: LaneLoad = { lane: "standard", input: 1_500, arrivals: "saturated" };
   return simulate({
     ...setting,
     limits,
     loads: [
-      { lane: "critical", input: 1_500, arrivals: 2 },
+      { lane: "critical", input: 1_500, arrivals: critical },
       ...(setting.standard ? [standard] : []),
       { lane: "bulk", input: setting.bulkInput, arrivals: "saturated" },
     ],
     processes: 10,
     slots: 20,
-    maxTokens: 1_024,
+    maxTokens: MAX_TOKENS,
     output: 250,
     warmUpMs: WARM_UP_MS,
     measuredMs: MEASURED_MS,

@@ -40,8 +40,8 @@ export interface LaneFigures {
   readonly throttles: number;
   /** From arrival to the granted start, sorted. */
   readonly waitsMs: readonly number[];
-  /** Answered calls by their start. */
-  readonly starts: readonly { readonly atMs: number; readonly tokens: number }[];
+  /** Answered calls by when they were granted; a large one starts seconds later. */
+  readonly grants: readonly { readonly atMs: number; readonly tokens: number }[];
 }
 
 export interface Figures {
@@ -56,7 +56,7 @@ interface Job {
   readonly input: number;
   readonly output: number;
   readonly arrivedAt: number;
-  startedAt: number;
+  grantedAt: number;
   starts: number;
 }
 
@@ -67,7 +67,7 @@ interface MutableFigures {
   asks: number;
   throttles: number;
   waitsMs: number[];
-  starts: { atMs: number; tokens: number }[];
+  grants: { atMs: number; tokens: number }[];
 }
 
 const POOL = "model";
@@ -132,7 +132,7 @@ class Lane {
     this.#scenario = scenario;
     this.#load = load;
     this.#world = world;
-    this.figures = { lane: load.lane, calls: 0, tokens: 0, asks: 0, throttles: 0, waitsMs: [], starts: [] };
+    this.figures = { lane: load.lane, calls: 0, tokens: 0, asks: 0, throttles: 0, waitsMs: [], grants: [] };
     this.#lines = Array.from({ length: scenario.processes }, () => ({
       waiting: [],
       free: scenario.slots,
@@ -165,7 +165,7 @@ class Lane {
       input: random.size(this.#load.input),
       output,
       arrivedAt: timeline.now(),
-      startedAt: 0,
+      grantedAt: 0,
       starts: 0,
     };
   }
@@ -195,6 +195,7 @@ class Lane {
     });
     if (admission.type === "granted") {
       line.free--;
+      job.grantedAt = timeline.now();
       timeline.at(timeline.now() + admission.waitMs, () => {
         // The intake sleeps until the granted start and only then fetches the next.
         line.asking = false;
@@ -211,7 +212,6 @@ class Lane {
   #start(process: number, job: Job): void {
     const { timeline, server } = this.#world;
     const now = timeline.now();
-    job.startedAt = now;
     if (this.#measured() && job.starts === 0) this.figures.waitsMs.push(now - job.arrivedAt);
     const taken = server.start(job.id, job.input + this.#scenario.maxTokens, now);
     const tookMs = taken ? FIRST_BYTE_MS + PER_OUTPUT_TOKEN_MS * job.output : REFUSAL_MS;
@@ -224,7 +224,7 @@ class Lane {
     if (this.#measured()) {
       this.figures.calls++;
       this.figures.tokens += tokens;
-      this.figures.starts.push({ atMs: job.startedAt, tokens });
+      this.figures.grants.push({ atMs: job.grantedAt, tokens });
     }
     const id = `${job.id}/${job.starts}/${POOL}`;
     await this.#world.limiter.settle({ pool: POOL, id, outcome: "ok", actual: { tokens, requests: 1 } });

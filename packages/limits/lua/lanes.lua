@@ -61,8 +61,10 @@ local function takeTicket(parameters, claim, now)
     if untilGuarantee < wait then
       wait, forShare = untilGuarantee, true
       -- At full pace almost every returning head would be denied, and one process would take the whole share.
-      spacing = math.min(spacing / limits.share, parameters.guaranteeSpacingMs)
+      spacing = spacing / limits.share
     end
+    -- Somebody is back soon after the share has come, or what is saved up meanwhile overflows.
+    if forShare or claim.outranked then spacing = math.min(spacing, parameters.guaranteeSpacingMs) end
   end
   -- Tickets are laid out by guesses at what others will cost. When requests are larger than the burst the level
   -- overflows in the gaps, so the first in line of the most urgent waiting lane returns to the ms.

@@ -91,8 +91,10 @@ export function takeTicket(parameters: Parameters, claim: Claim, now: number): n
       wait = untilGuarantee;
       forShare = true;
       // At full pace almost every returning head would be denied, and one process would take the whole share.
-      spacing = Math.min(spacing / limits.share, parameters.guaranteeSpacingMs);
+      spacing /= limits.share;
     }
+    // Somebody is back soon after the share has come, or what is saved up meanwhile overflows.
+    if (forShare || claim.outranked) spacing = Math.min(spacing, parameters.guaranteeSpacingMs);
   }
   // Tickets are laid out by guesses at what others will cost. When requests are larger than the burst the level
   // overflows in the gaps, so the first in line of the most urgent waiting lane returns to the ms.
