@@ -54,7 +54,7 @@ export function createApiPool({ pool, keySpace, redis, guard, onError }: ApiPool
     outcomes: new OutcomeStore(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
     chunks: new ChunkStream(redis, keySpace),
-    capacity: async (name) => guard.check(lane(name), pool.maxWaiting),
+    capacity: async (name) => guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }),
     lane,
     polls,
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),

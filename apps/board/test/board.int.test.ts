@@ -16,7 +16,7 @@ afterAll(async () => {
 });
 
 const routes = appRoutes.api.flatMap(({ method, route }) =>
-  [route].flat().map((path) => ({ method: method.toUpperCase(), path })),
+  [route].flat().map((path) => ({ method: String(method).toUpperCase(), path })),
 );
 const reads = routes.filter(({ method }) => method === "GET");
 const writes = routes.filter(({ method }) => method !== "GET");

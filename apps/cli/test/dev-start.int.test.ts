@@ -20,6 +20,14 @@ describe("while it starts", () => {
     expect(await run.ended).toEqual({ code: 130, signal: null });
     await nothingIsLeft(pids);
   });
+
+  test("SIGKILL leaves nothing, not even programs that are not ready yet", async () => {
+    run = sluice(["dev", "--jobs", "20"]);
+    const pids = await wholeSystem(run);
+    run.signal("SIGKILL");
+    expect(await run.ended).toEqual({ code: null, signal: "SIGKILL" });
+    await nothingIsLeft(pids);
+  });
 });
 
 describe("a REDIS_URL that is not on this machine", () => {

@@ -273,7 +273,7 @@ export class Worker {
       lane,
       outcomes,
       size: async () => failed.size(),
-      oldest: async (limit) => failed.oldest(limit),
+      oldest: async (limit, skip) => failed.oldest(limit, skip),
       drop: async (job) => failed.drop(job),
     };
   }

@@ -61,3 +61,24 @@ test("ends dead as StalledTooOften; its neighbours complete, and only those that
   expect(untouched.map((id) => calls.get(id))).toEqual(untouched.map(() => 1));
   expect(fleet.log()).not.toContain(MARKER);
 });
+
+test("is not confused with a job of another lane that only waits at the gate while its worker dies", async () => {
+  // 1,000 tokens a second: the reservation of the bulk job is half a minute of them, and critical goes first.
+  await using fleet = await startFleet({
+    redisUrl: inject("redisUrl"),
+    dynamoDbUrl: inject("dynamoDbUrl"),
+    latencyMs: 100,
+    lanes: ["critical", "bulk"],
+    tokensPerMinute: 60_000,
+  });
+  const [innocent = ""] = await fleet.submit([{ lane: "bulk", maxTokens: 4_000 }]);
+  const [poisoned = ""] = await fleet.submit([{ lane: "critical" }]);
+
+  await supervise(fleet, poisoned, async () => {
+    await vi.waitFor(async () => {
+      expect(await fleet.ends([poisoned, innocent])).toEqual(["dead", expect.any(String)]);
+    }, PATIENTLY);
+  });
+
+  expect(await fleet.ends([innocent])).toEqual(["completed"]);
+});

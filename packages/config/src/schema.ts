@@ -62,6 +62,7 @@ export const poolKeysSchema = z.strictObject(
     // AWS documents inference of up to 60 minutes.
     callTimeout: durationSchema("1s", "60m").default(120_000),
     maxWaiting: wholeNumber(100_000_000).default(100_000),
+    maxWaitingBytes: wholeNumber(1e12).default(1_073_741_824),
     fallback: z
       .array(name, FALLBACK_RULE)
       .max(8, FALLBACK_RULE)

@@ -51,6 +51,7 @@ describe("a good file", () => {
           lanes: ["critical", "standard", "bulk"],
           slots: 32,
           deadlineMs: 86_400_000,
+          maxWaitingBytes: 1_073_741_824,
           fallback: [],
           serviceTiers: {},
           filteredMessage: null,

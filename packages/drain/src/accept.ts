@@ -59,23 +59,42 @@ export interface AcceptingPool {
   /** What is wrong with a cost that the quota can never admit; `undefined` when it fits. */
   tooCostly(cost: Cost): string | undefined;
   readonly claims: {
-    claim(claim: { tenant: string; key: string; request: unknown; id: string }): Promise<{
-      type: "new" | "repeated" | "conflict";
-      id: string;
-    }>;
+    /** What a key is bound to, without binding it. */
+    find(key: IdempotencyKey): Promise<Claim | undefined>;
+    /** Binds the key to the id, or tells what it is bound to: one atomic step. */
+    claim(key: IdempotencyKey & { id: string }): Promise<Claim>;
   };
   readonly outcomes: { get(id: string): Promise<Outcome | undefined> };
   /** Whether the lane has room for one more job. */
   capacity(lane: string): Promise<LaneCapacity>;
-  lane(name: string): {
-    /** Adds the job under its id, to start `delayMs` from now at the earliest; adding it again is harmless. */
-    add(job: JobData, delayMs: number): Promise<void>;
-  };
+  lane(name: string): AcceptingLane;
+}
+
+export interface AcceptingLane {
+  /** Adds the job under its id, to start `delayMs` from now at the earliest; adding it again is harmless. */
+  add(job: JobData, delayMs: number): Promise<void>;
+  /** Whether the lane knows the job. */
+  has(id: string): Promise<boolean>;
+}
+
+/** A caller's key, and the request that it stands for. */
+interface IdempotencyKey {
+  readonly tenant: string;
+  readonly key: string;
+  readonly request: unknown;
+}
+
+interface Claim {
+  readonly type: "new" | "repeated" | "conflict";
+  readonly id: string;
 }
 
 export type LaneCapacity =
   | { readonly type: "free" }
-  | { readonly type: "full"; readonly reason: "lane-length" | "redis-memory"; readonly retryAfterMs: number };
+  | { readonly type: "full"; readonly reason: FullReason; readonly retryAfterMs: number };
+
+/** What there is no room for. */
+export type FullReason = "lane-length" | "lane-bytes" | "redis-memory";
 
 export interface AcceptOptions {
   readonly pools: ReadonlyMap<string, AcceptingPool>;
@@ -140,45 +159,42 @@ export function createAccept(
       return refused("too-far-ahead", "Expected `runAt` to be at most 30 days ahead. Send the job later");
     }
 
+    const lane = pool.lane(submission.lane);
+    const keyed = keyOf(tenant, submission);
+    const bound = keyed && (await pool.claims.find(keyed));
+    if (bound?.type === "conflict") return conflict(bound.id);
+    const deadlineAt = now + delayMs + (submission.deadlineMs ?? pool.deadlineMs);
+    const names = { tenant, pool: submission.pool, lane: submission.lane };
+    // A job that is there is the first one, however full its lane is by now; one that has ended must not run again.
+    if (bound !== undefined && (await isThere(pool, lane, bound.id))) {
+      emit("job:accepted", { ...names, id: bound.id, repeated: true, bytes });
+      return { type: "accepted", id: bound.id, repeated: true, deadlineAt };
+    }
+
     const capacity = await pool.capacity(submission.lane);
     if (capacity.type === "full") return full(capacity.reason, submission.lane, capacity.retryAfterMs);
 
-    let id = newJobId(submission.pool, submission.lane, now, random);
-    let repeated = false;
-    if (submission.idempotencyKey !== undefined) {
-      const key = submission.idempotencyKey;
-      const claim = await pool.claims.claim({ tenant, key, request: submission, id });
-      if (claim.type === "conflict") {
-        return refused(
-          "idempotency-conflict",
-          `This idempotency key was used for another request, job ${claim.id}. Use a new key for a new request`,
-        );
-      }
-      repeated = claim.type === "repeated";
-      id = claim.id;
-    }
-    const deadlineAt = now + delayMs + (submission.deadlineMs ?? pool.deadlineMs);
+    const newId = newJobId(submission.pool, submission.lane, now, random);
+    const claim = keyed && (await pool.claims.claim({ ...keyed, id: newId }));
+    if (claim?.type === "conflict") return conflict(claim.id);
+    // A caller who bound the key and died before adding the job left it to be added now, under its id.
+    const id = claim?.id ?? newId;
+    const repeated = claim?.type === "repeated";
     const cacheMs = cacheOf(submission, pool);
-    // The caller who bound the key may have died before it added the job: adding again repairs that, and does nothing
-    // otherwise. A job that has ended must not run again, even if its lane forgot it.
-    if (!repeated || (await pool.outcomes.get(id)) === undefined) {
-      const job: JobData = {
-        version: JOB_DATA_VERSION,
-        id,
-        tenant,
-        pool: submission.pool,
-        lane: submission.lane,
-        kind: work.kind,
-        payload: await encodePayload(work.request),
-        acceptedAt: now,
-        deadlineAt,
-        maxAttempts: submission.maxAttempts ?? pool.maxAttempts,
-        ...(cacheMs === undefined ? {} : { cacheMs }),
-        ...(submission.promptClass === undefined ? {} : { promptClass: submission.promptClass }),
-      };
-      await pool.lane(submission.lane).add(job, delayMs);
-    }
-    emit("job:accepted", { id, tenant, pool: submission.pool, lane: submission.lane, repeated, bytes });
+    const job: JobData = {
+      version: JOB_DATA_VERSION,
+      ...names,
+      id,
+      kind: work.kind,
+      payload: await encodePayload(work.request),
+      acceptedAt: now,
+      deadlineAt,
+      maxAttempts: submission.maxAttempts ?? pool.maxAttempts,
+      ...(cacheMs === undefined ? {} : { cacheMs }),
+      ...(submission.promptClass === undefined ? {} : { promptClass: submission.promptClass }),
+    };
+    await lane.add(job, delayMs);
+    emit("job:accepted", { ...names, id, repeated, bytes });
     return { type: "accepted", id, repeated, deadlineAt };
   };
 }
@@ -206,6 +222,16 @@ function toWork(submission: Submission, defaultMaxTokens: number): JobRequest {
   });
 }
 
+function keyOf(tenant: string, submission: Submission): IdempotencyKey | undefined {
+  const { idempotencyKey: key } = submission;
+  return key === undefined ? undefined : { tenant, key, request: submission };
+}
+
+/** Whether a job is in its lane, or has ended. */
+async function isThere(pool: AcceptingPool, lane: AcceptingLane, id: string): Promise<boolean> {
+  return (await lane.has(id)) || (await pool.outcomes.get(id)) !== undefined;
+}
+
 /** How long from now the job may start at the earliest. A time that has passed means now. */
 function delayOf({ delayMs, runAt }: Submission, now: number): number {
   if (runAt !== undefined) return Math.max(0, Date.parse(runAt) - now);
@@ -218,11 +244,23 @@ function cacheOf({ cache }: Submission, pool: AcceptingPool): number | undefined
   return pool.cacheMs ?? (cache === true ? DEFAULT_CACHE_MS : undefined);
 }
 
-function full(reason: "lane-length" | "redis-memory", lane: string, retryAfterMs: number): Refusal {
-  const seconds = Math.ceil(retryAfterMs / 1_000);
-  return reason === "lane-length"
-    ? refused("lane-full", `Lane '${lane}' is full. Try again in ${seconds} s`, retryAfterMs)
-    : refused("redis-full", `Redis is short of memory. Try again in ${seconds} s`, retryAfterMs);
+function conflict(id: string): Refusal {
+  return refused(
+    "idempotency-conflict",
+    `This idempotency key was used for another request, job ${id}. Use a new key for a new request`,
+  );
+}
+
+function full(reason: FullReason, lane: string, retryAfterMs: number): Refusal {
+  const again = `Try again in ${Math.ceil(retryAfterMs / 1_000)} s`;
+  switch (reason) {
+    case "lane-length":
+      return refused("lane-full", `Lane '${lane}' holds as many jobs as it may. ${again}`, retryAfterMs);
+    case "lane-bytes":
+      return refused("lane-full", `Lane '${lane}' holds as many bytes as it may. ${again}`, retryAfterMs);
+    case "redis-memory":
+      return refused("redis-full", `Redis is short of memory. ${again}`, retryAfterMs);
+  }
 }
 
 function refused(code: RefusalCode, message: string, retryAfterMs?: number): Refusal {

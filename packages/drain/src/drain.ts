@@ -34,8 +34,8 @@ export interface DrainOptions {
   readonly callTimeoutMs: number;
   /** What callers get instead of an answer that a content filter stopped. Default: what the model said. */
   readonly filteredMessage?: string | undefined;
-  /** A job whose worker vanished under it more often than this is dead. Default 3. */
-  readonly maxStalls?: number;
+  /** A job whose worker died in the middle of its call more often than this is dead. Default 3. */
+  readonly maxLostCalls?: number;
   /** Fires when the process has no time left: calls in flight are aborted and handed back. */
   readonly abort: AbortSignal;
   readonly emit: Emit;
@@ -67,6 +67,12 @@ const ELSEWHERE_MS = 1_000;
 const SPARE_CALLS = 2;
 
 /**
+ * Far more stalls than crashes of others explain, for a job that kills its worker before its call. A job that merely
+ * waits at the gate while its worker dies is counted too, and must not die of it.
+ */
+const MAX_STALLS = 20;
+
+/**
  * From this many stalls on a job is a suspect, and a process runs one suspect at a time: so the neighbours of a job that
  * kills its worker stop being counted out with it. Once is no suspicion: after a crash everything comes back at once.
  */
@@ -94,7 +100,7 @@ export class Drain {
    * `undefined` after the job was ended or handed back.
    */
   async take(job: Held, stopping: AbortSignal): Promise<Start | undefined> {
-    const { clock, emit, maxStalls = 3 } = this.#options;
+    const { clock, emit } = this.#options;
     const parsed = jobDataSchema.safeParse(job.data);
     if (!parsed.success) {
       await job.fail(malformed());
@@ -105,8 +111,8 @@ export class Drain {
 
     const ended = await this.#ask(() => this.#options.outcomes.get(job.id), "outcomes", stopping);
     if (ended !== undefined) return this.#hands.recover(job, data, ended);
-    if (job.deferredFailure !== undefined || job.stalls > maxStalls) {
-      return this.#hands.die(job, data, stalledTooOften(job));
+    if (job.deferredFailure !== undefined || job.stalls > MAX_STALLS) {
+      return this.#hands.die(job, data, stalledTooOften(job.stalls, job.deferredFailure));
     }
     if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlinePassed());
     if (await this.#cancelled(job.id, stopping)) return this.#runner.cancel(job, data);
@@ -208,7 +214,7 @@ export class Drain {
 
   /** The start has come: last checks, the ledger, then the run. */
   async #start(candidate: Candidate, grant: Grant, stopping: AbortSignal): Promise<Start | undefined> {
-    const { emit, clock, ledger } = this.#options;
+    const { emit, clock, ledger, maxLostCalls = 3 } = this.#options;
     const { job, data } = candidate;
     if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
     if (clock() >= data.deadlineAt) {
@@ -223,6 +229,11 @@ export class Drain {
     const maxCalls = data.maxAttempts + SPARE_CALLS;
     const leaseMs = this.#options.callTimeoutMs + LEASE_GRACE_MS;
     const begun = await this.#ask(() => ledger.begin({ id: job.id, maxCalls, leaseMs }), "ledger", stopping);
+    if (begun.type === "go" && begun.lost > maxLostCalls) {
+      this.#clear(job);
+      await this.#ask(() => ledger.abandon(job.id), "ledger", stopping);
+      return this.#refund(grant, () => this.#hands.die(job, data, stalledTooOften(begun.lost)));
+    }
     if (begun.type !== "go") this.#clear(job);
     switch (begun.type) {
       case "busy":

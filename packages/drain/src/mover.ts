@@ -30,7 +30,8 @@ export interface Outbox {
   readonly lane: string;
   readonly outcomes: Outcomes;
   size(): Promise<number>;
-  oldest(limit: number): Promise<readonly Dead[]>;
+  /** Oldest first, without the first `skip`. */
+  oldest(limit: number, skip: number): Promise<readonly Dead[]>;
   drop(job: Dead): Promise<boolean>;
 }
 
@@ -111,14 +112,21 @@ export class Mover {
     return moved;
   }
 
+  /** A job that the store refuses is passed over, so that it cannot hold up those behind it; it comes again. */
   async #empty(outbox: Outbox): Promise<number> {
     let moved = 0;
+    let skip = 0;
     for (;;) {
-      const batch = await outbox.oldest(BATCH);
-      const dropped = await Promise.all(batch.map(async (job) => this.#move(outbox, job)));
-      moved += dropped.filter(Boolean).length;
-      // A batch of which nothing could be dropped would come again: another mover is at it, or a retry won.
-      if (batch.length < BATCH || !dropped.some(Boolean)) return moved;
+      const batch = await outbox.oldest(BATCH, skip);
+      const results = await Promise.allSettled(batch.map(async (job) => this.#move(outbox, job)));
+      const failed = results.find((result) => result.status === "rejected");
+      const dropped = results.filter((result) => result.status === "fulfilled" && result.value).length;
+      moved += dropped;
+      skip += batch.length - dropped;
+      // Nothing of a whole batch went through: the store does not answer, or another mover is at it.
+      const stuck = dropped === 0;
+      if (failed !== undefined && (stuck || batch.length < BATCH)) throw failed.reason;
+      if (stuck || batch.length < BATCH) return moved;
     }
   }
 

@@ -80,7 +80,8 @@ export interface Outcomes {
 }
 
 export type LedgerAnswer =
-  | { readonly type: "go"; readonly call: number }
+  /** The job's `call`-th; `lost` earlier ones were in flight when their process died. */
+  | { readonly type: "go"; readonly call: number; readonly lost: number }
   /** A process that is alive has a call in flight. */
   | { readonly type: "busy"; readonly retryAfterMs: number }
   /** The job has had all the calls it may have. */

@@ -1,13 +1,13 @@
 /** Failures that Sluice itself ends a job with. */
 import { OWN_FAILURES, type Failure } from "@sluice/job";
-import type { Held } from "./ports.ts";
 
 export function deadlinePassed(): Failure {
   return { kind: "terminal", errorClass: OWN_FAILURES.deadline, message: "The deadline passed" };
 }
 
-export function stalledTooOften({ stalls, deferredFailure }: Held): Failure {
-  const message = deferredFailure ?? `Its worker vanished under it ${stalls} times`;
+/** @param times how often its worker vanished under it. */
+export function stalledTooOften(times: number, deferredFailure?: string): Failure {
+  const message = deferredFailure ?? `Its worker vanished under it ${times} times`;
   return { kind: "terminal", errorClass: OWN_FAILURES.stalled, message: message.slice(0, 200) };
 }
 

@@ -105,7 +105,7 @@ export class Runner {
     result: Extract<CallResult, { answer: Answer }>,
     writer: ChunkWriter | undefined,
   ): Promise<void> {
-    const { filteredMessage, cache } = this.#options;
+    const { filteredMessage } = this.#options;
     const { pool, model } = grant.entry;
     const { usage } = result.answer;
     const filtered = result.type === "filtered";
@@ -120,11 +120,7 @@ export class Runner {
     await this.settle(grant, { pool, outcome: "ok", actual: model.settled(usage) });
     if (result.usageEstimated !== true) model.learn(data, work, usage);
     await this.#endStream(writer, filtered ? "incomplete" : "completed");
-    if (data.cacheMs !== undefined && !filtered) {
-      const { id, tenant, pool: asked, cacheMs: ttlMs } = data;
-      // Losing an answer for others must not cost the job its own.
-      await cache.put({ id, tenant, pool: asked, work, ttlMs }, answer).catch(this.#onError("cache"));
-    }
+    await this.#share(data, work, filtered ? undefined : answer);
     if (first) return this.#hands.end(job, data, outcome);
     // It ended while it ran: cancelled by its caller, or answered by a run that had lost its lock. The first end counts.
     const ended = await this.#firstEnd(job.id);
@@ -213,7 +209,10 @@ export class Runner {
     const { pool, model } = grant.entry;
     const actual = model.unfinished(work, result.observedOutputTokens);
     await this.settle(grant, { pool, outcome: "neutral", actual });
-    if (cancelled.aborted) return this.cancel(job, data, writer);
+    if (cancelled.aborted) {
+      await this.#share(data, work, undefined);
+      return this.cancel(job, data, writer);
+    }
     await this.#closeLedger(job.id, true);
     if (deadline.aborted) return this.#die(candidate, deadlinePassed(), writer);
     await writer?.leave();
@@ -226,11 +225,20 @@ export class Runner {
     writer: ChunkWriter | undefined,
   ): Promise<undefined> {
     await this.#endStream(writer, "failed");
-    if (data.cacheMs !== undefined) {
-      const { id, tenant, pool, cacheMs: ttlMs } = data;
-      await this.#options.cache.release({ id, tenant, pool, work, ttlMs }).catch(this.#onError("cache"));
-    }
+    await this.#share(data, work, undefined);
     return this.#hands.die(job, data, failure);
+  }
+
+  /** Gives the answer to equal requests that wait for it; without one, the right to ask for it to the next of them. */
+  async #share(data: JobData, work: JobRequest, answer: Answer | undefined): Promise<void> {
+    if (data.cacheMs === undefined) return;
+    const { cache } = this.#options;
+    const { id, tenant, pool, cacheMs: ttlMs } = data;
+    const question = { id, tenant, pool, work, ttlMs };
+    // Losing an answer for others must not cost the job its own.
+    await (answer === undefined ? cache.release(question) : cache.put(question, answer)).catch(
+      this.#onError("cache"),
+    );
   }
 
   /** A stream's text is readable while it is written, and bounded by what the request lets the model write. */

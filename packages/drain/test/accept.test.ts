@@ -3,7 +3,9 @@ import { describe, expect, test } from "vitest";
 import { createAccept, type AcceptingPool } from "../src/index.ts";
 import { NOW } from "./fakes.ts";
 
-const submission = submissionSchema.parse({ pool: "claude", lane: "bulk", prompt: "Say hello" });
+const parsed = submissionSchema.parse({ pool: "claude", lane: "bulk", prompt: "Say hello" });
+if (parsed.kind !== "converse") throw new Error("Expected a job to be `converse` unless it says otherwise");
+const submission = parsed;
 
 type Claims = AcceptingPool["claims"];
 
@@ -23,6 +25,11 @@ function world(part: Partial<AcceptingPool> = {}, maxRequestBytes?: number) {
     reserve: () => ({ requests: 1, tokens: 120 }),
     tooCostly: () => undefined,
     claims: {
+      async find({ tenant, key, request }): ReturnType<Claims["find"]> {
+        const bound = claims.get(`${tenant} ${key}`);
+        if (bound === undefined) return undefined;
+        return { type: bound.request === JSON.stringify(request) ? "repeated" : "conflict", id: bound.id };
+      },
       async claim({ tenant, key, request, id }): ReturnType<Claims["claim"]> {
         const bound = claims.get(`${tenant} ${key}`);
         if (bound === undefined) {
@@ -39,6 +46,7 @@ function world(part: Partial<AcceptingPool> = {}, maxRequestBytes?: number) {
         adds.push(`${name} ${job.id}`);
         if (!jobs.has(job.id)) jobs.set(job.id, job);
       },
+      has: async (id) => jobs.has(id),
     }),
     ...part,
   };
@@ -120,7 +128,7 @@ describe("a refused job", () => {
       "lane-full",
       { capacity: async () => ({ type: "full", reason: "lane-length", retryAfterMs: 9_500 }) },
       key,
-      "Lane 'bulk' is full. Try again in 10 s",
+      "Lane 'bulk' holds as many jobs as it may. Try again in 10 s",
     ],
     [
       "redis-full",

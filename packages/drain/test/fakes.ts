@@ -174,7 +174,7 @@ export function world(script: Script = {}): World {
     ledger: {
       async begin() {
         log.push("ledger.begin");
-        return script.ledger?.() ?? { type: "go", call: 1 };
+        return script.ledger?.() ?? { type: "go", call: 1, lost: 0 };
       },
       end: async () => void log.push("ledger.end"),
       abandon: async () => void log.push("ledger.abandon"),

@@ -28,16 +28,25 @@ describe("a job is dead at once", () => {
     expect(w.event("job:dead")).toMatchObject({ tenant: "acme", pool: "pool", lane: "bulk" });
   });
 
-  test("when its worker vanished under it more often than crashes explain", async () => {
-    const w = world();
-    expect(await w.through(newData(), { stalls: 4 })).toMatchObject({
+  test("when its worker died in the middle of its call more often than crashes explain", async () => {
+    const w = world({ ledger: () => ({ type: "go", call: 5, lost: 4 }) });
+    expect(await w.through(newData())).toMatchObject({
       failure: {
         kind: "terminal",
         errorClass: "StalledTooOften",
         message: "Its worker vanished under it 4 times",
       },
     });
-    expect(await w.through(newData(), { stalls: 3 })).toMatchObject({ how: "completed" });
+    const once = world({ ledger: () => ({ type: "go", call: 4, lost: 3 }) });
+    expect(await once.through(newData())).toMatchObject({ how: "completed" });
+  });
+
+  test("when its worker vanished under it before its call, far more often than others' crashes explain", async () => {
+    const w = world();
+    expect(await w.through(newData(), { stalls: 21 })).toMatchObject({
+      failure: { errorClass: "StalledTooOften", message: "Its worker vanished under it 21 times" },
+    });
+    expect(await w.through(newData(), { stalls: 20 })).toMatchObject({ how: "completed" });
   });
 
   test("when something outside has decided so", async () => {

@@ -31,6 +31,8 @@ export function leaveOnSignal(stop: () => Promise<void>): void {
     );
   };
   process.on("SIGTERM", leave).on("SIGINT", leave).on("disconnect", leave);
+  // The parent may have gone while our modules loaded: nobody heard that event.
+  if (process.send !== undefined && !process.connected) leave();
 }
 
 /** What a program tells the process that started it over IPC. */
@@ -42,5 +44,5 @@ export interface Ready {
 
 /** Tells the parent, if there is one that listens, that this program does its work now. */
 export function tellParent(ready: Ready): void {
-  process.send?.(ready);
+  if (process.connected) process.send?.(ready);
 }

@@ -51,22 +51,28 @@ export class FailedSet {
     return this.#redis.zcard(this.#keys.failed);
   }
 
-  /** The oldest dead jobs, at most `limit`. One that vanishes between the two reads was moved by another mover. */
-  async oldest(limit: number): Promise<FailedJob[]> {
+  /**
+   * The oldest dead jobs but the first `skip`, at most `limit`. An id without a job (it vanished between the two reads,
+   * or something else deleted it) is taken out of the set: there is nothing to move.
+   */
+  async oldest(limit: number, skip = 0): Promise<FailedJob[]> {
     const flat = await this.#redis.zrangebyscore(
       this.#keys.failed,
       "-inf",
       "+inf",
       "WITHSCORES",
       "LIMIT",
-      0,
+      skip,
       limit,
     );
     const found: FailedJob[] = [];
     for (let index = 0; index + 1 < flat.length; index += 2) {
       const id = flat[index] ?? "";
       const hash = hashSchema.safeParse(await this.#redis.hgetall(this.#keys.jobPrefix + id));
-      if (!hash.success) continue;
+      if (!hash.success) {
+        await this.#redis.zrem(this.#keys.failed, id);
+        continue;
+      }
       found.push({
         id,
         data: parseJson(hash.data.data),

@@ -10,6 +10,9 @@ import { laneKeys, type LaneKeys } from "./keys.ts";
  */
 const NEW_PRIORITY = 2;
 
+/** Jobs looked at to judge the bytes of a lane. */
+const SAMPLE = 30;
+
 /** Where a job is, as far as its lane knows. */
 export type LaneState = "waiting" | "delayed" | "active" | "completed" | "failed" | "unknown";
 
@@ -84,6 +87,26 @@ export class LaneQueue {
     // that nothing watches. NX, since adding a job again must not move its deadline.
     await this.#options.redis.zadd(this.#keys.deadlines, "NX", job.deadlineAt, job.id);
     await this.#queue.add(job.kind, job, options);
+  }
+
+  /** Whether the lane knows the job, in whatever state. */
+  async has(id: string): Promise<boolean> {
+    return (await this.#options.redis.exists(this.#keys.jobPrefix + id)) === 1;
+  }
+
+  /**
+   * About how many bytes the data of waiting jobs takes: the mean of a random sample, times their number. Exact sums
+   * would have to be kept in step with every way a job can leave.
+   */
+  async waitingBytes(): Promise<number> {
+    const { redis } = this.#options;
+    const sample = await redis.zrandmember(this.#keys.prioritized, SAMPLE);
+    if (sample.length === 0) return 0;
+    const lengths = await Promise.all(
+      sample.map(async (id) => redis.hstrlen(this.#keys.jobPrefix + id, "data")),
+    );
+    const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+    return Math.round(mean * (await redis.zcard(this.#keys.prioritized)));
   }
 
   /** Looks the job up; `undefined` when the lane does not know it (any more). */

@@ -4,6 +4,8 @@ import { ownRedis, testRedis } from "../../redis/test/redis.ts";
 import { CapacityGuard } from "../src/index.ts";
 import { takeOne, testLane } from "./lane.ts";
 
+const MANY_BYTES = 1e9;
+
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -12,8 +14,8 @@ test("a lane is full when waiting and delayed jobs reach the limit; active ones 
   const lane = testLane();
   const guard = new CapacityGuard(lane.redis);
   await lane.addMany(3);
-  expect(await guard.check(lane.queue, 4)).toEqual({ type: "free" });
-  expect(await guard.check(lane.queue, 3)).toEqual({
+  expect(await guard.check(lane.queue, { jobs: 4, bytes: MANY_BYTES })).toEqual({ type: "free" });
+  expect(await guard.check(lane.queue, { jobs: 3, bytes: MANY_BYTES })).toEqual({
     type: "full",
     reason: "lane-length",
     retryAfterMs: expect.any(Number) as unknown,
@@ -21,17 +23,40 @@ test("a lane is full when waiting and delayed jobs reach the limit; active ones 
   const { take, job } = takeOne();
   const { intake } = await lane.startIntake(take);
   const held = await job;
-  expect(await guard.check(lane.queue, 3)).toEqual({ type: "free" });
+  expect(await guard.check(lane.queue, { jobs: 3, bytes: MANY_BYTES })).toEqual({ type: "free" });
   await intake.stop();
   await held.defer({ delayMs: 60_000, attempt: false });
-  expect(await guard.check(lane.queue, 3)).toMatchObject({ type: "full", reason: "lane-length" });
+  expect(await guard.check(lane.queue, { jobs: 3, bytes: MANY_BYTES })).toMatchObject({
+    type: "full",
+    reason: "lane-length",
+  });
+});
+
+test("a lane is full when the data of its waiting jobs, by a sample, reaches the bytes it may hold", async () => {
+  const lane = testLane();
+  const guard = new CapacityGuard(lane.redis);
+  expect(await lane.queue.waitingBytes()).toBe(0);
+  await lane.addMany(100);
+  const bytes = await lane.queue.waitingBytes();
+  // The jobs of this lane are alike, so that any sample of them is right.
+  const [id = ""] = await lane.redis.zrange(lane.keys.prioritized, 0, "0");
+  const one = await lane.redis.hstrlen(lane.keys.jobPrefix + id, "data");
+  expect(bytes).toBeGreaterThan(one * 95);
+  expect(bytes).toBeLessThan(one * 105);
+  expect(await guard.check(lane.queue, { jobs: 1_000, bytes: bytes * 2 })).toEqual({ type: "free" });
+  expect(await guard.check(lane.queue, { jobs: 1_000, bytes: bytes / 2 })).toMatchObject({
+    type: "full",
+    reason: "lane-bytes",
+  });
 });
 
 test("a Redis without a limit is never short of memory", async () => {
   const { url } = await ownRedis();
   const redis = testRedis("command", url);
   expect(await redis.config("GET", "maxmemory")).toEqual(["maxmemory", "0"]);
-  expect(await new CapacityGuard(redis).check(testLane(url).queue, 1)).toEqual({ type: "free" });
+  expect(await new CapacityGuard(redis).check(testLane(url).queue, { jobs: 1, bytes: MANY_BYTES })).toEqual({
+    type: "free",
+  });
 });
 
 /** Sets the memory limit so that what is used now is about this share of it. */
@@ -47,13 +72,13 @@ test("a Redis that is three quarters full takes nothing new, and does again when
   const guard = new CapacityGuard(redis);
   await lane.addMany(1);
   await useShare(redis, 0.6);
-  expect(await guard.check(lane.queue, 10)).toEqual({ type: "free" });
+  expect(await guard.check(lane.queue, { jobs: 10, bytes: MANY_BYTES })).toEqual({ type: "free" });
 
   await useShare(redis, 0.9);
   // One reading of the memory serves for a second.
-  expect(await guard.check(lane.queue, 10)).toEqual({ type: "free" });
+  expect(await guard.check(lane.queue, { jobs: 10, bytes: MANY_BYTES })).toEqual({ type: "free" });
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 1_500 });
-  expect(await guard.check(lane.queue, 10)).toEqual({
+  expect(await guard.check(lane.queue, { jobs: 10, bytes: MANY_BYTES })).toEqual({
     type: "full",
     reason: "redis-memory",
     retryAfterMs: expect.any(Number) as unknown,
@@ -61,5 +86,5 @@ test("a Redis that is three quarters full takes nothing new, and does again when
 
   await useShare(redis, 0.6);
   vi.setSystemTime(Date.now() + 1_500);
-  expect(await guard.check(lane.queue, 10)).toEqual({ type: "free" });
+  expect(await guard.check(lane.queue, { jobs: 10, bytes: MANY_BYTES })).toEqual({ type: "free" });
 });

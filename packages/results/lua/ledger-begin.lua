@@ -6,13 +6,13 @@
   was stopped) everyone looks dead, and every lease may be over. So nothing is concluded from silence until beats have
   come for a whole grace without a gap; by then whoever is alive has beaten and has stored the answer it held.
 
-  KEYS[1] the job's entry (hash: calls; while one is in flight also owner, run, lease)
+  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; while one is in flight also owner, run, lease)
   KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
   ARGV[1] owner   ARGV[2] run, new for every call: a question that is asked again, since its answer was
   lost, is not a second call
   ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
 
-  Reply: { 'go', n } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
+  Reply: { 'go', n, lost } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
 ]]
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -23,8 +23,9 @@ if redis.call("EXISTS", KEYS[2]) == 1 then
   return { "ended" }
 end
 
-local entry = redis.call("HMGET", KEYS[1], "calls", "owner", "run", "lease")
+local entry = redis.call("HMGET", KEYS[1], "calls", "owner", "run", "lease", "lost")
 local calls = tonumber(entry[1] or 0)
+local lost = tonumber(entry[5] or 0)
 
 local function aliveUntil(who)
   return tonumber(redis.call("ZSCORE", KEYS[3], who) or 0)
@@ -33,7 +34,7 @@ end
 if entry[2] then
   if entry[3] == run then
     redis.call("HSET", KEYS[1], "lease", now + lease)
-    return { "go", calls }
+    return { "go", calls, lost }
   end
   local until_ = math.min(aliveUntil(entry[2]), tonumber(entry[4]))
   if until_ > now then
@@ -55,6 +56,9 @@ end
 if calls >= most then
   return { "cap", calls }
 end
-redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease)
+if entry[2] then
+  lost = lost + 1
+end
+redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost)
 redis.call("PEXPIRE", KEYS[1], ARGV[6])
-return { "go", calls + 1 }
+return { "go", calls + 1, lost }

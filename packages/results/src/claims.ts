@@ -44,6 +44,13 @@ export class ClaimStore {
     this.#keySpace = keySpace;
   }
 
+  /** What the key is bound to, without binding it. */
+  async find({ tenant, key, request }: Omit<ClaimRequest, "id">): Promise<Claim | undefined> {
+    const [id, hash] = await this.#redis.hmget(claimKey(this.#keySpace, tenant, sha256(key)), "id", "hash");
+    if (typeof id !== "string") return undefined;
+    return { type: hash === sha256(canonicalJson(request)) ? "repeated" : "conflict", id };
+  }
+
   /** Binds the key, or tells what it is bound to. One atomic step; safe to repeat. */
   async claim({ tenant, key, request, id }: ClaimRequest): Promise<Claim> {
     const hash = sha256(canonicalJson(request));

@@ -29,8 +29,8 @@ export interface Begin {
 }
 
 export type Permission =
-  /** Send it: this is the job's `call`-th. */
-  | { readonly type: "go"; readonly call: number }
+  /** Send it: this is the job's `call`-th. `lost` earlier ones were in flight when their owner died. */
+  | { readonly type: "go"; readonly call: number; readonly lost: number }
   /** A call is in flight, or may be. Ask again then, or sooner: the job may have ended by that time. */
   | { readonly type: "busy"; readonly retryAfterMs: number }
   /** The job has had all its calls. */
@@ -39,7 +39,9 @@ export type Permission =
   | { readonly type: "ended" };
 
 const beginReply = z.union([
-  z.tuple([z.literal("go"), z.number()]).transform(([type, call]) => ({ type, call })),
+  z
+    .tuple([z.literal("go"), z.number(), z.number()])
+    .transform(([type, call, lost]) => ({ type, call, lost })),
   z.tuple([z.literal("busy"), z.number()]).transform(([type, retryAfterMs]) => ({ type, retryAfterMs })),
   z.tuple([z.literal("cap"), z.number()]).transform(([type, calls]) => ({ type, calls })),
   z.tuple([z.literal("ended")]).transform(([type]) => ({ type })),

@@ -15,7 +15,9 @@ function given() {
 }
 
 async function all(events: AsyncIterable<ChunkEvent>): Promise<ChunkEvent[]> {
-  return Array.fromAsync(events);
+  const seen: ChunkEvent[] = [];
+  for await (const event of events) seen.push(event);
+  return seen;
 }
 
 /** What a reader has at the end: `restarted` takes back what came before. */
