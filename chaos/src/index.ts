@@ -1,5 +1,5 @@
 export { check, type CheckedJob, type Expected, type OutcomeCounts, type Report } from "./check.ts";
-export { countInFlight, readCalls, type SeenCall } from "./evidence.ts";
+export { countInFlight, readCalls, readInvocations, type SeenCall, type SeenInvocation } from "./evidence.ts";
 export {
   startInstallation,
   type Installation,

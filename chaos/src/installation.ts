@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createDynamoDbStore, ensureTable, type DynamoDbStore } from "@sluice/dead-letter";
-import { createRedisLimiter, type Inspection } from "@sluice/limits";
+import { createRedisLimiter, type OperableLimiter } from "@sluice/limits";
 import { connect, keySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { startProcess, type Started } from "./process.ts";
@@ -36,8 +36,8 @@ export interface Installation extends AsyncDisposable {
   startWorker(env?: Readonly<Record<string, string>>): Promise<Started>;
   /** Resolves to the API's URL. */
   startApi(): Promise<string>;
-  /** The limiter's own view of a pool: reservations that nobody gave back, among others. */
-  inspect(pool: string): Promise<Inspection>;
+  /** The limiter of a pool's scope, as an operator has it. @param aheadMs as if so much time had passed. Default 0. */
+  limiter(pool: string, aheadMs?: number): OperableLimiter;
   /** Calls that our workers say they started, by job. Only of workers that lived to flush their logs. */
   granted(): ReadonlyMap<string, number>;
   /** Asks everything to leave; resolves when it has. Called by `asyncDispose` too, which kills what stays. */
@@ -117,9 +117,10 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       if (api.url === undefined) throw new Error(`The API ended before it was ready:\n${api.text}`);
       return api.url;
     },
-    async inspect(pool) {
+    limiter(pool, aheadMs) {
       const space = keySpace(namespace, pools.pools[pool]?.scope ?? "");
-      return createRedisLimiter({ redis, keySpace: space }).inspect(pool);
+      const later = aheadMs === undefined ? {} : { now: () => Date.now() + aheadMs };
+      return createRedisLimiter({ redis, keySpace: space, ...later });
     },
     granted: () => countGranted(workers),
     stop,

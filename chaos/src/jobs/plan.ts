@@ -20,8 +20,11 @@ export interface Plan {
   readonly jobs: readonly PlannedJob[];
 }
 
-/** Share of jobs to which nothing happens: below half of it a breaker would rightly open. */
-const HEALTHY_SHARE = 0.35;
+/** Share of jobs to which nothing happens. With much less of it the breakers would rightly open, for minutes. */
+const HEALTHY_SHARE = 0.6;
+
+/** Share of jobs that come first, all healthy: failures are quicker than answers, and would be all there is to count. */
+const WARM_UP_SHARE = 0.2;
 
 /** Jobs per pool of text. A pool has 100 retries in hand before it makes them wait for minutes. */
 const JOBS_PER_POOL = 80;
@@ -48,9 +51,14 @@ export function makePlan(jobs: number, seed: number): Plan {
   const random = seeded(seed);
   let round: readonly Row[] = [];
   const faulty = Math.round(jobs * (1 - HEALTHY_SHARE));
-  const chosen = Array.from({ length: faulty }, (_, index) => nextRow(index)).concat(
-    Array.from({ length: jobs - faulty }, () => HEALTHY),
-  );
+  const warmUp = Math.round(jobs * WARM_UP_SHARE);
+  const rows = [
+    ...Array.from({ length: warmUp }, () => HEALTHY),
+    ...shuffled(
+      Array.from({ length: jobs - warmUp }, (_, index) => (index < faulty ? nextRow(index) : HEALTHY)),
+      random,
+    ),
+  ];
   const mainPools = Math.max(1, Math.ceil(jobs / JOBS_PER_POOL));
   return {
     pools: poolsFile(mainPools),
@@ -59,7 +67,7 @@ export function makePlan(jobs: number, seed: number): Plan {
       [SPECIAL_MODEL]: model({ timeToFirstTokenMs: 80 }),
       [ASYNC_MODEL]: { tokensPerMinute: TOKENS_PER_MINUTE * 10, latency: { timeToFirstTokenMs: 2_500 } },
     },
-    jobs: shuffled(chosen, random).map((row, index) => plannedJob(row, index)),
+    jobs: rows.map((row, index) => plannedJob(row, index)),
   };
 
   /** In rounds: each round has every row once, in an order of its own. */

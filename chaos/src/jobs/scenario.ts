@@ -97,7 +97,7 @@ async function untilEnded(
 /** Reservations that nobody gave back although nothing runs any more. */
 async function countReservations(installation: Installation, { pools }: Plan): Promise<number> {
   const names = Object.keys(pools.pools);
-  const views = await Promise.all(names.map(async (pool) => installation.inspect(pool)));
+  const views = await Promise.all(names.map(async (pool) => installation.limiter(pool).inspect(pool)));
   return views.reduce((sum, { reservations }) => sum + reservations, 0);
 }
 
