@@ -65,7 +65,7 @@ describe("promised", () => {
 describe("bulk's guaranteed share", () => {
   const perMs = ((limits.quota.tokensPerMinute ?? 0) / 60_000) * 0.985;
   const share = 0.05;
-  const creditMs = 2_000;
+  const creditMs = 5_000;
 
   const loads = largeSettings
     .filter(({ standard }) => standard)

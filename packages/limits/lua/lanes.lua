@@ -53,22 +53,22 @@ end
 -- Gives a denied waiter a time of return of its own. Without it every waiter would return at once and all but
 -- one in vain. Non-binding: a ticket reserves nothing. Returns the time, in ms of the pool's clock.
 local function takeTicket(parameters, claim, now)
-  local limits, lane = claim.limits, claim.lane
-  local wait, spacing, forShare = excessMs(claim), claim.costMs * lane.usage, false
-  if limits.share > 0 then
+  local limits, lane, outranked = claim.limits, claim.lane, claim.outranked
+  local wait, spacing = excessMs(claim), claim.costMs * lane.usage
+  if outranked and limits.share > 0 then
     local untilCredit = math.max(0, -lane.creditMs) / limits.share + 1
     local untilGuarantee = math.max(untilCredit, claim.backlogMs - parameters.guaranteeHorizonMs)
     if untilGuarantee < wait then
-      wait, forShare = untilGuarantee, true
+      wait = untilGuarantee
       -- At full pace almost every returning head would be denied, and one process would take the whole share.
       spacing = spacing / limits.share
     end
     -- Somebody is back soon after the share has come, or what is saved up meanwhile overflows.
-    if forShare or claim.outranked then spacing = math.min(spacing, parameters.guaranteeSpacingMs) end
+    spacing = math.min(spacing, parameters.guaranteeSpacingMs)
   end
   -- Tickets are laid out by guesses at what others will cost. When requests are larger than the burst the level
   -- overflows in the gaps, so the first in line of the most urgent waiting lane returns to the ms.
-  local large = claim.costMs > parameters.burstMs and not forShare and not claim.outranked
+  local large = claim.costMs > parameters.burstMs and not outranked
   local first = lane.firstId == '' or lane.firstId == claim.id or now > lane.firstAt + parameters.firstGraceMs
   if large and first then
     lane.firstId, lane.firstAt = claim.id, now + wait

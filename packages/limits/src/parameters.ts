@@ -24,7 +24,7 @@ const fixed = {
   /** A lane with share saved up may commit this far ahead. Must exceed every horizon + reserve, or shares starve. */
   guaranteeHorizonMs: 6_000,
   /** Share a lane may save up, in ms of quota. */
-  guaranteeCreditMs: 2_000,
+  guaranteeCreditMs: 5_000,
   /** Longest distance between the tickets of a lane that waits for its share. */
   guaranteeSpacingMs: 1_750,
   /** The first in line keeps its place so long past its time of return; then its process is taken for dead. */

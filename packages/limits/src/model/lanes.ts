@@ -80,25 +80,23 @@ export function commit(parameters: Parameters, claim: Claim): number {
  * @returns the time, in ms of the pool's clock.
  */
 export function takeTicket(parameters: Parameters, claim: Claim, now: number): number {
-  const { limits, lane, backlogMs } = claim;
+  const { limits, lane, outranked } = claim;
   let wait = excessMs(claim);
   let spacing = claim.costMs * lane.usage;
-  let forShare = false;
-  if (limits.share > 0) {
+  if (outranked && limits.share > 0) {
     const untilCredit = Math.max(0, -lane.creditMs) / limits.share + 1;
-    const untilGuarantee = Math.max(untilCredit, backlogMs - parameters.guaranteeHorizonMs);
+    const untilGuarantee = Math.max(untilCredit, claim.backlogMs - parameters.guaranteeHorizonMs);
     if (untilGuarantee < wait) {
       wait = untilGuarantee;
-      forShare = true;
       // At full pace almost every returning head would be denied, and one process would take the whole share.
       spacing /= limits.share;
     }
     // Somebody is back soon after the share has come, or what is saved up meanwhile overflows.
-    if (forShare || claim.outranked) spacing = Math.min(spacing, parameters.guaranteeSpacingMs);
+    spacing = Math.min(spacing, parameters.guaranteeSpacingMs);
   }
   // Tickets are laid out by guesses at what others will cost. When requests are larger than the burst the level
   // overflows in the gaps, so the first in line of the most urgent waiting lane returns to the ms.
-  const large = claim.costMs > parameters.burstMs && !forShare && !claim.outranked;
+  const large = claim.costMs > parameters.burstMs && !outranked;
   if (
     large &&
     (lane.firstId === "" || lane.firstId === claim.id || now > lane.firstAt + parameters.firstGraceMs)
