@@ -44,7 +44,8 @@ export function createLogger({ name, level = "info", destination }: LoggerOption
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination ?? pino.destination({ sync: false }),
+    // Synchronous: a line that is still on its way is lost when the process exits, and the last lines matter most.
+    destination ?? pino.destination({ sync: true }),
   );
 }
 
