@@ -2,9 +2,13 @@
 import { parseArgs } from "node:util";
 import { createLimitsBench } from "./limits/bench.ts";
 import type { Bench } from "./scenario.ts";
+import { createSimulatorBench } from "./simulator/bench.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const benches: readonly Bench[] = [createLimitsBench({ redisUrl: process.env["TEST_REDIS_URL"] })];
+const benches: readonly Bench[] = [
+  createLimitsBench({ redisUrl: process.env["TEST_REDIS_URL"] }),
+  createSimulatorBench(),
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -9,6 +9,7 @@ import { Agent, request } from "node:http";
 import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { Bench } from "../scenario.ts";
 
 /** What was measured. */
 export interface SimulatorFigures {
@@ -24,13 +25,6 @@ export interface SimulatorFigures {
   readonly [figure: string]: number | string | null;
 }
 
-/** Fits the harness of `pnpm bench`. */
-export interface SimulatorBench {
-  readonly name: string;
-  readonly about: string;
-  run(print: (line: string) => void): Promise<SimulatorFigures>;
-}
-
 const MODEL = "us.amazon.nova-micro-v1:0";
 const BODY = JSON.stringify({
   messages: [{ role: "user", content: [{ text: "Why is the sky blue? Answer in one sentence." }] }],
@@ -42,7 +36,10 @@ const BODY = JSON.stringify({
  * @param calls measured calls, after a quarter as many to warm up. Default 20,000.
  * @param inFlight calls at once. Default 16.
  */
-export function createSimulatorBench({ calls = 20_000, inFlight = 16 } = {}): SimulatorBench {
+export function createSimulatorBench({
+  calls = 20_000,
+  inFlight = 16,
+}: { readonly calls?: number; readonly inFlight?: number } = {}): Bench {
   return {
     name: "simulator",
     about: "short Converse calls per second of one simulator process, over HTTP/1.1",
