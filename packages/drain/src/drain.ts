@@ -3,53 +3,14 @@
  * look before the start. What follows the start is in `run.ts`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  jobDataSchema,
-  jobRequestSchema,
-  type Clock,
-  type Emit,
-  type JobData,
-  type JobRequest,
-  type Payload,
-  type Random,
-} from "@sluice/job";
+import { jobDataSchema, jobRequestSchema, type JobData, type JobRequest } from "@sluice/job";
+import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { Hands, names } from "./hands.ts";
 import { insist } from "./insist.ts";
-import type { Admission, Cache, Cancels, Chunks, Entry, Held, Ledger, Notes, Outcomes } from "./ports.ts";
+import type { Admission, Entry, Held, Notes } from "./ports.ts";
 import { callCap, deadlinePassed, malformed, stalledTooOften } from "./reasons.ts";
-import { NOTHING, Runner, type Grant } from "./run.ts";
-
-export interface DrainOptions {
-  /** The pool itself, then the pools that may answer instead. */
-  readonly chain: readonly [Entry, ...Entry[]];
-  readonly outcomes: Outcomes;
-  readonly ledger: Ledger;
-  readonly cancels: Cancels;
-  readonly cache: Cache;
-  readonly chunks: Chunks;
-  readonly decodePayload: (payload: Payload) => Promise<unknown>;
-  /** Hands a started async call over to the poller. Adding it again is harmless. */
-  readonly startPolling: (data: JobData) => Promise<void>;
-  /** How long a call may take, milliseconds. */
-  readonly callTimeoutMs: number;
-  /** What callers get instead of an answer that a content filter stopped. Default: what the model said. */
-  readonly filteredMessage?: string | undefined;
-  /** A job whose worker died in the middle of its call more often than this is dead. Default 3. */
-  readonly maxLostCalls?: number;
-  /** Fires when the process has no time left: calls in flight are aborted and handed back. */
-  readonly abort: AbortSignal;
-  readonly emit: Emit;
-  readonly clock: Clock;
-  readonly random: Random;
-}
-
-/** A job that passed every check. */
-export interface Candidate {
-  readonly job: Held;
-  readonly data: JobData;
-  readonly work: JobRequest;
-  readonly notes: Notes;
-}
+import { Runner } from "./run.ts";
+import { NOTHING } from "./settlement.ts";
 
 /** Starts a granted job; the intake does not wait for it. */
 export type Start = () => Promise<void>;

@@ -8,7 +8,8 @@ export {
   type RefusalCode,
 } from "./accept.ts";
 export { createCancel, type Cancelling, type CancellingPool, type CancelOptions } from "./cancel.ts";
-export { Drain, type DrainOptions } from "./drain.ts";
+export type { DrainOptions } from "./candidate.ts";
+export { Drain } from "./drain.ts";
 export {
   createExplain,
   type ExplainingPool,

@@ -76,3 +76,9 @@ function outOfTime(last: Failure): Failure {
     message: `No time left for another try; the last one ended with ${last.errorClass}`,
   };
 }
+
+/** Whether another model may well answer what this one could not: it is overloaded, errs for good, or keeps timing out. */
+export function mayAnswerElsewhere(failure: Failure, attemptsMade: number): boolean {
+  if (failure.dimension === "capacity" || failure.errorClass === "ModelErrorException") return true;
+  return failure.errorClass === "ModelTimeoutException" && attemptsMade > 0;
+}

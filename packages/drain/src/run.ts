@@ -3,39 +3,19 @@
  * between any two steps costs at most time.
  */
 import type { Answer, AnsweredOutcome, Failure, JobData, JobRequest, Outcome } from "@sluice/job";
-import type { Candidate, DrainOptions } from "./drain.ts";
+import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { ending, names, type Hands } from "./hands.ts";
 import { insist } from "./insist.ts";
-import type { CallResult, ChunkWriter, Cost, Entry, Gate, Held, Settlement } from "./ports.ts";
+import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { deadlinePassed } from "./reasons.ts";
-import { longestDelayMs, nextStep } from "./retry.ts";
-
-/** What the gate has granted: a reservation in one pool of the chain, and the slot taken there. */
-export interface Grant {
-  readonly entry: Entry;
-  /** The entry's place in the chain; 0 is the job's own pool. */
-  readonly index: number;
-  readonly lane: string;
-  readonly reservation: string;
-  readonly release: () => void;
-}
-
-type Failed = Extract<CallResult, { type: "failed" }>;
+import { longestDelayMs, mayAnswerElsewhere, nextStep } from "./retry.ts";
+import { costOf, ONE_REQUEST, settlementOf, type Failed } from "./settlement.ts";
 
 /** Node's timers wrap around beyond this. No call lasts that long. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A job that goes on to another pool comes back at once, but for a spread. */
 const FALLBACK_DELAY_MS = 250;
-
-export const NOTHING: Cost = {
-  requests: 0,
-  tokens: 0,
-  "input-tokens": 0,
-  "output-tokens": 0,
-  "tokens-per-day": 0,
-};
-const ONE_REQUEST: Cost = { ...NOTHING, requests: 1 };
 
 export class Runner {
   readonly #options: DrainOptions;
@@ -181,7 +161,7 @@ export class Runner {
     | { type: "dead"; failure: Failure } {
     const { chain, clock, random } = this.#options;
     const next = grant.index + 1;
-    if (next < chain.length && mayAnswerElsewhere(failure, job)) {
+    if (next < chain.length && mayAnswerElsewhere(failure, job.attemptsMade)) {
       const attempt = failure.kind === "transient";
       return { type: "retry", delayMs: random() * FALLBACK_DELAY_MS, attempt, entry: next };
     }
@@ -287,38 +267,4 @@ export class Runner {
   #onError(part: string): (error: unknown) => void {
     return (error) => this.#options.emit("worker:error", { part, error: String(error).slice(0, 200) });
   }
-}
-
-/** What a failed call costs. */
-function costOf({ billed, observedOutputTokens }: Failed, { model }: Entry, work: JobRequest): Cost {
-  if (billed === "nothing") return NOTHING;
-  return billed === "request" ? ONE_REQUEST : model.unfinished(work, observedOutputTokens);
-}
-
-/** What a failure says about the pool. An overloaded model is a failing pool, not a quota that was overdrawn. */
-function settlementOf(
-  { failure, breaker }: Failed,
-  work: JobRequest,
-): Pick<Settlement, "outcome" | "throttledDimension" | "weight" | "shape"> {
-  const { kind, dimension, errorClass } = failure;
-  if (kind === "systemic") return { outcome: "systemic", shape: work.kind };
-  if (breaker) {
-    const outcome = TIMEOUTS.has(errorClass) ? "timeout" : "failed";
-    return MODELS_OWN.has(errorClass) ? { outcome, weight: 0.5 } : { outcome };
-  }
-  if (kind !== "throttled" || dimension === "capacity") return { outcome: "neutral" };
-  if (dimension === undefined || dimension === "unknown") return { outcome: "throttled" };
-  return { outcome: "throttled", throttledDimension: dimension };
-}
-
-/** Failures by silence. */
-const TIMEOUTS: ReadonlySet<string> = new Set(["TimeoutError", "ModelTimeoutException"]);
-
-/** Failures that may be of one prompt and not of the pool. */
-const MODELS_OWN: ReadonlySet<string> = new Set(["ModelTimeoutException", "ModelErrorException"]);
-
-/** Whether another model may well answer what this one could not: it is overloaded, errs for good, or keeps timing out. */
-function mayAnswerElsewhere(failure: Failure, job: Held): boolean {
-  if (failure.dimension === "capacity" || failure.errorClass === "ModelErrorException") return true;
-  return failure.errorClass === "ModelTimeoutException" && job.attemptsMade > 0;
 }

@@ -1,0 +1,45 @@
+/** What the two halves of the drain share: their options, a job that passed every check, and what the gate granted it. */
+import type { Clock, Emit, JobData, JobRequest, Payload, Random } from "@sluice/job";
+import type { Cache, Cancels, Chunks, Entry, Held, Ledger, Notes, Outcomes } from "./ports.ts";
+
+export interface DrainOptions {
+  /** The pool itself, then the pools that may answer instead. */
+  readonly chain: readonly [Entry, ...Entry[]];
+  readonly outcomes: Outcomes;
+  readonly ledger: Ledger;
+  readonly cancels: Cancels;
+  readonly cache: Cache;
+  readonly chunks: Chunks;
+  readonly decodePayload: (payload: Payload) => Promise<unknown>;
+  /** Hands a started async call over to the poller. Adding it again is harmless. */
+  readonly startPolling: (data: JobData) => Promise<void>;
+  /** How long a call may take, milliseconds. */
+  readonly callTimeoutMs: number;
+  /** What callers get instead of an answer that a content filter stopped. Default: what the model said. */
+  readonly filteredMessage?: string | undefined;
+  /** A job whose worker died in the middle of its call more often than this is dead. Default 3. */
+  readonly maxLostCalls?: number;
+  /** Fires when the process has no time left: calls in flight are aborted and handed back. */
+  readonly abort: AbortSignal;
+  readonly emit: Emit;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** A job that passed every check. */
+export interface Candidate {
+  readonly job: Held;
+  readonly data: JobData;
+  readonly work: JobRequest;
+  readonly notes: Notes;
+}
+
+/** What the gate has granted: a reservation in one pool of the chain, and the slot taken there. */
+export interface Grant {
+  readonly entry: Entry;
+  /** The entry's place in the chain; 0 is the job's own pool. */
+  readonly index: number;
+  readonly lane: string;
+  readonly reservation: string;
+  readonly release: () => void;
+}
