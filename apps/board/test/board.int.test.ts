@@ -37,7 +37,7 @@ const overviewSchema = z.object({
 
 async function overview(status: string = "latest") {
   const query = new URLSearchParams({ activeQueue: FULL, status, page: "1", jobsPerPage: "20" });
-  const response = await fetch(`${board.url}/api/queues?${query}`);
+  const response = await fetch(`${board.url}/api/queues?${query.toString()}`);
   expect(response.status).toBe(200);
   return overviewSchema.parse(await response.json()).queues;
 }

@@ -1,6 +1,5 @@
 /** An endpoint that answers every request with the same bytes, or breaks: what the simulator has no reason to do. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 
 export interface Endpoint extends AsyncDisposable {
@@ -27,7 +26,9 @@ export async function startEndpoint(
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);
   });
-  const { port } = server.address() as AddressInfo;
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("Expected the server to have a port");
+  const { port } = address;
   return {
     url: `http://127.0.0.1:${port}`,
     bodies,
