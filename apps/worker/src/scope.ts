@@ -2,7 +2,8 @@
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
 import type { Pool, Scope } from "@sluice/config";
 import type { Cache, CacheQuestion, Cancels, Chunks, Gate, Ledger, Outcomes } from "@sluice/drain";
-import { createRedisLimiter, guardLimiter, type OperableLimiter } from "@sluice/limits";
+import type { Emit } from "@sluice/job";
+import { createRedisLimiter, guardLimiter, type LimitsChange, type OperableLimiter } from "@sluice/limits";
 import { keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -29,6 +30,7 @@ export interface ScopeOptions {
   readonly heartbeatTtlMs: number;
   /** A caller wants this job no more. */
   readonly onCancel: (id: string) => void;
+  readonly emit: Emit;
   /** The jobs whose calls are in flight: asked after a reconnect, which may have missed somebody's cancelling. */
   readonly inHand: () => Iterable<string>;
   readonly onError: (part: string) => (error: unknown) => void;
@@ -69,7 +71,21 @@ export class ScopeParts {
       clock: Date.now,
     });
     this.limiter = createRedisLimiter({ redis, keySpace: space });
-    this.gate = guardLimiter(this.limiter, { onUnanswered: onError("gate") });
+    const guarded = guardLimiter(this.limiter, { onUnanswered: onError("gate") });
+    const tell = (change: LimitsChange): void => tellChange(options.emit, change);
+    this.gate = {
+      async admit(request) {
+        const admission = await guarded.admit(request);
+        admission.changes?.forEach(tell);
+        return admission;
+      },
+      async settle(settlement) {
+        const reply = await guarded.settle(settlement);
+        if (reply.type === "late") return {};
+        reply.changes?.forEach(tell);
+        return reply;
+      },
+    };
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
     const { owner } = this.#heartbeat;
     const outcomes = new OutcomeStore(redis, space);
@@ -103,6 +119,23 @@ export class ScopeParts {
     this.#subscription?.stop();
     await this.#heartbeat.stop();
     this.bedrock.close();
+  }
+}
+
+/** What a call of this process changed in the limits, as an event. */
+function tellChange(emit: Emit, change: LimitsChange): void {
+  switch (change.type) {
+    case "breaker": {
+      const { pool, from, to, untilMs } = change;
+      emit("breaker:changed", { pool, from, to, untilMs });
+      break;
+    }
+    case "day":
+      emit("quota:parked", { pool: change.pool, untilMs: change.untilMs });
+      break;
+    case "limits":
+      emit("limits:changed", { pool: change.pool, version: change.version });
+      break;
   }
 }
 

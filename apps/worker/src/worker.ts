@@ -176,6 +176,7 @@ export class Worker {
           heartbeatTtlMs,
           redis: this.#commandRedis,
           onCancel: (id) => this.#drains.forEach((drain) => drain.cancel(id)),
+          emit: this.#emit,
           inHand: () => this.#drains.flatMap((drain) => [...drain.running]),
           onError: (part) => this.#onError(part),
         }),

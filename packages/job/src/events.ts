@@ -48,6 +48,18 @@ export interface SluiceEvents {
   "dead-letter:blocked": { readonly waiting: number; readonly error: string };
   /** The sweeper ended a job whose deadline passed while it waited. */
   "job:expired": { readonly id: string };
+  /** A pool's breaker moved. Told once, by the process whose call moved it. */
+  "breaker:changed": {
+    readonly pool: string;
+    readonly from: string;
+    readonly to: string;
+    /** When the next probe is due, milliseconds since the epoch; 0 when an operator says so. */
+    readonly untilMs: number;
+  };
+  /** The scope's tokens per day are used up: all its pools wait until then. 0: released. */
+  "quota:parked": { readonly pool: string; readonly untilMs: number };
+  /** New limits of a pool are in force. */
+  "limits:changed": { readonly pool: string; readonly version: number };
   /** A part met an error that it survives by trying again. */
   "worker:error": { readonly part: string; readonly error: string };
   "worker:started": { readonly pools: readonly string[]; readonly slots: number };
