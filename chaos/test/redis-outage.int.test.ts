@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startRedis, type RunningService } from "@sluice/services";
-import { expect, test, vi } from "vitest";
-import { countInFlight } from "../src/index.ts";
+import { expect, inject, test, vi } from "vitest";
+import { countInFlight, startProxyTo } from "../src/index.ts";
 import { PATIENTLY, startLab } from "./lab.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
@@ -52,4 +52,26 @@ test("Redis is killed and comes back with what it had on disk, two workers: one 
     await redis.restart();
   });
   expect(problems).toEqual([]);
+});
+
+test("both workers lose Redis, and one is back before the other: it does not take its calls for abandoned", async () => {
+  await using lab = await startLab({ latencyMs: LATENCY_MS });
+  await using first = await startProxyTo(inject("redisUrl"));
+  await using second = await startProxyTo(inject("redisUrl"));
+  const beats = { SLUICE_HEARTBEAT_TTL_MS: "3000" };
+  const { installation } = lab;
+  await installation.startWorker({ ...beats, REDIS_URL: first.url });
+  await installation.startWorker({ ...beats, REDIS_URL: second.url });
+  const ids = await lab.submit(8);
+  await vi.waitFor(async () => expect(await countInFlight(lab.simulatorUrl)).toBe(8), PATIENTLY);
+
+  first.set({ lost: "both" });
+  second.set({ lost: "both" });
+  await sleep(OUTAGE_MS);
+  first.set({});
+  // Locks are over, the stall check has given the jobs back, and the first has slots: only the ledger's grace is left.
+  await sleep(1_500);
+  second.set({});
+  await lab.untilEnded(ids);
+  expect(await lab.problems(ids, { calls: [1, 1] })).toEqual([]);
 });
