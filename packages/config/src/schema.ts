@@ -17,6 +17,7 @@ function wholeNumber(max: number) {
 const REGION_RULE = "an AWS Region such as us-east-1";
 const MODEL_RULE = "the id or ARN of a model or inference profile";
 const LANES_RULE = "a list of 1 to 16 different lane names, most urgent first";
+const SHARE_RULE = "a fraction above 0 and at most 1";
 const FALLBACK_RULE = "a list of at most 8 different pools of this file, first choice first";
 const TIER_RULE = "one of default, priority, flex, reserved";
 const TIERS_RULE = "a mapping of lane names to service tiers";
@@ -47,6 +48,7 @@ export const poolKeysSchema = z.strictObject(
     scope: z.string("the name of a scope"),
     model: z.string(MODEL_RULE).regex(/^[\w.:/-]{1,2048}$/, MODEL_RULE),
     quota: quotaFileSchema,
+    share: z.number(SHARE_RULE).gt(0, SHARE_RULE).max(1, SHARE_RULE).default(1),
     burndown: z.number(BURNDOWN_RULE).min(1, BURNDOWN_RULE).max(100, BURNDOWN_RULE).optional(),
     maxOutputTokens: wholeNumber(1_000_000).optional(),
     defaultMaxTokens: wholeNumber(1_000_000).optional(),
