@@ -1,47 +1,150 @@
-/** Bull Board over every lane, grouped by pool. Read-only, and without the text of any prompt. */
+/** The board process, wired: Bull Board over lanes and dead letters, the pages of dead letters, and who may use them. */
 import type { Server } from "node:http";
 import { createBullBoard } from "@bull-board/api";
-import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { ExpressAdapter } from "@bull-board/express";
-import type { Pools } from "@sluice/config";
+import type { Pool, Pools } from "@sluice/config";
+import type { DynamoDbStore } from "@sluice/dead-letter";
+import { Replayer, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
+import { createRedisLimiter, type Inspection } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
+import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Queue } from "bullmq";
-import express from "express";
-import helmet from "helmet";
-import { redactData } from "./redact.ts";
+import express, { type Express, type RequestHandler } from "express";
+import { audited, authenticated, sameOrigin, securityHeaders, type Audit } from "./access/guard.ts";
+import { createIdentify } from "./access/identify.ts";
+import type { AccessSettings } from "./access/settings.ts";
+import { currentUser, may } from "./access/user.ts";
+import { Kept, PATIENCE_MS } from "./kept.ts";
+import { LaneAdapter } from "./lanes/lane-adapter.ts";
+import { ClassWatch } from "./letters/class-watch.ts";
+import { LetterAdapter } from "./letters/letter-adapter.ts";
+import { LetterView } from "./letters/letter-view.ts";
+import { retryAll } from "./letters/retry-all.ts";
+import { Runs } from "./letters/runs.ts";
+import { PAGE } from "./pages/layout.ts";
+import { pages } from "./pages/router.ts";
+import { beforeHandler } from "./policy.ts";
 
 export interface BoardSettings {
   readonly pools: Pools;
   readonly namespace: string;
   readonly redisUrl: string;
+  /** Its owner closes it. */
+  readonly deadLetters: DynamoDbStore;
+  readonly access: AccessSettings;
+  /** Replays that a lane holds at most. */
+  readonly replaysPerLane: number;
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Checks every answer of Bull Board against its own schemas. For tests: it costs time. Default false. */
+  readonly validateResponses?: boolean;
+  /** How often new error classes are looked for, milliseconds. Default 5,000. */
+  readonly classesEveryMs?: number;
+  readonly audit: Audit;
   readonly onError: (error: unknown) => void;
 }
+
+/** How long a pool's figures serve the polls of everybody who watches. */
+const POOL_AGE_MS = 1_000;
+
+/** A request of 1 MiB, edited as JSON. */
+const JSON_LIMIT = "4mb";
 
 export class Board {
   readonly #settings: BoardSettings;
   readonly #redis;
-  readonly #queues: Queue[];
-  readonly #server: Server;
+  readonly #queues: Queue[] = [];
+  readonly #laneQueues: LaneQueue[] = [];
+  readonly #poolWatches = new Map<string, Kept<Inspection>>();
+  readonly #view: LetterView;
+  readonly #replayer: Replayer;
+  readonly #runs: Runs;
+  readonly #classes: ClassWatch;
+  #server: Server | undefined;
 
   constructor(settings: BoardSettings) {
     this.#settings = settings;
-    this.#redis = connect(settings.redisUrl, "producer", settings.onError);
-    this.#queues = this.#openQueues();
-    const adapter = new ExpressAdapter();
-    createBullBoard({
-      serverAdapter: adapter,
-      queues: this.#queues.map((queue) => {
-        // A failed job here is about to become a dead letter, and an edit would save the redacted text: read only.
-        const lane = new BullMQAdapter(queue, { readOnlyMode: true, delimiter: "." });
-        lane.setFormatter("data", redactData);
-        return lane;
+    const { deadLetters, replaysPerLane, onError } = settings;
+    this.#redis = connect(settings.redisUrl, "producer", onError);
+    this.#view = new LetterView(deadLetters, Date.now);
+    this.#replayer = new Replayer({
+      letters: deadLetters,
+      pools: this.#openReplayPools(),
+      perLane: replaysPerLane,
+      clock: Date.now,
+    });
+    this.#runs = new Runs(this.#replayer, Date.now, () => this.#view.changed());
+    this.#classes = new ClassWatch({
+      classes: async () => deadLetters.classes(),
+      onClass: (errorClass) => this.#boards.forEach(({ addClass }) => addClass(errorClass)),
+      onError,
+      everyMs: settings.classesEveryMs ?? 5_000,
+    });
+  }
+
+  readonly #boards: { readonly addClass: (errorClass: string) => void }[] = [];
+
+  /** Listens. Resolves to the URL. */
+  async start(): Promise<string> {
+    const { host, port } = this.#settings;
+    this.#server = httpServer(await this.#app());
+    this.#classes.start();
+    return listen(this.#server, host, port);
+  }
+
+  /** Replays that are under way stop before their next letter. */
+  async stop(): Promise<void> {
+    if (this.#server !== undefined) await closeServer(this.#server);
+    await Promise.all([this.#classes.stop(), this.#runs.stopAll()]);
+    await Promise.all([...this.#queues, ...this.#laneQueues].map(async (queue) => queue.close()));
+    this.#redis.disconnect();
+  }
+
+  async #app(): Promise<Express> {
+    const { access, audit, deadLetters, pools: poolsFile, replaysPerLane, onError } = this.#settings;
+    const identify = await createIdentify(access);
+    const looking = this.#board({ writable: false });
+    const writing = this.#board({ writable: true });
+    const app = express();
+    app.disable("x-powered-by");
+    app.use(securityHeaders);
+    app.get("/healthz", (_request, response) => {
+      response.json({ status: "ok" });
+    });
+    app.use(authenticated(identify, access.type === "basic"), audited(audit), sameOrigin);
+    app.use(
+      PAGE,
+      pages({
+        store: deadLetters,
+        pools: poolsFile,
+        classes: () => this.#classes.known,
+        replayer: this.#replayer,
+        runs: this.#runs,
+        perLane: replaysPerLane,
+        onChange: () => this.#view.changed(),
+        onError,
       }),
+    );
+    app.put("/api/queues/:queueName/retry/:queueStatus", retryAll({ store: deadLetters, runs: this.#runs }));
+    app.use(express.json({ limit: JSON_LIMIT }));
+    app.use((request, response, next) => {
+      (may(currentUser(), "operator") ? writing : looking)(request, response, next);
+    });
+    return app;
+  }
+
+  /** Bull Board hides its buttons by queue, not by user: viewers get a board of their own. */
+  #board({ writable }: { writable: boolean }): RequestHandler {
+    const serverAdapter = new ExpressAdapter();
+    const { addQueue } = createBullBoard({
+      serverAdapter,
+      queues: Object.values(this.#settings.pools.pools).flatMap((pool) => this.#laneAdapters(pool)),
       options: {
+        handlerHooks: { before: beforeHandler },
+        validateResponses: this.#settings.validateResponses ?? false,
         uiConfig: {
           boardTitle: "Sluice",
           overview: { groupByDelimiter: true },
@@ -49,42 +152,87 @@ export class Board {
           showMetrics: true,
           // One CLIENT LIST per queue and poll grows with the fleet; the lanes say what matters.
           showWorkers: false,
+          miscLinks: [{ text: "Dead letters", url: PAGE }],
         },
       },
     });
-    const app = express();
-    app.disable("x-powered-by");
-    app.use(helmet());
-    app.get("/healthz", (_request, response) => {
-      response.json({ status: "ok" });
+    const { deadLetters: store, pools } = this.#settings;
+    const onChange = (): void => this.#view.changed();
+    const actions = { store, replayer: this.#replayer, pools, onChange };
+    const progress = (errorClass: string): string | undefined => this.#progress(errorClass);
+    this.#boards.push({
+      // After the lanes: Bull Board asks its first queue about Redis.
+      addClass: (errorClass) =>
+        addQueue(new LetterAdapter({ errorClass, writable, view: this.#view, actions, progress })),
     });
-    app.use("/", adapter.getRouter());
-    this.#server = httpServer(app);
+    return serverAdapter.getRouter();
   }
 
-  /** Listens. Resolves to the URL. */
-  async start(): Promise<string> {
-    const { host, port } = this.#settings;
-    return listen(this.#server, host, port);
+  #laneAdapters(pool: Pool): LaneAdapter[] {
+    const { namespace, onError } = this.#settings;
+    return pool.lanes.map((lane) => {
+      const queue = new Queue(queueName(pool.name, lane), {
+        connection: this.#redis,
+        prefix: keySpace(namespace, pool.scope),
+        // Without both, a board that starts while Redis is down stays broken for good.
+        skipWaitingForReady: true,
+        skipVersionCheck: true,
+      });
+      queue.on("error", onError);
+      this.#queues.push(queue);
+      return new LaneAdapter({
+        queue,
+        pool: this.#poolWatch(pool),
+        isConnected: () => this.#redis.status === "ready",
+      });
+    });
   }
 
-  async stop(): Promise<void> {
-    await closeServer(this.#server);
-    await Promise.all(this.#queues.map(async (queue) => queue.close()));
-    this.#redis.disconnect();
+  #poolWatch(pool: Pool): Kept<Inspection> {
+    const known = this.#poolWatches.get(pool.name);
+    if (known !== undefined) return known;
+    const limiter = createRedisLimiter({
+      redis: this.#redis,
+      keySpace: keySpace(this.#settings.namespace, pool.scope),
+    });
+    const watch = new Kept({
+      load: async () => limiter.inspect(pool.name),
+      maxAgeMs: POOL_AGE_MS,
+      patienceMs: PATIENCE_MS,
+      clock: Date.now,
+    });
+    this.#poolWatches.set(pool.name, watch);
+    return watch;
   }
 
-  #openQueues(): Queue[] {
+  #openReplayPools(): Map<string, ReplayPool> {
     const { pools, namespace, onError } = this.#settings;
-    return Object.values(pools.pools).flatMap((pool) =>
-      pool.lanes.map((lane) => {
-        const queue = new Queue(queueName(pool.name, lane), {
-          connection: this.#redis,
-          prefix: keySpace(namespace, pool.scope),
-        });
-        queue.on("error", onError);
-        return queue;
+    return new Map(
+      Object.values(pools.pools).map((pool) => {
+        const space = keySpace(namespace, pool.scope);
+        const lanes = new Map(
+          pool.lanes.map((lane) => [
+            lane,
+            new LaneQueue({ redis: this.#redis, keySpace: space, pool: pool.name, lane, onError }),
+          ]),
+        );
+        this.#laneQueues.push(...lanes.values());
+        const lane = (name: string): LaneQueue => {
+          const queue = lanes.get(name);
+          if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
+          return queue;
+        };
+        return [pool.name, { lanes: pool.lanes, deadlineMs: pool.deadlineMs, lane }];
       }),
     );
+  }
+
+  /** How far a paced replay of a whole class is, for the title of its queue. */
+  #progress(errorClass: string): string | undefined {
+    const what = `class ${errorClass}`;
+    const run = this.#runs.all.find((each) => each.what === what && each.endedAt === undefined);
+    if (run === undefined) return undefined;
+    const waits = run.trouble === undefined ? "" : ` It waits: ${run.trouble}`;
+    return `Replaying ${run.total} letters a few at a time: ${run.queued} are in their lanes.${waits}`;
   }
 }

@@ -1,14 +1,14 @@
 /** The board over HTTP: all lanes, no prompt, no write. Asked through every route that Bull Board has. */
 import { appRoutes } from "@bull-board/api/dist/routes.js";
 import { queueName } from "@sluice/job";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { FAILED_REASON, FULL, MARKER, QUEUES, startBoard } from "./given.ts";
 
 let board: Awaited<ReturnType<typeof startBoard>>;
 
 beforeAll(async () => {
-  board = await startBoard(inject("redisUrl"));
+  board = await startBoard();
 });
 
 afterAll(async () => {
@@ -78,7 +78,7 @@ test("serves its page and says that it lives", async () => {
   expect(page.status).toBe(200);
   expect(await page.text()).toContain("<title>Sluice</title>");
   expect(page.headers.get("content-security-policy")).toContain("default-src 'self'");
-  expect(page.headers.get("x-frame-options")).toBe("SAMEORIGIN");
+  expect(page.headers.get("x-frame-options")).toBe("DENY");
   expect((await fetch(`${board.url}/healthz`)).status).toBe(200);
 });
 

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { chromium, type Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { FAILED_REASON, FULL, MARKER, QUEUES, startBoard } from "./given.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -18,7 +18,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   if (found === undefined) return;
-  board = await startBoard(inject("redisUrl"));
+  board = await startBoard();
   browser = await chromium.launch({ executablePath: found });
 });
 

@@ -1,10 +1,14 @@
 /** A board over a key space of its own, with a job in every state. */
 import { randomBytes } from "node:crypto";
 import { parsePools } from "@sluice/config";
+import { createDynamoDbStore, ensureTable, type DynamoDbStore } from "@sluice/dead-letter";
 import { newJobId, queueName, type JobData } from "@sluice/job";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { UnrecoverableError, Worker } from "bullmq";
+import { inject } from "vitest";
+import type { AuditEntry } from "../src/access/guard.ts";
+import type { AccessSettings } from "../src/access/settings.ts";
 import { Board } from "../src/board.ts";
 
 /** In every prompt: the board must show it nowhere. */
@@ -43,15 +47,51 @@ export const FULL = "claude.standard";
 /** The error of the failed job. */
 export const FAILED_REASON = "ValidationException: The input is too long";
 
-export async function startBoard(redisUrl: string) {
+/** What a test says of a letter; the rest is as it usually is. */
+export interface Dead {
+  readonly text?: string;
+  readonly errorClass?: string;
+  readonly message?: string;
+  readonly tenant?: string;
+  readonly diedAt?: number;
+}
+
+export interface BoardOptions {
+  /** Default: whoever asks is the admin of this machine. */
+  readonly access?: AccessSettings;
+  /** Default 20. */
+  readonly replaysPerLane?: number;
+  readonly redisUrl?: string;
+  readonly dynamoDbUrl?: string;
+}
+
+export type TestBoard = Awaited<ReturnType<typeof startBoard>>;
+
+export async function startBoard(options: BoardOptions = {}) {
+  const { access = { type: "local" }, replaysPerLane = 20 } = options;
+  const { redisUrl = inject("redisUrl"), dynamoDbUrl = inject("dynamoDbUrl") } = options;
   const name = `board-test-${randomBytes(4).toString("hex")}`;
   const space = keySpace(name, SCOPE);
   const redis = connect(redisUrl, "worker", () => {});
   const errors: unknown[] = [];
+  const audit: AuditEntry[] = [];
+  const dynamoDb = {
+    endpoint: dynamoDbUrl,
+    region: "us-east-1",
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+  };
+  await ensureTable({ tableName: name, ...dynamoDb });
+  const deadLetters: DynamoDbStore = createDynamoDbStore({ tableName: name, ...dynamoDb });
   const board = new Board({
     pools: parsePools(JSON.stringify(POOLS), "pools.yaml"),
     namespace: name,
     redisUrl,
+    deadLetters,
+    access,
+    replaysPerLane,
+    validateResponses: true,
+    classesEveryMs: 50,
+    audit: (entry) => void audit.push(entry),
     host: "127.0.0.1",
     port: 0,
     onError: (error) => errors.push(error),
@@ -65,21 +105,23 @@ export async function startBoard(redisUrl: string) {
   });
 
   async function add(text: string): Promise<JobData> {
-    const now = Date.now();
-    const job: JobData = {
-      version: 1,
-      id: newJobId("claude", "standard", now, Math.random),
-      tenant: "acme",
-      pool: "claude",
-      lane: "standard",
-      kind: "converse",
-      payload: await encodePayload({ messages: [{ role: "user", content: [{ text }] }], maxTokens: 10 }),
-      acceptedAt: now,
-      deadlineAt: now + 60_000,
-      maxAttempts: 3,
-    };
+    const job = await newJob(text);
     await lane.add(job);
     return job;
+  }
+
+  /** A letter of a job that has died. Resolves to its id. */
+  async function dead({
+    text = MARKER,
+    errorClass = "ValidationException",
+    message = "Too long",
+    tenant,
+    diedAt,
+  }: Dead = {}) {
+    const data = await newJob(text, tenant);
+    const failure = { kind: "terminal", errorClass, message, status: 400 } as const;
+    await deadLetters.put({ data, failure, attempts: 3, stalls: 0, diedAt: diedAt ?? Date.now() - 60_000 });
+    return data.id;
   }
 
   async function fetchNext() {
@@ -103,7 +145,13 @@ export async function startBoard(redisUrl: string) {
   return {
     url,
     redis,
+    space,
     errors,
+    audit,
+    store: deadLetters,
+    lane,
+    dead,
+    fetchNext,
     jobs: { failed, completed, delayed, active, waiting, long },
     /** Every key of the key space with its content. */
     async everythingInRedis(): Promise<Record<string, string>> {
@@ -118,6 +166,23 @@ export async function startBoard(redisUrl: string) {
       const keys = await redis.keys(`${name}:*`);
       if (keys.length > 0) await redis.del(keys);
       redis.disconnect();
+      deadLetters.close();
     },
+  };
+}
+
+async function newJob(text: string, tenant = "acme"): Promise<JobData> {
+  const now = Date.now();
+  return {
+    version: 1,
+    id: newJobId("claude", "standard", now, Math.random),
+    tenant,
+    pool: "claude",
+    lane: "standard",
+    kind: "converse",
+    payload: await encodePayload({ messages: [{ role: "user", content: [{ text }] }], maxTokens: 10 }),
+    acceptedAt: now,
+    deadlineAt: now + 60_000,
+    maxAttempts: 3,
   };
 }

@@ -1,0 +1,114 @@
+/** Who a request comes from, by what the board was told to believe. */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { isIPv4 } from "node:net";
+import { hashPassword, verifyPassword } from "./passwords.ts";
+import type { AccessSettings, Account } from "./settings.ts";
+import type { Role, User } from "./user.ts";
+
+/** `undefined`: nobody the board knows. */
+export type Identify = (request: IncomingMessage) => Promise<User | undefined>;
+
+/** Resolves when it is ready to answer. */
+export async function createIdentify(settings: AccessSettings): Promise<Identify> {
+  switch (settings.type) {
+    case "local":
+      return async (request) => (isForLoopback(request) ? { name: "local", role: "admin" } : undefined);
+    case "open":
+      return async () => ({ name: "anonymous", role: "viewer" });
+    case "basic":
+      return basic(settings.accounts);
+    case "proxy":
+      return async (request) => fromProxy(request, settings);
+  }
+}
+
+/** A page of another site whose name was made to lead to this machine asks under that name. */
+function isForLoopback({ headers }: IncomingMessage): boolean {
+  return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers.host ?? "");
+}
+
+/** How long a password that was right is not computed again: the board's pages ask every few seconds. */
+const REMEMBER_MS = 5 * 60_000;
+
+/** Checks that wait for their turn. More are turned away: each costs memory and time. */
+const MOST_WAITING = 16;
+
+async function basic(accounts: readonly Account[]): Promise<Identify> {
+  const byName = new Map(accounts.map((account) => [account.name, account]));
+  // Somebody who does not exist costs as much as somebody who does.
+  const nobody = await hashPassword(randomBytes(16).toString("hex"));
+  const salt = randomBytes(32);
+  const remembered = new Map<string, number>();
+  let waiting = 0;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  async function check(name: string, password: string): Promise<boolean> {
+    if (waiting >= MOST_WAITING) return false;
+    waiting += 1;
+    const account = byName.get(name);
+    const checked = turn
+      .then(async () => verifyPassword(password, account?.hash ?? nobody))
+      .finally(() => {
+        waiting -= 1;
+      });
+    turn = checked.catch(() => undefined);
+    return (await checked) && account !== undefined;
+  }
+
+  return async (request) => {
+    const credentials = readBasic(request.headers.authorization);
+    if (credentials === undefined) return undefined;
+    const [name, password] = credentials;
+    const key = createHash("sha256").update(salt).update(`${name}\0${password}`).digest("hex");
+    const now = Date.now();
+    if ((remembered.get(key) ?? 0) < now) {
+      if (!(await check(name, password))) return undefined;
+      for (const [old, until] of remembered) if (until < now) remembered.delete(old);
+      remembered.set(key, now + REMEMBER_MS);
+    }
+    const account = byName.get(name);
+    return account && { name: account.name, role: account.role };
+  };
+}
+
+function readBasic(header: string | undefined): [string, string] | undefined {
+  const match = /^Basic ([A-Za-z0-9+/=]{1,1000})$/i.exec(header ?? "");
+  if (match === null) return undefined;
+  const text = Buffer.from(match[1] ?? "", "base64").toString("utf8");
+  const at = text.indexOf(":");
+  return at < 1 ? undefined : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Its headers are believed only from its address and with its secret: anybody can write a header. */
+function fromProxy(
+  { headers, socket }: IncomingMessage,
+  { peers, secret, groups }: Extract<AccessSettings, { type: "proxy" }>,
+): User | undefined {
+  const address = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
+  if (!peers.check(address, isIPv4(address) ? "ipv4" : "ipv6")) return undefined;
+  if (!isSame(single(headers["x-sluice-proxy-secret"]), secret)) return undefined;
+  const name = single(headers["x-forwarded-user"]);
+  if (!/^[\x20-\x7e]{1,100}$/.test(name)) return undefined;
+  const role = highest(single(headers["x-forwarded-groups"]).split(","), groups);
+  return role && { name, role };
+}
+
+function highest(names: readonly string[], groups: ReadonlyMap<string, Role>): Role | undefined {
+  const given = new Set(["*", ...names.map((name) => name.trim())].map((name) => groups.get(name)));
+  return (["admin", "operator", "viewer"] as const).find((role) => given.has(role));
+}
+
+/** A header that came twice is none: a proxy sends its own once. */
+function single(value: string | string[] | undefined): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** Of equal length whatever was given, as the comparison wants it. */
+function isSame(given: string, expected: string): boolean {
+  return timingSafeEqual(digest(given), digest(expected));
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

@@ -1,0 +1,55 @@
+/** A pool in one line, for the title of its lanes: its breaker, and what is left of its quota. Pure. */
+import type { Inspection } from "@sluice/limits";
+
+const DIMENSIONS = ["tokens", "requests", "input-tokens", "output-tokens"] as const;
+
+export function poolLine(pool: Inspection): string {
+  const quotas = DIMENSIONS.flatMap((name) => {
+    const dimension = pool.dimensions[name];
+    if (dimension === undefined) return [];
+    const { level, capacity, perMinute, ceiling } = dimension;
+    const share = ceiling < 0.995 ? `, ${percent(ceiling)} of the quota` : "";
+    const saved = capacity > 0 ? percent(Math.max(0, level) / capacity) : "0 %";
+    return [
+      `${Math.round(perMinute).toLocaleString("en")} ${name.replace("-", " ")}/min${share}, ${saved} saved up`,
+    ];
+  });
+  const calls = `${pool.reservations} ${pool.reservations === 1 ? "call" : "calls"} under way`;
+  return [breakerLine(pool), ...dayLine(pool), ...quotas, calls].join(" · ");
+}
+
+/** How long the pool takes no calls, milliseconds; 0 while it does. */
+export function closedForMs({ atMs, breaker, day }: Inspection): number {
+  const dayMs = Math.max(0, day.parkedUntilMs - atMs);
+  if (breaker.phase === "closed" || breaker.phase === "suspected") return dayMs;
+  // An operator ends an isolation, a probe under way a half-open phase: there is no time to name.
+  return Math.max(dayMs, breaker.probeDueAtMs - atMs, 1_000);
+}
+
+function breakerLine({ atMs, breaker }: Inspection): string {
+  switch (breaker.phase) {
+    case "closed":
+      return "Breaker closed";
+    case "suspected":
+      return `Breaker closed, ${breaker.suspects} failures of credentials or access in a row`;
+    case "half-open":
+      return "Breaker half-open: one call probes";
+    case "open":
+      return `Breaker open: next probe in ${seconds(breaker.probeDueAtMs - atMs)}`;
+    case "isolated":
+      return "Breaker isolated: credentials or access. Mend them, then close it";
+  }
+}
+
+function dayLine({ atMs, day }: Inspection): string[] {
+  if (day.parkedUntilMs <= atMs) return [];
+  return [`Daily tokens used up: parked for ${seconds(day.parkedUntilMs - atMs)}`];
+}
+
+function seconds(ms: number): string {
+  return `${Math.max(0, Math.ceil(ms / 1_000))} s`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

@@ -1,0 +1,64 @@
+/** The request of a letter, to be read and to be replaced. */
+import type { Pools } from "@sluice/config";
+import type { DeadLetter, DeadLetterStore } from "@sluice/dead-letter";
+import { jobRequestSchema } from "@sluice/job";
+import { decodePayload, encodePayload } from "@sluice/queue";
+import { refusedChange, Refused } from "../refusal.ts";
+import { restoreRequest } from "./placeholders.ts";
+
+/** As at the front door. */
+const MAX_REQUEST_BYTES = 1024 * 1024;
+
+/** A letter's request, or that nobody can read it. */
+export type ReadRequest =
+  | { readonly readable: true; readonly request: unknown }
+  | { readonly readable: false };
+
+export async function readRequest(letter: DeadLetter): Promise<ReadRequest> {
+  try {
+    return { readable: true, request: await decodePayload(letter.data.payload) };
+  } catch {
+    return { readable: false };
+  }
+}
+
+export interface Edit {
+  /** Who edits. */
+  readonly by: string;
+  /** The revision that was edited. */
+  readonly revision: string;
+  /** The new request; placeholders in it stand for the stored texts. */
+  readonly request: unknown;
+}
+
+/**
+ * Replaces the request of a letter by one that would have been accepted.
+ * @throws Refused when it would not, or when the letter has changed since.
+ */
+export async function editLetter(
+  store: DeadLetterStore,
+  pools: Pools,
+  letter: DeadLetter,
+  { by, revision, request: submitted }: Edit,
+): Promise<void> {
+  if (letter.revision !== revision) throw refusedChange("changed");
+  const stored = await readRequest(letter);
+  const request = restoreRequest(submitted, stored.readable ? stored.request : undefined, revision);
+  const parsed = jobRequestSchema.safeParse({ kind: letter.kind, request });
+  if (!parsed.success) {
+    // Only places and rules: what was put in may be a prompt.
+    const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+    throw new Refused(400, `The request is not valid. ${problems.slice(0, 5).join("; ")}`);
+  }
+  const bytes = Buffer.byteLength(JSON.stringify(parsed.data.request));
+  if (bytes > MAX_REQUEST_BYTES) {
+    throw new Refused(400, `The request is ${bytes} bytes, more than the ${MAX_REQUEST_BYTES} allowed`);
+  }
+  const most = pools.pools[letter.pool]?.maxOutputTokens ?? Number.POSITIVE_INFINITY;
+  if (parsed.data.kind !== "async" && parsed.data.request.maxTokens > most) {
+    throw new Refused(400, `Expected maxTokens to be at most ${most}, the most this pool's model writes`);
+  }
+  const payload = await encodePayload(parsed.data.request);
+  const change = await store.edit(letter.id, { by, revision, payload });
+  if (change.outcome === "refused") throw refusedChange(change.reason);
+}

@@ -1,0 +1,41 @@
+/**
+ * Bull Board's "Retry all" of an error class, as a paced replay in the background. Its own would hold the request open
+ * and put all letters into their lanes at once.
+ */
+import type { DeadLetterStore } from "@sluice/dead-letter";
+import type { RequestHandler } from "express";
+import { currentUser, may } from "../access/user.ts";
+import { QUEUE_PREFIX } from "./letter-adapter.ts";
+import { unavailable } from "./letter-view.ts";
+import { selectLetters, type Runs } from "./runs.ts";
+
+export interface RetryAllOptions {
+  readonly store: DeadLetterStore;
+  readonly runs: Runs;
+}
+
+type Parameters = { queueName: string; queueStatus: string };
+
+/** Answers in Bull Board's own shape: how many are being retried, and how many were left out. */
+export function retryAll({ store, runs }: RetryAllOptions): RequestHandler<Parameters> {
+  return async (request, response, next) => {
+    const { queueName, queueStatus } = request.params;
+    const user = currentUser();
+    // Other queues, other tabs and other people are Bull Board's to refuse.
+    if (!queueName.startsWith(QUEUE_PREFIX) || queueStatus !== "failed" || !may(user, "operator")) {
+      next();
+      return;
+    }
+    const errorClass = queueName.slice(QUEUE_PREFIX.length);
+    try {
+      const groups = [{ errorClass }];
+      const { letters, more } = await selectLetters(store, { groups, states: ["dead"], until: Date.now() });
+      response.locals["audit"] = `replay of ${letters.length} letters: class ${errorClass}`;
+      runs.start(letters, { by: user.name, what: `class ${errorClass}` });
+      response.json({ retried: letters.length, skipped: more ? 1 : 0 });
+    } catch (error) {
+      const { statusCode, message } = unavailable(error);
+      response.status(statusCode).json({ error: "Service unavailable", message });
+    }
+  };
+}

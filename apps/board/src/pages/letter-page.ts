@@ -1,0 +1,131 @@
+/** One letter: how it died, everything that happened to it, its request, and what may be done. */
+import type { DeadLetter } from "@sluice/dead-letter";
+import { may, type User } from "../access/user.ts";
+import { sentence } from "../letters/history.ts";
+import { html, type Html } from "./html.ts";
+import { boardUrl, forRole, layout, letterUrl, time } from "./layout.ts";
+
+export interface LetterPage {
+  readonly user: User;
+  readonly letter: DeadLetter;
+  /** The request as this user may see it now; `undefined` when it cannot be read. */
+  readonly request: unknown;
+  /** Whether the texts of the request are shown. */
+  readonly open: boolean;
+}
+
+export function letterPage({ user, letter, request, open }: LetterPage): string {
+  const { id, failure, history } = letter;
+  const body = html` <p><a href="${boardUrl(failure.errorClass, id)}">On the board</a></p>
+    ${facts(letter)}
+    <h2>History</h2>
+    <div class="wide">
+      <table>
+        <thead>
+          <tr>
+            <th>When (UTC)</th>
+            <th>What</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${history.map(
+            (entry) =>
+              html`<tr>
+                <td>${time(entry.at)}</td>
+                <td class="text">${sentence(entry)}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+    <h2>Request</h2>
+    ${requestPart(user, letter, request, open)} ${forRole(user, "operator", () => operations(letter))}
+    ${forRole(user, "admin", () => deletion(letter))}`;
+  return layout({ title: id, user, body });
+}
+
+function facts({
+  state,
+  tenant,
+  pool,
+  lane,
+  kind,
+  failure,
+  attempts,
+  stalls,
+  deaths,
+  replays,
+  ...rest
+}: DeadLetter): Html {
+  const rows: [string, Html | string | number][] = [
+    ["State", state],
+    ["Error", `${failure.errorClass}: ${failure.message}`],
+    ["Kind of failure", failure.kind],
+    ["HTTP status", failure.status ?? "none"],
+    ["Tenant", tenant],
+    ["Lane", `${pool}.${lane}`],
+    ["Kind", kind],
+    ["Accepted", time(rest.acceptedAt)],
+    ["Died first", time(rest.firstDiedAt)],
+    ["Died last", time(rest.diedAt)],
+    ["Attempts, stalls", `${attempts}, ${stalls}`],
+    ["Deaths, replays", `${deaths}, ${replays}`],
+  ];
+  return html`<dl>
+    ${rows.map(
+      ([name, value]) =>
+        html`<dt>${name}</dt>
+          <dd>${value}</dd>`,
+    )}
+  </dl>`;
+}
+
+function requestPart(user: User, letter: DeadLetter, request: unknown, open: boolean): Html {
+  const json = request === undefined ? undefined : JSON.stringify(request, undefined, 2);
+  const isEditable = may(user, "operator") && (letter.state === "dead" || letter.state === "parked");
+  return html` ${
+    open || request === undefined
+      ? ""
+      : html`<p>
+          Its texts are hidden.
+          ${forRole(user, "admin", () => html`<a href="${letterUrl(letter.id)}?prompt=full">Show them</a> (this is written down)`)}
+        </p>`
+  }
+  ${json === undefined ? html`<p>The stored request cannot be read.</p>` : ""}
+  ${
+    isEditable
+      ? html`<form method="post" action="${letterUrl(letter.id)}/edit">
+          <input type="hidden" name="revision" value="${letter.revision}" />
+          <label for="request"
+            >Edit it before a replay. A placeholder that is left as it is stands for the stored text.</label
+          >
+          <textarea id="request" name="request" rows="16" spellcheck="false">${json ?? ""}</textarea>
+          <button>Save</button>
+        </form>`
+      : html`<pre tabindex="0">${json ?? ""}</pre>`
+  }`;
+}
+
+function operations({ id, state, replays }: DeadLetter): Html {
+  const post = (action: string, fields: Html, label: string): Html =>
+    html`<form method="post" action="${letterUrl(id)}/${action}">${fields}<button>${label}</button></form>`;
+  const note = html`<label>Note <input name="note" maxlength="1000" /></label>`;
+  const required = html`<label>Note <input name="note" maxlength="1000" required /></label>`;
+  const seen = html`<input type="hidden" name="replays" value="${replays}" />`;
+  return html`<h2>Operate</h2>
+    <div class="actions">
+      ${state === "dead" || state === "parked" ? post("replay", seen, "Replay") : ""}
+      ${state === "dead" ? post("park", note, "Park") : ""}
+      ${state === "parked" ? post("unpark", html``, "Take back") : ""} ${post("note", required, "Note")}
+    </div>`;
+}
+
+function deletion({ id, state, revision }: DeadLetter): Html {
+  if (state === "replaying") return html``;
+  return html`<h2>Delete</h2>
+    <form method="post" action="${letterUrl(id)}/purge">
+      <input type="hidden" name="revision" value="${revision}" />
+      <label><input type="checkbox" required /> Delete the letter and its request for good</label>
+      <button>Delete</button>
+    </form>`;
+}

@@ -1,0 +1,23 @@
+/** Which of Bull Board's writes are offered at all, and to whom. What is not named here is refused. */
+import type { BoardHooks } from "@bull-board/api/typings/app";
+import { currentUser, may, type Role } from "./access/user.ts";
+
+const WRITES: Readonly<Record<string, Role>> = {
+  "/api/queues/:queueName/:jobId/retry": "operator",
+  "/api/queues/:queueName/:jobId/promote": "operator",
+  "/api/queues/:queueName/:jobId/update-data": "operator",
+  "/api/queues/:queueName/:jobId/clean": "admin",
+  "/api/queues/:queueName/clean/:queueStatus": "admin",
+  "/api/queues/:queueName/empty": "admin",
+};
+
+export const beforeHandler: NonNullable<BoardHooks["before"]> = ({ method, route }) => {
+  if (method === "get") return { allow: true };
+  const user = currentUser();
+  const role = WRITES[route];
+  if (role === undefined) {
+    return { allow: false, status: 405, message: "This board does not offer that" };
+  }
+  if (may(user, role)) return { allow: true };
+  return { allow: false, status: 403, message: `This needs the role ${role}; ${user.name} is ${user.role}` };
+};
