@@ -40,20 +40,21 @@ async function basic(accounts: readonly Account[]): Promise<Identify> {
   const nobody = await hashPassword(randomBytes(16).toString("hex"));
   const salt = randomBytes(32);
   const remembered = new Map<string, number>();
-  let waiting = 0;
+  const checking = new Map<string, Promise<boolean>>();
   let turn: Promise<unknown> = Promise.resolve();
 
-  async function check(name: string, password: string): Promise<boolean> {
-    if (waiting >= MOST_WAITING) return false;
-    waiting += 1;
+  /** One at a time, and each password once: a page asks for all its parts together. */
+  async function check(key: string, name: string, password: string): Promise<boolean> {
+    const underWay = checking.get(key);
+    if (underWay !== undefined) return underWay;
+    if (checking.size >= MOST_WAITING) return false;
     const account = byName.get(name);
     const checked = turn
-      .then(async () => verifyPassword(password, account?.hash ?? nobody))
-      .finally(() => {
-        waiting -= 1;
-      });
+      .then(async () => (await verifyPassword(password, account?.hash ?? nobody)) && account !== undefined)
+      .finally(() => checking.delete(key));
+    checking.set(key, checked);
     turn = checked.catch(() => undefined);
-    return (await checked) && account !== undefined;
+    return checked;
   }
 
   return async (request) => {
@@ -63,7 +64,7 @@ async function basic(accounts: readonly Account[]): Promise<Identify> {
     const key = createHash("sha256").update(salt).update(`${name}\0${password}`).digest("hex");
     const now = Date.now();
     if ((remembered.get(key) ?? 0) < now) {
-      if (!(await check(name, password))) return undefined;
+      if (!(await check(key, name, password))) return undefined;
       for (const [old, until] of remembered) if (until < now) remembered.delete(old);
       remembered.set(key, now + REMEMBER_MS);
     }

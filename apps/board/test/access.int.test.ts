@@ -1,0 +1,173 @@
+/** Who may do what over HTTP: passwords, a proxy's word, other sites, and the record of it. */
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { hashPassword } from "../src/access/passwords.ts";
+import { accessSettings, type AccessEnv } from "../src/access/settings.ts";
+import { MARKER, startBoard, type TestBoard } from "./given.ts";
+
+const ENV: AccessEnv = { HOST: "127.0.0.1", SLUICE_ALLOW_UNAUTHENTICATED: false };
+const PASSWORD = "correct horse battery";
+const SECRET = "0123456789abcdef01234567";
+
+const as = (name: string, password = PASSWORD) => ({
+  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
+});
+
+describe("with passwords", () => {
+  let board: TestBoard;
+  let id: string;
+  let base: string;
+
+  beforeAll(async () => {
+    const hash = await hashPassword(PASSWORD);
+    const users = ["viewer", "operator", "admin"].map((role) => `${role[0] ?? ""}-user:${role}:${hash}`);
+    board = await startBoard({ access: accessSettings({ ...ENV, SLUICE_BOARD_USERS: users.join(" ") }) });
+    id = await board.dead();
+    base = `${board.url}/api/queues/dead-letter.ValidationException`;
+    const headers = as("v-user");
+    await vi.waitUntil(async () => (await fetch(`${base}/${id}`, { headers })).status === 200, 10_000);
+  });
+
+  afterAll(async () => {
+    await board[Symbol.asyncDispose]();
+  });
+
+  test("a stranger is asked for a password on a page, and told in JSON when a page polls", async () => {
+    const page = await fetch(board.url);
+    expect([page.status, page.headers.get("www-authenticate")]).toEqual([
+      401,
+      expect.stringContaining("Basic"),
+    ]);
+    for (const headers of [{}, as("a-user", "wrong"), as("nobody"), { authorization: "Basic %%%" }]) {
+      const poll = await fetch(`${board.url}/api/queues`, { headers });
+      expect(poll.status).toBe(401);
+      expect(await poll.json()).toEqual({ error: "Unauthorized", message: expect.any(String) });
+    }
+    expect((await fetch(`${board.url}/dead-letters`)).status).toBe(401);
+    expect((await fetch(`${board.url}/healthz`)).status).toBe(200);
+  });
+
+  test("a viewer sees the letter and may write nothing", async () => {
+    const headers = as("v-user");
+    const letter = `${board.url}/dead-letters/letter/${id}`;
+    expect((await fetch(letter, { headers })).status).toBe(200);
+    const before = (await board.store.get(id))?.revision;
+    const writes: [string, string][] = [
+      ["PUT", `${base}/${id}/retry`],
+      ["PUT", `${base}/${id}/clean`],
+      ["PUT", `${base}/${id}/promote`],
+      ["PATCH", `${base}/${id}/update-data`],
+      ["PUT", `${base}/retry/failed`],
+      ["PUT", `${base}/clean/failed`],
+      ["PUT", `${base}/empty`],
+      ["PUT", `${base}/obliterate`],
+      ["POST", `${base}/add`],
+      ["POST", `${board.url}/dead-letters/replays`],
+      ...["replay", "park", "unpark", "note", "edit", "purge"].map((action): [string, string] => [
+        "POST",
+        `${letter}/${action}`,
+      ]),
+    ];
+    for (const [method, url] of writes) {
+      const response = await fetch(url, { method, headers, redirect: "manual" });
+      expect([url, response.status]).toEqual([url, response.status === 405 ? 405 : 403]);
+    }
+    expect((await board.store.get(id))?.revision).toBe(before);
+    // Refusals are on record too.
+    await vi.waitFor(() =>
+      expect(board.audit.filter(({ user }) => user === "v-user")).toHaveLength(writes.length),
+    );
+  });
+
+  test("an operator replays and edits, and neither deletes nor reads prompts", async () => {
+    const headers = as("o-user");
+    const letter = `${board.url}/dead-letters/letter/${id}`;
+    expect((await fetch(`${base}/${id}/clean`, { method: "PUT", headers })).status).toBe(403);
+    expect((await fetch(`${letter}/purge`, { method: "POST", headers })).status).toBe(403);
+    expect((await fetch(`${letter}?prompt=full`, { headers })).status).toBe(403);
+    const shown = await (await fetch(letter, { headers })).text();
+    expect(shown).toContain("⟦redacted");
+    expect(shown).not.toContain(MARKER);
+    const body = new URLSearchParams({ note: "seen" });
+    expect(
+      (await fetch(`${letter}/note`, { method: "POST", headers, body, redirect: "manual" })).status,
+    ).toBe(303);
+    expect((await board.store.get(id))?.history.at(-1)).toMatchObject({ event: "noted", by: "o-user" });
+  });
+
+  test("an admin reads a prompt, and that is on record", async () => {
+    const headers = as("a-user");
+    const response = await fetch(`${board.url}/dead-letters/letter/${id}?prompt=full`, { headers });
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(await response.text()).toContain(MARKER);
+    await vi.waitFor(() =>
+      expect(board.audit.at(-1)).toMatchObject({ user: "a-user", method: "GET", detail: "read the prompt" }),
+    );
+  });
+
+  test.each([
+    ["a form of another site", { "sec-fetch-site": "cross-site" }],
+    ["a sister of this site", { "sec-fetch-site": "same-site" }],
+    ["a browser that says only where it comes from", { origin: "http://evil.example" }],
+    ["a page that hides where it comes from", { origin: "null" }],
+  ])("%s writes nothing, also with an admin's password", async (_, from) => {
+    const before = (await board.store.get(id))?.revision;
+    for (const [method, url] of [
+      ["POST", `${board.url}/dead-letters/letter/${id}/note`],
+      ["POST", `${base}/add`],
+      ["PUT", `${base}/${id}/retry`],
+    ] as const) {
+      const headers = { ...as("a-user"), ...from, "content-type": "text/plain" };
+      expect((await send(url, { method, headers })).status).toBe(403);
+    }
+    expect((await board.store.get(id))?.revision).toBe(before);
+  });
+});
+
+describe("with a proxy", () => {
+  const proxied = {
+    ...ENV,
+    SLUICE_BOARD_PROXY_SECRET: SECRET,
+    SLUICE_BOARD_PROXY_GROUPS: "oncall=operator *=viewer",
+  };
+  const ann = { "x-sluice-proxy-secret": SECRET, "x-forwarded-user": "ann" };
+
+  test("its word counts, with its secret and from its address", async () => {
+    await using board = await startBoard({
+      access: accessSettings({ ...proxied, SLUICE_BOARD_PROXY_PEERS: "127.0.0.0/8" }),
+    });
+    const page = `${board.url}/dead-letters`;
+    const seen = async (headers: Record<string, string>) => {
+      const response = await send(page, { method: "GET", headers });
+      return [response.status, /\((\w+)\)<\/span>/.exec(response.body)?.[1]];
+    };
+    expect(await seen(ann)).toEqual([200, "viewer"]);
+    expect(await seen({ ...ann, "x-forwarded-groups": "dev, oncall" })).toEqual([200, "operator"]);
+    expect(await seen({ "x-forwarded-user": "ann" })).toEqual([401, undefined]);
+    expect(await seen({ ...ann, "x-sluice-proxy-secret": `${SECRET}x` })).toEqual([401, undefined]);
+    expect(await seen({ "x-sluice-proxy-secret": SECRET })).toEqual([401, undefined]);
+  });
+
+  test("its word from another address does not count", async () => {
+    await using board = await startBoard({
+      access: accessSettings({ ...proxied, SLUICE_BOARD_PROXY_PEERS: "10.0.0.5" }),
+    });
+    expect((await send(`${board.url}/dead-letters`, { method: "GET", headers: ann })).status).toBe(401);
+  });
+});
+
+test("on loopback, a name that was made to lead here is not answered", async () => {
+  await using board = await startBoard();
+  const headers = { host: "evil.example" };
+  expect((await send(`${board.url}/dead-letters`, { method: "GET", headers })).status).toBe(401);
+});
+
+/** `fetch` sets some headers itself. */
+async function send(url: string, { method, headers }: { method: string; headers: Record<string, string> }) {
+  const request = httpRequest(url, { method, headers });
+  request.end();
+  const [response] = await once(request, "response");
+  return { status: Number(response.statusCode), body: await text(response) };
+}
