@@ -89,13 +89,16 @@ export class CancelFlags {
       for (const id of inHand()) if (await this.isRequested(id)) onCancel(id);
     };
     redis.on("ready", () => void listen().catch(onError));
-    redis.on("message", (_channel, id) => onCancel(id));
+    const hear = (_channel: string, id: string): void => onCancel(id);
+    redis.on("message", hear);
     redis.on("error", onError);
     const pinging = setInterval(() => void redis.ping().catch(onError), PING_EVERY_MS);
     return {
       ready,
       stop: () => {
         clearInterval(pinging);
+        // What has arrived already is read after the disconnect.
+        redis.off("message", hear);
         redis.disconnect();
       },
     };
