@@ -50,11 +50,12 @@ export function authenticated(identify: Identify, asksForPassword: boolean): Req
       return;
     }
     response.status(401);
+    // Also for the script's polls: a browser sends a password it knows to other folders of a site only when asked there.
+    if (asksForPassword) response.set("www-authenticate", 'Basic realm="Sluice", charset="UTF-8"');
     if (request.path.startsWith("/api/")) {
       response.json({ error: "Unauthorized", message: "Your session has ended. Load the page again" });
       return;
     }
-    if (asksForPassword) response.set("www-authenticate", 'Basic realm="Sluice", charset="UTF-8"');
     response.type("text").send("This board is for people it knows.\n");
   };
 }

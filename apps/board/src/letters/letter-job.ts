@@ -96,7 +96,6 @@ class LetterJob implements QueueJob {
       progress: 0,
       attemptsMade: attempts,
       timestamp: acceptedAt,
-      processedOn: null,
       finishedOn: state === "replaying" ? null : diedAt,
       failedReason: isFailed ? `${failure.errorClass}: ${failure.message}` : "",
       stacktrace: isFailed ? deaths : [],
