@@ -1,19 +1,20 @@
 /** `pnpm bench <scenario> [--json]`: measures one thing and prints its figures. */
 import { parseArgs } from "node:util";
+import { createDeadLetterBench } from "./dead-letters/bench.ts";
 import { createLimitsBench } from "./limits/bench.ts";
 import type { Bench } from "./scenario.ts";
 import { createSimulatorBench } from "./simulator/bench.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "boolean", default: false }, records: { type: "string", default: "100000" } },
+});
 const benches: readonly Bench[] = [
   createLimitsBench({ redisUrl: process.env["TEST_REDIS_URL"] }),
   createSimulatorBench(),
+  createDeadLetterBench({ records: Number(values.records) }),
 ];
-
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { json: { type: "boolean", default: false } },
-});
 const bench = benches.find(({ name }) => name === positionals[0]);
 if (bench) {
   const figures = await bench.run(print);
