@@ -1,6 +1,6 @@
 /** Wires the API to Redis, the pools and the dead letter store. */
 import type { Server } from "node:http";
-import type { Pools } from "@sluice/config";
+import type { Pool, Pools, Scope } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Listener } from "@sluice/job";
@@ -39,7 +39,14 @@ export class Api {
     const pools = new Map(
       Object.values(settings.pools.pools).map((pool) => [
         pool.name,
-        createApiPool({ pool, keySpace: keySpace(namespace, pool.scope), redis, guard, onError }),
+        createApiPool({
+          pool,
+          scope: scopeOf(settings.pools, pool),
+          keySpace: keySpace(namespace, pool.scope),
+          redis,
+          guard,
+          onError,
+        }),
       ]),
     );
     this.#pools = pools;
@@ -80,4 +87,10 @@ export class Api {
     if (pool === undefined) throw new Error(`Job ${id} belongs to no pool`);
     return pool;
   }
+}
+
+function scopeOf({ scopes }: Pools, pool: Pool): Scope {
+  const scope = scopes[pool.scope];
+  if (scope === undefined) throw new Error(`Pool '${pool.name}' names no known scope`);
+  return scope;
 }

@@ -128,6 +128,11 @@ function unknownJob(response: Response): void {
 /** All problems of a body in one line: `lane: Invalid input; ...`. */
 function sentence(error: z.ZodError): string {
   return error.issues
-    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
+    .map((issue) => {
+      if (issue.code === "unrecognized_keys") {
+        return `There is no field \`${issue.keys.join("`, `")}\` here; docs/api.md has the fields of each kind`;
+      }
+      return issue.path.length === 0 ? issue.message : `${issue.path.join(".")}: ${issue.message}`;
+    })
     .join("; ");
 }

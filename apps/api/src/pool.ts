@@ -1,9 +1,9 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
 import { createEstimator } from "@sluice/bedrock/estimate";
-import type { Pool } from "@sluice/config";
+import { usableQuota, type Pool, type Scope } from "@sluice/config";
 import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
 import type { JobRequest } from "@sluice/job";
-import { createRedisLimiter, misfit, type Explanation, type Inspection, type Quota } from "@sluice/limits";
+import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
 import { CancelFlags, ChunkStream, ClaimStore, OutcomeStore } from "@sluice/results";
@@ -20,13 +20,14 @@ export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, Exp
 
 export interface ApiPoolOptions {
   readonly pool: Pool;
+  readonly scope: Scope;
   readonly keySpace: KeySpace;
   readonly redis: Redis;
   readonly guard: CapacityGuard;
   readonly onError: (error: unknown) => void;
 }
 
-export function createApiPool({ pool, keySpace, redis, guard, onError }: ApiPoolOptions): ApiPool {
+export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: ApiPoolOptions): ApiPool {
   const open = (lane: string): LaneQueue =>
     new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
   const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
@@ -46,10 +47,8 @@ export function createApiPool({ pool, keySpace, redis, guard, onError }: ApiPool
     maxAttempts: pool.maxAttempts,
     cacheMs: pool.cacheMs,
     reserve: (work: JobRequest): Cost =>
-      work.kind === "async"
-        ? { requests: 1 }
-        : { requests: 1, tokens: estimator.reserve(work.request).tokens },
-    tooCostly: (cost) => misfit({ quota: quotaOf(pool) }, cost),
+      costOf(work.kind === "async" ? 0 : estimator.reserve(work.request).tokens),
+    tooCostly: (cost) => misfit(usableQuota(pool, scope), cost),
     claims: new ClaimStore(redis, keySpace),
     outcomes: new OutcomeStore(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
@@ -65,6 +64,7 @@ export function createApiPool({ pool, keySpace, redis, guard, onError }: ApiPool
   };
 }
 
-function quotaOf({ quota: { tokensPerMinute, requestsPerMinute } }: Pool): Quota {
-  return { tokensPerMinute, ...(requestsPerMinute === null ? {} : { requestsPerMinute }) };
+/** Tokens count by the minute for the pool, and by the day for its scope. */
+function costOf(tokens: number): Cost {
+  return { requests: 1, tokens, "tokens-per-day": tokens };
 }

@@ -1,9 +1,15 @@
 /** What the pools of one scope share in a worker: the connection to Bedrock, the limiter, and who has a call in flight. */
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
-import type { Pool, Scope } from "@sluice/config";
+import { usableQuota, type Pool, type Scope } from "@sluice/config";
 import type { Cache, CacheQuestion, Cancels, Chunks, Gate, Ledger, Outcomes } from "@sluice/drain";
 import type { Emit } from "@sluice/job";
-import { createRedisLimiter, guardLimiter, type LimitsChange, type OperableLimiter } from "@sluice/limits";
+import {
+  createRedisLimiter,
+  guardLimiter,
+  lanesNamed,
+  type LimitsChange,
+  type OperableLimiter,
+} from "@sluice/limits";
 import { keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -39,7 +45,7 @@ export interface ScopeOptions {
 /** Room for calls that an answer is still being read from while the next have begun. */
 const SPARE_CONNECTIONS = 8;
 
-/** Beyond the longest call: time to store its answer. */
+/** Beyond a leader's deadline: time for its end to be stored. */
 const LEAD_GRACE_MS = 60_000;
 
 export class ScopeParts {
@@ -47,7 +53,6 @@ export class ScopeParts {
   readonly bedrock: BedrockCaller;
   /** Closed for admission while Redis is away. */
   readonly gate: Gate;
-  readonly limiter: OperableLimiter;
   readonly outcomes: Outcomes;
   readonly ledger: Ledger;
   readonly cancels: Cancels;
@@ -56,6 +61,7 @@ export class ScopeParts {
   /** Losing a figure costs nothing but its weight in a report. */
   readonly onUsage: (call: UsedCall) => void;
   readonly #options: ScopeOptions;
+  readonly #limiter: OperableLimiter;
   readonly #heartbeat: Heartbeat;
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
@@ -70,8 +76,8 @@ export class ScopeParts {
       maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
       clock: Date.now,
     });
-    this.limiter = createRedisLimiter({ redis, keySpace: space });
-    const guarded = guardLimiter(this.limiter, { onUnanswered: onError("gate") });
+    this.#limiter = createRedisLimiter({ redis, keySpace: space });
+    const guarded = guardLimiter(this.#limiter, { onUnanswered: onError("gate") });
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
     this.gate = {
       async admit(request) {
@@ -106,6 +112,12 @@ export class ScopeParts {
     const usage = new UsageStore(redis, space);
     this.onUsage = (call) => void usage.add(call).catch(onError("usage"));
     this.cache = responseCache(new ResponseCache(redis, space), pools);
+  }
+
+  /** Publishes a pool's limits, as the pools file has them. */
+  async configure(pool: Pool): Promise<void> {
+    const limits = { ...usableQuota(pool, this.#options.scope), lanes: lanesNamed(pool.lanes) };
+    await this.#limiter.configure(pool.name, limits);
   }
 
   async start(): Promise<void> {
@@ -144,12 +156,8 @@ function responseCache(cache: ResponseCache, pools: readonly Pool[]): Cache {
   const keyOf = ({ tenant, pool, work }: CacheQuestion): string =>
     cacheKey({ tenant, pool, model: poolOf(pools, pool).model, request: work });
   return {
-    lead: async (question) =>
-      cache.lead({
-        key: keyOf(question),
-        jobId: question.id,
-        ttlMs: poolOf(pools, question.pool).callTimeoutMs + LEAD_GRACE_MS,
-      }),
+    lead: async (question, leadMs) =>
+      cache.lead({ key: keyOf(question), jobId: question.id, ttlMs: leadMs + LEAD_GRACE_MS }),
     put: async (question, answer) =>
       cache.put({ key: keyOf(question), jobId: question.id, answer, ttlMs: question.ttlMs }),
     release: async (question) => cache.release({ key: keyOf(question), jobId: question.id }),

@@ -21,7 +21,6 @@ import {
 } from "@sluice/queue";
 import { assertFit, connect } from "@sluice/redis";
 import { createModel } from "./model.ts";
-import { poolLimits } from "./pool-limits.ts";
 import { Replays } from "./replays.ts";
 import { ScopeParts } from "./scope.ts";
 
@@ -116,7 +115,7 @@ export class Worker {
     });
     await assertFit(this.#commandRedis);
     for (const { pool, scope } of this.#pools.values()) {
-      await scope.limiter.configure(pool.name, poolLimits(pool, this.#settings.pools.scopes[pool.scope]));
+      await scope.configure(pool);
     }
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { jobDataSchema, jobRequestSchema, type JobData, type JobRequest } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { Hands, names } from "./hands.ts";
-import { insist } from "./insist.ts";
+import { describe, insist } from "./insist.ts";
 import type { Admission, Entry, Held, Notes } from "./ports.ts";
 import { callCap, deadlinePassed, malformed, stalledTooOften } from "./reasons.ts";
 import { Runner } from "./run.ts";
@@ -39,6 +39,15 @@ const MAX_STALLS = 20;
  */
 const SUSPECT_STALLS = 2;
 
+/**
+ * How often a question before the call is asked again, over about 25 s. An outage of Redis is mostly shorter; what will
+ * never be answered (a record of another version) must not hold its lane for ever.
+ */
+const QUESTION_TRIES = 16;
+
+/** How long a job stays away about which something could not be found out. */
+const UNANSWERED_MS = 30_000;
+
 const NO_NOTES: Notes = { systemicDeferrals: 0, entry: 0 };
 
 export class Drain {
@@ -61,6 +70,19 @@ export class Drain {
    * `undefined` after the job was ended or handed back.
    */
   async take(job: Held, stopping: AbortSignal): Promise<Start | undefined> {
+    try {
+      return await this.#take(job, stopping);
+    } catch (error) {
+      this.#clear(job);
+      // Redis may be gone, and the process wants to: the stall check has the job.
+      if (stopping.aborted) throw error;
+      this.#options.emit("worker:error", { part: "intake", error: describe(error) });
+      await job.defer({ delayMs: UNANSWERED_MS, attempt: false });
+      return undefined;
+    }
+  }
+
+  async #take(job: Held, stopping: AbortSignal): Promise<Start | undefined> {
     const { clock, emit } = this.#options;
     const parsed = jobDataSchema.safeParse(job.data);
     if (!parsed.success) {
@@ -76,7 +98,7 @@ export class Drain {
       return this.#hands.die(job, data, stalledTooOften(job.stalls, job.deferredFailure));
     }
     if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlinePassed());
-    if (await this.#cancelled(job.id, stopping)) return this.#runner.cancel(job, data);
+    if (await this.#cancelled(job.id, stopping)) return this.#runner.cancel({ job, data });
     if (this.#running.has(job.id)) return this.#hands.defer(job, data, "running-here", ELSEWHERE_MS);
     if (this.#mustRunAlone(job)) return this.#deferSuspect(job, data);
 
@@ -103,7 +125,10 @@ export class Drain {
     if (data.cacheMs === undefined) return false;
     const { cache, emit } = this.#options;
     const { id, tenant, pool, cacheMs: ttlMs } = data;
-    const lead = await this.#ask(() => cache.lead({ id, tenant, pool, work, ttlMs }), "cache", stopping);
+    // As long as the leader lives: whatever ends it gives the lead away.
+    const leadMs = data.deadlineAt - this.#options.clock();
+    const question = { id, tenant, pool, work, ttlMs };
+    const lead = await this.#ask(() => cache.lead(question, leadMs), "cache", stopping);
     if (lead.type === "leader") return false;
     if (lead.type === "follow") {
       await this.#hands.defer(job, data, "shared", lead.retryAfterMs);
@@ -123,11 +148,15 @@ export class Drain {
     const { job, data } = candidate;
     for (;;) {
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
-      if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlinePassed());
+      if (clock() >= data.deadlineAt) return this.#runner.die(candidate, deadlinePassed());
       const asked = await this.#askChain(candidate, stopping);
       if (asked.type === "granted") {
         await pause(asked.waitMs, stopping);
-        return this.#start(candidate, asked.grant, stopping);
+        return this.#start(candidate, asked.grant, stopping).catch((error: unknown) => {
+          // What could not be asked holds no slot; the reservation expires by itself.
+          asked.grant.release();
+          throw error;
+        });
       }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, stopping);
     }
@@ -179,10 +208,10 @@ export class Drain {
     const { job, data } = candidate;
     if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
     if (clock() >= data.deadlineAt) {
-      return this.#refund(grant, () => this.#hands.die(job, data, deadlinePassed()));
+      return this.#refund(grant, () => this.#runner.die(candidate, deadlinePassed()));
     }
     if (await this.#cancelled(job.id, stopping)) {
-      return this.#refund(grant, () => this.#runner.cancel(job, data));
+      return this.#refund(grant, () => this.#runner.cancel(candidate));
     }
     // Another lane's suspect may have started while this one waited.
     if (this.#mustRunAlone(job)) return this.#refund(grant, () => this.#deferSuspect(job, data));
@@ -193,7 +222,7 @@ export class Drain {
     if (begun.type === "go" && begun.lost > maxLostCalls) {
       this.#clear(job);
       await this.#ask(() => ledger.abandon(job.id), "ledger", stopping);
-      return this.#refund(grant, () => this.#hands.die(job, data, stalledTooOften(begun.lost)));
+      return this.#refund(grant, () => this.#runner.die(candidate, stalledTooOften(begun.lost)));
     }
     if (begun.type !== "go") this.#clear(job);
     switch (begun.type) {
@@ -202,7 +231,7 @@ export class Drain {
           this.#hands.defer(job, data, "running-elsewhere", begun.retryAfterMs),
         );
       case "cap":
-        return this.#refund(grant, () => this.#hands.die(job, data, callCap(begun.calls)));
+        return this.#refund(grant, () => this.#runner.die(candidate, callCap(begun.calls)));
       case "ended":
         // Its outcome was stored between the first look and this one: the next fetch finds it.
         return this.#refund(grant, () => this.#hands.defer(job, data, "running-elsewhere", 0));
@@ -249,7 +278,7 @@ export class Drain {
   }
 
   async #ask<T>(question: () => Promise<T>, part: string, signal: AbortSignal): Promise<T> {
-    return insist(question, { part, signal, emit: this.#options.emit });
+    return insist(question, { part, signal, emit: this.#options.emit, tries: QUESTION_TRIES });
   }
 
   async #readWork(data: JobData): Promise<JobRequest | undefined> {

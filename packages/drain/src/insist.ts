@@ -5,21 +5,32 @@ import type { Emit } from "@sluice/job";
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
+export interface InsistOptions {
+  /** What is tried, for those who hear of its failures. */
+  readonly part: string;
+  readonly signal: AbortSignal;
+  readonly emit: Emit;
+  /** How often at most. Default: until it works. */
+  readonly tries?: number;
+}
+
 /**
  * Repeats `operation` until it resolves. Every failure is told as a `worker:error` of `part`.
- * @throws the last error once the signal has fired: the process has no more time.
+ * @throws the last error once the signal has fired (the process has no more time), or the tries are used up.
  */
 export async function insist<T>(
   operation: () => Promise<T>,
-  { part, signal, emit }: { part: string; signal: AbortSignal; emit: Emit },
+  { part, signal, emit, tries = Infinity }: InsistOptions,
 ): Promise<T> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  let pauseMs = FIRST_PAUSE_MS;
+  for (let tried = 1; ; tried += 1) {
     try {
       return await operation();
     } catch (error) {
       emit("worker:error", { part, error: describe(error) });
-      if (signal.aborted) throw error;
+      if (signal.aborted || tried >= tries) throw error;
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }
   }
 }

@@ -112,27 +112,34 @@ export class Mover {
     return moved;
   }
 
-  /** A job that the store refuses is passed over, so that it cannot hold up those behind it; it comes again. */
+  /**
+   * A job that the store refuses is passed over, so that it cannot hold up those behind it; it comes again.
+   * @throws the first refusal, after everything else was moved.
+   */
   async #empty(outbox: Outbox): Promise<number> {
     let moved = 0;
     let skip = 0;
+    const refusals: unknown[] = [];
     for (;;) {
       const batch = await outbox.oldest(BATCH, skip);
       const results = await Promise.allSettled(batch.map(async (job) => this.#move(outbox, job)));
-      const failed = results.find((result) => result.status === "rejected");
       const dropped = results.filter((result) => result.status === "fulfilled" && result.value).length;
+      for (const result of results) if (result.status === "rejected") refusals.push(result.reason);
       moved += dropped;
       skip += batch.length - dropped;
       // Nothing of a whole batch went through: the store does not answer, or another mover is at it.
-      const stuck = dropped === 0;
-      if (failed !== undefined && (stuck || batch.length < BATCH)) throw failed.reason;
-      if (stuck || batch.length < BATCH) return moved;
+      if (dropped === 0 || batch.length < BATCH) break;
     }
+    if (refusals.length > 0) throw refusals[0];
+    return moved;
   }
 
   /** Store, leave a tombstone, drop: in this order, so that a crash between any two only means doing them again. */
   async #move(outbox: Outbox, job: Dead): Promise<boolean> {
     const { deadLetters, emit } = this.#options;
+    const ended = await outbox.outcomes.get(job.id);
+    // It was answered or cancelled before something failed it: that is how it ended, and no letter is owed.
+    if (ended !== undefined && ended.outcome !== "dead") return outbox.drop(job);
     const data = readable(outbox, job);
     const { failure, attempts, stalls, diedAt } = job;
     await deadLetters.put({ data, failure, attempts, stalls, diedAt });

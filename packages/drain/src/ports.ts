@@ -182,7 +182,8 @@ export type CacheLead =
 
 /** Answers that serve equal requests of a tenant. */
 export interface Cache {
-  lead(question: CacheQuestion): Promise<CacheLead>;
+  /** @param leadMs how long the leader may take to answer, milliseconds. */
+  lead(question: CacheQuestion, leadMs: number): Promise<CacheLead>;
   put(question: CacheQuestion, answer: Answer): Promise<void>;
   /** The leader found no answer: the next may lead. */
   release(question: CacheQuestion): Promise<void>;

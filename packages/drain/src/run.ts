@@ -5,7 +5,7 @@
 import type { Answer, AnsweredOutcome, Failure, JobData, JobRequest, Outcome } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { ending, names, type Hands } from "./hands.ts";
-import { insist } from "./insist.ts";
+import { describe, insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { deadlinePassed } from "./reasons.ts";
 import { longestDelayMs, mayAnswerElsewhere, nextStep } from "./retry.ts";
@@ -16,6 +16,9 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A job that goes on to another pool comes back at once, but for a spread. */
 const FALLBACK_DELAY_MS = 250;
+
+/** A job that ends; its request is known once it has been read. */
+type Ending = Pick<Candidate, "job" | "data"> & { readonly work?: JobRequest };
 
 export class Runner {
   readonly #options: DrainOptions;
@@ -31,13 +34,19 @@ export class Runner {
     const { abort, clock } = this.#options;
     const { job, data, work } = candidate;
     const writer = this.#openStream(candidate, call);
-    const deadline = AbortSignal.timeout(Math.min(Math.max(0, data.deadlineAt - clock()), LONGEST_TIMER_MS));
-    const result = await grant.entry.model.call(work, {
-      jobId: job.id,
-      lane: data.lane,
-      signal: AbortSignal.any([abort, deadline, cancelled]),
-      onText: (text) => writer?.write(text),
-    });
+    // A timer that is cleared: one of `AbortSignal.timeout` would keep the call's memory until the job's deadline.
+    const late = new AbortController();
+    const leftMs = Math.min(Math.max(0, data.deadlineAt - clock()), LONGEST_TIMER_MS);
+    const timer = setTimeout(() => late.abort(), leftMs);
+    const deadline = late.signal;
+    const result = await grant.entry.model
+      .call(work, {
+        jobId: job.id,
+        lane: data.lane,
+        signal: AbortSignal.any([abort, deadline, cancelled]),
+        onText: (text) => writer?.write(text),
+      })
+      .finally(() => clearTimeout(timer));
     switch (result.type) {
       case "answered":
       case "filtered":
@@ -62,7 +71,8 @@ export class Runner {
   }
 
   /** Ends a job that its caller wants no more. */
-  async cancel(job: Held, data: JobData, writer?: ChunkWriter): Promise<undefined> {
+  async cancel({ job, data, work }: Ending, writer?: ChunkWriter): Promise<undefined> {
+    await this.#share(data, work, undefined);
     return this.#end(job, data, writer, {
       outcome: "cancelled",
       ...ending(job, data, this.#options.clock()),
@@ -137,8 +147,8 @@ export class Runner {
       ...settlementOf(result, work),
     });
     await this.#closeLedger(job.id, result.billed === "estimate");
-    if (await cancels.isRequested(job.id).catch(() => false)) return this.cancel(job, data, writer);
-    if (step.type === "dead") return this.#die(candidate, step.failure, writer);
+    if (await cancels.isRequested(job.id).catch(() => false)) return this.cancel(candidate, writer);
+    if (step.type === "dead") return this.die(candidate, step.failure, writer);
     await writer?.leave();
     const { attempt } = step;
     const delayMs =
@@ -189,29 +199,23 @@ export class Runner {
     const { pool, model } = grant.entry;
     const actual = model.unfinished(work, result.observedOutputTokens);
     await this.settle(grant, { pool, outcome: "neutral", actual });
-    if (cancelled.aborted) {
-      await this.#share(data, work, undefined);
-      return this.cancel(job, data, writer);
-    }
+    if (cancelled.aborted) return this.cancel(candidate, writer);
     await this.#closeLedger(job.id, true);
-    if (deadline.aborted) return this.#die(candidate, deadlinePassed(), writer);
+    if (deadline.aborted) return this.die(candidate, deadlinePassed(), writer);
     await writer?.leave();
     return this.#hands.defer(job, data, "shutdown", 0);
   }
 
-  async #die(
-    { job, data, work }: Candidate,
-    failure: Failure,
-    writer: ChunkWriter | undefined,
-  ): Promise<undefined> {
+  /** Ends a job that failed for good. */
+  async die({ job, data, work }: Candidate, failure: Failure, writer?: ChunkWriter): Promise<undefined> {
     await this.#endStream(writer, "failed");
     await this.#share(data, work, undefined);
     return this.#hands.die(job, data, failure);
   }
 
   /** Gives the answer to equal requests that wait for it; without one, the right to ask for it to the next of them. */
-  async #share(data: JobData, work: JobRequest, answer: Answer | undefined): Promise<void> {
-    if (data.cacheMs === undefined) return;
+  async #share(data: JobData, work: JobRequest | undefined, answer: Answer | undefined): Promise<void> {
+    if (data.cacheMs === undefined || work === undefined) return;
     const { cache } = this.#options;
     const { id, tenant, pool, cacheMs: ttlMs } = data;
     const question = { id, tenant, pool, work, ttlMs };
@@ -265,6 +269,6 @@ export class Runner {
   }
 
   #onError(part: string): (error: unknown) => void {
-    return (error) => this.#options.emit("worker:error", { part, error: String(error).slice(0, 200) });
+    return (error) => this.#options.emit("worker:error", { part, error: describe(error) });
   }
 }

@@ -27,6 +27,19 @@ describe("insist", () => {
     ]);
   });
 
+  test("rejects with the last error when the tries are used up", async () => {
+    let tries = 0;
+    const failing = insist(
+      async () => {
+        tries += 1;
+        throw new Error(`try ${tries}`);
+      },
+      { part: "gate", signal: never, emit: () => {}, tries: 2 },
+    );
+    await expect(failing).rejects.toThrow("try 2");
+    expect(tries).toBe(2);
+  });
+
   test("rejects with the last error when the time is up", async () => {
     const controller = new AbortController();
     let tries = 0;

@@ -33,9 +33,9 @@ function world(
       },
     },
     size: async () => failed.size,
-    async oldest(limit) {
+    async oldest(limit, skip) {
       reads += 1;
-      return [...failed.values()].slice(0, limit);
+      return [...failed.values()].slice(skip, skip + limit);
     },
     async drop(job) {
       log.push("drop");
@@ -62,6 +62,41 @@ function world(
 }
 
 describe("a sweep", () => {
+  test("owes no letter to a job that was answered before something failed it", async () => {
+    const job = deadJob();
+    const w = world([job]);
+    w.outcomes.set(job.id, {
+      outcome: "cancelled",
+      id: job.id,
+      tenant: "acme",
+      acceptedAt: 1,
+      endedAt: 2,
+      attempts: 1,
+    });
+    expect(await w.mover.sweep()).toBe(1);
+    expect(w.log).toEqual(["drop"]);
+    expect(w.outcomes.get(job.id)).toMatchObject({ outcome: "cancelled" });
+    expect(w.events).toEqual([]);
+  });
+
+  test("passes over letters that the store refuses, more than a batch of them", async () => {
+    const refused = Array.from({ length: 49 }, () => deadJob());
+    const good = Array.from({ length: 60 }, () => deadJob());
+    const ids = new Set(refused.map(({ id }) => id));
+    const w = world([...refused, ...good], {
+      store: (id) => {
+        if (ids.has(id)) throw new Error("refused");
+      },
+    });
+    await w.mover.sweep();
+    expect(w.letters).toHaveLength(good.length);
+    expect([...w.failed.keys()].toSorted()).toEqual([...ids].toSorted());
+    expect(w.events).toContainEqual({
+      name: "dead-letter:blocked",
+      event: { waiting: refused.length, error: "Error: refused" },
+    });
+  });
+
   test("stores a dead job, leaves a tombstone, then drops it", async () => {
     const job = deadJob();
     const w = world([job]);

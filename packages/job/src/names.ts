@@ -5,7 +5,7 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$/;
 
 /** A pool, lane or scope name: 1 to 48 lower case letters, digits and inner hyphens. */
 export const nameSchema = z
-  .string()
+  .string("Expected a name: 1 to 48 lower case letters, digits or inner hyphens")
   .regex(NAME, "Expected 1 to 48 lower case letters, digits or inner hyphens");
 
 /** On whose behalf a job runs. Same alphabet as other names, since every read and key is scoped by it. */

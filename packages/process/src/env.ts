@@ -4,10 +4,10 @@ import { z } from "zod";
 /** Variables that every program of a deployment shares. Spread into a program's own schema. */
 export const deploymentEnv = {
   /** Path of the pools file. */
-  SLUICE_POOLS: z.string().min(1),
+  SLUICE_POOLS: z.string("Expected the path of the pools file").min(1, "Expected the path of the pools file"),
   /** Separates installations that share one Redis. */
   SLUICE_NAMESPACE: z.string().default("sluice"),
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: "Expected a URL such as redis://127.0.0.1:6379" }),
   SLUICE_DEAD_LETTER_TABLE: z.string().default("sluice-dead-letters"),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 };
@@ -31,5 +31,7 @@ export function parseEnv<Schema extends z.ZodType>(schema: Schema, source: EnvSo
   const parsed = schema.safeParse(source);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
-  throw new Error(`The environment is not complete:\n${problems.join("\n")}`);
+  throw new Error(
+    `The environment is not complete:\n${problems.join("\n")}\ndocs/deployment.md has every variable`,
+  );
 }

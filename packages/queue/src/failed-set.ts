@@ -30,10 +30,11 @@ const drop: Script<{ keys: LaneKeys; id: string; diedAt: number }, boolean> = de
 );
 
 const hashSchema = z.object({
-  data: z.string(),
-  atm: z.coerce.number().int().default(0),
-  stc: z.coerce.number().int().default(0),
-  failedReason: z.string().default(""),
+  // A job with fields that make no sense is still a job that died: it is moved with what can be read.
+  data: z.string().catch("null"),
+  atm: z.coerce.number().int().catch(0),
+  stc: z.coerce.number().int().catch(0),
+  failedReason: z.string().catch(""),
   [FAILURE_FIELD]: z.string().optional(),
 });
 
@@ -68,17 +69,18 @@ export class FailedSet {
     const found: FailedJob[] = [];
     for (let index = 0; index + 1 < flat.length; index += 2) {
       const id = flat[index] ?? "";
-      const hash = hashSchema.safeParse(await this.#redis.hgetall(this.#keys.jobPrefix + id));
-      if (!hash.success) {
+      const fields = await this.#redis.hgetall(this.#keys.jobPrefix + id);
+      if (Object.keys(fields).length === 0) {
         await this.#redis.zrem(this.#keys.failed, id);
         continue;
       }
+      const hash = hashSchema.parse(fields);
       found.push({
         id,
-        data: parseJson(hash.data.data),
-        failure: readFailure(hash.data[FAILURE_FIELD], hash.data.failedReason),
-        attempts: hash.data.atm,
-        stalls: hash.data.stc,
+        data: parseJson(hash.data),
+        failure: readFailure(hash[FAILURE_FIELD], hash.failedReason),
+        attempts: hash.atm,
+        stalls: hash.stc,
         diedAt: Number(flat[index + 1]),
       });
     }

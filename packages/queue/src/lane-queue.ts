@@ -95,18 +95,24 @@ export class LaneQueue {
   }
 
   /**
-   * About how many bytes the data of waiting jobs takes: the mean of a random sample, times their number. Exact sums
-   * would have to be kept in step with every way a job can leave.
+   * About how many bytes the data of waiting and delayed jobs takes: the mean of a random sample, times their number.
+   * Exact sums would have to be kept in step with every way a job can leave.
    */
   async waitingBytes(): Promise<number> {
+    const { prioritized, delayed } = this.#keys;
+    const sums = await Promise.all([prioritized, delayed].map(async (set) => this.#bytesIn(set)));
+    return sums.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  async #bytesIn(set: string): Promise<number> {
     const { redis } = this.#options;
-    const sample = await redis.zrandmember(this.#keys.prioritized, SAMPLE);
+    const sample = await redis.zrandmember(set, SAMPLE);
     if (sample.length === 0) return 0;
     const lengths = await Promise.all(
       sample.map(async (id) => redis.hstrlen(this.#keys.jobPrefix + id, "data")),
     );
     const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
-    return Math.round(mean * (await redis.zcard(this.#keys.prioritized)));
+    return Math.round(mean * (await redis.zcard(set)));
   }
 
   /** Looks the job up; `undefined` when the lane does not know it (any more). */

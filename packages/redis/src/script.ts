@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { ChainableCommander, Redis } from "ioredis";
+import type { Redis } from "ioredis";
 
 /** What a script call sends: the keys it touches (all in one slot) and its arguments. */
 export interface ScriptCall {
@@ -16,23 +16,23 @@ export interface ScriptCall {
 export interface Script<Input, Output> {
   /** Runs the script. Rejects with the Redis error, or with what `decode` throws on an unknown reply. */
   run(redis: Redis, input: Input): Promise<Output>;
-  /** Queues the script in a pipeline. `EVAL`, since a pipeline cannot fall back; decode the reply yourself. */
-  queue(pipeline: ChainableCommander, input: Input): void;
-  /** Decodes a reply of `queue`. */
-  decode(reply: unknown): Output;
 }
 
 /**
- * @param file the script, usually `new URL("../lua/name.lua", import.meta.url)`. Read once, now.
+ * @param files the script, usually `new URL("../lua/name.lua", import.meta.url)`. Several are joined in this order:
+ * Lua inside Redis has no include, and local functions of one file serve those after it. Read once, now.
  * @param encode typed input to keys and arguments.
  * @param decode reply to typed output. Throw on anything the script cannot have answered.
  */
 export function defineScript<Input, Output>(
-  file: URL,
+  files: URL | readonly URL[],
   encode: (input: Input) => ScriptCall,
   decode: (reply: unknown) => Output,
 ): Script<Input, Output> {
-  const source = readFileSync(file, "utf8");
+  const source = [files]
+    .flat()
+    .map((file) => readFileSync(file, "utf8"))
+    .join("\n");
   const sha = createHash("sha1").update(source).digest("hex");
   return {
     async run(redis, input) {
@@ -44,10 +44,5 @@ export function defineScript<Input, Output>(
         return decode(await redis.eval(source, keys.length, ...keys, ...argv));
       }
     },
-    queue(pipeline, input) {
-      const { keys, argv } = encode(input);
-      pipeline.eval(source, keys.length, ...keys, ...argv);
-    },
-    decode,
   };
 }

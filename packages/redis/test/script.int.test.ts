@@ -42,13 +42,4 @@ describe("a script", () => {
     await expect(add.run(redis, { key, by: "many" })).rejects.toThrow("not an integer");
     expect(await redis.exists(key)).toBe(0);
   });
-
-  test("runs in a pipeline, also on a server that does not know it", async () => {
-    const { url } = await ownRedis();
-    const pipeline = testRedis("command", url).pipeline();
-    add.queue(pipeline, { key: "n", by: 4 });
-    add.queue(pipeline, { key: "n", by: 5 });
-    const replies = (await pipeline.exec()) ?? [];
-    expect(replies.map(([error, reply]) => error ?? add.decode(reply))).toEqual([40, 90]);
-  });
 });

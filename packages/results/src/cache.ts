@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import { z } from "zod";
 import { canonicalJson, sha256 } from "./canonical-json.ts";
 import { cacheKeys } from "./keys.ts";
+import { readStored } from "./stored.ts";
 
 export interface CachedRequest {
   readonly tenant: string;
@@ -48,7 +49,7 @@ function shareOf(reply: z.infer<typeof leadReply>): Share {
 }
 
 function answerOf(stored: string): Answer {
-  return answerSchema.parse(JSON.parse(stored));
+  return readStored(answerSchema, stored, "A cached answer");
 }
 
 type Keys = readonly [answer: string, leader: string];

@@ -6,6 +6,7 @@ import { outcomeSchema, type Outcome } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { ledgerKey, outcomeKey } from "./keys.ts";
+import { readStored } from "./stored.ts";
 
 /** How long an outcome can be read, from the job's end, milliseconds. At least the idempotency window. */
 export const OUTCOME_TTL_MS: number = 24 * 60 * 60 * 1000;
@@ -58,7 +59,7 @@ export class OutcomeStore {
    */
   async get(id: string): Promise<Outcome | undefined> {
     const stored = await this.#redis.get(this.#key(id));
-    return stored === null ? undefined : outcomeSchema.parse(JSON.parse(stored));
+    return stored === null ? undefined : readStored(outcomeSchema, stored, `The outcome of ${id}`);
   }
 
   #key(id: string): string {

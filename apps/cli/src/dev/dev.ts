@@ -34,7 +34,11 @@ const RECENT_MS = 10_000;
 /** Resolves to the exit code: 0, or 1 when a job was lost. */
 export async function dev(options: DevOptions): Promise<number> {
   const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
+  // Once asks for an orderly end; twice ends at once, and what was started here ends with this process.
+  const interrupt = (): void => {
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort();
+  };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
 
   const documents = options.jobs === 0 ? [] : await findDocuments(join(ROOT, "node_modules"));
@@ -199,6 +203,8 @@ class Watch {
 /** A Redis of the user's is taken only if it is on this machine, or by their word: a demo writes to it. */
 function givenRedis(url: string | undefined, taken: boolean): string | undefined {
   if (url === undefined || url === "") return undefined;
+  if (!URL.canParse(url))
+    throw new Error(`Expected REDIS_URL to be a URL such as redis://127.0.0.1:6379, got '${url}'`);
   const { hostname } = new URL(url);
   if (taken || ["127.0.0.1", "[::1]", "localhost"].includes(hostname)) return url;
   tell(
