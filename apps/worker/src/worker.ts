@@ -194,7 +194,7 @@ export class Worker {
     };
   }
 
-  /** Wires a pool's lanes and its polls; resolves to their outboxes. */
+  /** Wires a pool's lanes and its polls; returns their outboxes. */
   #wirePool(parts: PoolParts): Outbox[] {
     const { pool, scope, slots } = parts;
     const { keySpace } = scope;

@@ -72,6 +72,7 @@ const WHY: Readonly<Record<JobView["state"], string>> = {
 
 function waitingBecause({ answer, cause, afterMs }: GateAnswer, ahead: number | undefined): string {
   if (answer === "open") return `The pool takes no calls now (${cause ?? "closed"})`;
-  if (ahead !== undefined && ahead > 0) return `${ahead} jobs of its lane are before it`;
+  if (ahead !== undefined && ahead > 0)
+    return ahead === 1 ? "One job of its lane is before it" : `${ahead} jobs of its lane are before it`;
   return answer === "wait" ? `It is next; the quota has room in ${afterMs} ms` : "It is next";
 }

@@ -37,7 +37,7 @@ const ended = {
   /** Milliseconds since the epoch. */
   acceptedAt: z.int(),
   endedAt: z.int(),
-  /** Calls to Bedrock that this job started, as far as this record knows. */
+  /** Tries that counted against the job, the last one included. */
   attempts: z.int().nonnegative(),
 };
 

@@ -8,7 +8,7 @@ import type { Job, Worker } from "bullmq";
 import { z } from "zod";
 import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 
-/** How long a job comes back ahead of its lane's backlog: a job that waited once is next when due. */
+/** A job comes back ahead of its lane's backlog: one that waited once is next when due. */
 const RETURN_PRIORITY = 1;
 
 /** Completed jobs that stay visible in Bull Board. Their outcome lives on in the results, so few are enough. */
