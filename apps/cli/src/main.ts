@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 /** The `sluice` command. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { deadLetterStateSchema } from "@sluice/dead-letter";
 import { advise } from "./advise.ts";
 import { initDeadLetters } from "./dead-letters.ts";
 import { dev } from "./dev/dev.ts";
 import { explain } from "./explain.ts";
+import { listDeadLetters, showDeadLetter } from "./letters.ts";
 import { operateBreaker, setQuota, showQuota } from "./quota.ts";
+import { replayDeadLetters } from "./replay.ts";
 
 function wholeNumber(min: number): (text: string) => number {
   return (text) => {
@@ -33,15 +36,54 @@ program
     process.exitCode = await dev(options);
   });
 
-program
-  .command("dead-letters")
-  .description("the dead letter store")
+const JSON_FLAG = ["--json", "print JSON", false] as const;
+
+const TABLE = [
+  "--table <name>",
+  "the table",
+  process.env["SLUICE_DEAD_LETTER_TABLE"] ?? "sluice-dead-letters",
+] as const;
+
+const deadLetters = program.command("dead-letters").description("the dead letter store");
+deadLetters
   .command("init")
   .description("create the DynamoDB table, or check that it is as it should be")
-  .option("--table <name>", "the table", process.env["SLUICE_DEAD_LETTER_TABLE"] ?? "sluice-dead-letters")
+  .option(...TABLE)
   .action(initDeadLetters);
-
-const JSON_FLAG = ["--json", "print JSON", false] as const;
+deadLetters
+  .command("list")
+  .description("letters of a class, a lane or a tenant, newest death first")
+  .option(...TABLE)
+  .addOption(
+    new Option("--state <state>", "dead, replaying, resolved or parked")
+      .choices(deadLetterStateSchema.options)
+      .default("dead"),
+  )
+  .option("--class <name>", "of this error class")
+  .option("--lane <pool.lane>", "of this lane")
+  .option("--tenant <name>", "of this tenant")
+  .option("--limit <n>", "letters of a page", wholeNumber(1), 25)
+  .option("--cursor <cursor>", "where the page before ended")
+  .option(...JSON_FLAG)
+  .action(listDeadLetters);
+deadLetters
+  .command("show <id>")
+  .description("one letter with its history")
+  .option(...TABLE)
+  .option("--prompt", "with the text of its request", false)
+  .action(showDeadLetter);
+deadLetters
+  .command("replay [ids...]")
+  .description("replay letters by id, or all dead ones that match, a few at a time")
+  .option(...TABLE)
+  .option("--class <name>", "of this error class")
+  .option("--lane <pool.lane>", "of this lane")
+  .option("--tenant <name>", "of this tenant")
+  .option("--all", "of all classes", false)
+  .option("--dry-run", "only say which", false)
+  .option("--per-lane <n>", "replays that a lane holds at most", wholeNumber(1), 20)
+  .option(...JSON_FLAG)
+  .action(replayDeadLetters);
 
 const quota = program.command("quota").description("the quotas of a pool, shared by the whole fleet");
 quota

@@ -1,0 +1,111 @@
+/** `sluice dead-letters list` and `show`: letters from a terminal, without their prompts unless asked for. */
+import { gunzipSync } from "node:zlib";
+import {
+  createDynamoDbStore,
+  searchLetters,
+  type DeadLetterState,
+  type DeadLetterStore,
+  type Grouping,
+  type Letter,
+} from "@sluice/dead-letter";
+
+/** Which letters, as the options say it. Without a class, lane or tenant: all classes. */
+export interface LetterSelection {
+  readonly table: string;
+  readonly state: DeadLetterState;
+  readonly class?: string;
+  readonly lane?: string;
+  readonly tenant?: string;
+}
+
+export interface ListOptions extends LetterSelection {
+  readonly limit: number;
+  readonly cursor?: string;
+  readonly json: boolean;
+}
+
+export async function listDeadLetters({ limit, cursor, json, ...selection }: ListOptions): Promise<void> {
+  await withStore(selection.table, async (store) => {
+    const groups = await groupsOf(store, selection);
+    const from = cursor === undefined ? {} : { cursor };
+    const page = await searchLetters(store, { groups, states: [selection.state], limit, ...from });
+    if (json) {
+      print(JSON.stringify(page));
+      return;
+    }
+    for (const letter of page.items) print(lineOf(letter));
+    print(
+      page.cursor === undefined
+        ? `${page.items.length} letters`
+        : `${page.items.length} letters; go on with --cursor '${page.cursor}'`,
+    );
+  });
+}
+
+/** @throws Error when there is no such letter. */
+export async function showDeadLetter(
+  id: string,
+  { table, prompt }: { readonly table: string; readonly prompt: boolean },
+): Promise<void> {
+  await withStore(table, async (store) => {
+    const found = await store.get(id);
+    if (found === undefined) throw new Error(`There is no dead letter '${id}' in table '${table}'`);
+    const { data, ...letter } = found;
+    const { payload, ...job } = data;
+    const stored = prompt ? { request: requestOf(payload) } : { prompt: "hidden; --prompt shows it" };
+    print(JSON.stringify({ ...letter, job: { ...job, ...stored } }, undefined, 2));
+  });
+}
+
+/** The store while `work` uses it. */
+export async function withStore(
+  table: string,
+  work: (store: DeadLetterStore) => Promise<void>,
+): Promise<void> {
+  const store = createDynamoDbStore({ tableName: table });
+  try {
+    await work(store);
+  } finally {
+    store.close();
+  }
+}
+
+/** @throws Error when more than one of class, lane and tenant was given, or a lane is none. */
+export async function groupsOf(store: DeadLetterStore, selection: LetterSelection): Promise<Grouping[]> {
+  const { class: errorClass, lane, tenant } = selection;
+  const given = [errorClass, lane, tenant].filter((value) => value !== undefined);
+  if (given.length > 1) throw new Error("Expected one of --class, --lane and --tenant, got several");
+  if (errorClass !== undefined) return [{ errorClass }];
+  if (tenant !== undefined) return [{ tenant }];
+  if (lane === undefined) return (await store.classes()).map((each) => ({ errorClass: each }));
+  const [pool = "", name = "", ...more] = lane.split(".");
+  if (pool === "" || name === "" || more.length > 0) {
+    throw new Error(`Expected --lane to be <pool>.<lane>, got '${lane}'`);
+  }
+  return [{ lane: { pool, lane: name } }];
+}
+
+function lineOf({ diedAt, id, tenant, state, deaths, failure }: Letter): string {
+  const died = new Date(diedAt).toISOString();
+  const message = printable(failure.message);
+  return `${died}  ${id}  ${tenant}  ${state}  deaths ${deaths}  ${failure.errorClass}: ${message}`;
+}
+
+/** A terminal obeys control characters. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, "�");
+}
+
+function requestOf(
+  payload: { encoding: "json"; json: string } | { encoding: "gzip"; base64: string },
+): unknown {
+  const json =
+    payload.encoding === "json"
+      ? payload.json
+      : gunzipSync(Buffer.from(payload.base64, "base64")).toString("utf8");
+  return JSON.parse(json);
+}
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

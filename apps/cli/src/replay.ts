@@ -1,0 +1,137 @@
+/** `sluice dead-letters replay`: one letter, several, or all that match, a few at a time. */
+import { userInfo } from "node:os";
+import { readPools, type Pools } from "@sluice/config";
+import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
+import { Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
+import { deploymentEnv, parseEnv } from "@sluice/process";
+import { LaneQueue } from "@sluice/queue";
+import { connect, keySpace } from "@sluice/redis";
+import { z } from "zod";
+import { groupsOf, print, withStore, type LetterSelection } from "./letters.ts";
+
+export interface ReplayCommand extends Omit<LetterSelection, "state"> {
+  /** Replay everything, where neither ids nor a class, lane or tenant say what. */
+  readonly all: boolean;
+  readonly dryRun: boolean;
+  /** Replays that a lane holds at most. */
+  readonly perLane: number;
+  readonly json: boolean;
+}
+
+const envSchema = z
+  .object(deploymentEnv)
+  .pick({ SLUICE_POOLS: true, SLUICE_NAMESPACE: true, REDIS_URL: true });
+
+/** Letters of one command at most. */
+const MOST = 10_000;
+
+/** Ends with exit code 1 when a letter was not replayed. */
+export async function replayDeadLetters(ids: readonly string[], command: ReplayCommand): Promise<void> {
+  await withStore(command.table, async (store) => {
+    const letters = await selectLetters(store, ids, command);
+    if (command.dryRun) {
+      if (command.json) print(JSON.stringify({ dryRun: true, letters }));
+      else for (const { id } of letters) print(`would replay ${id}`);
+      return;
+    }
+    const env = parseEnv(envSchema, process.env);
+    const redis = connect(env.REDIS_URL, "producer", () => {});
+    const { pools, close } = openLanes(await readPools(env.SLUICE_POOLS), env.SLUICE_NAMESPACE, redis);
+    try {
+      await replay(store, pools, letters, command);
+    } finally {
+      await close();
+      redis.disconnect();
+    }
+  });
+}
+
+async function replay(
+  store: DeadLetterStore,
+  pools: ReadonlyMap<string, ReplayPool>,
+  letters: readonly LetterRef[],
+  { perLane, json }: ReplayCommand,
+): Promise<void> {
+  const replayer = new Replayer({ letters: store, pools, perLane, clock: Date.now });
+  const counts: Record<string, number> = {};
+  // The first interrupt ends the run between two letters.
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  await replayer.run(letters, {
+    by: `cli:${userInfo().username}`,
+    signal: stop.signal,
+    onResult: (result) => {
+      const outcome = result.outcome === "refused" ? result.reason : result.outcome;
+      counts[outcome] = (counts[outcome] ?? 0) + 1;
+      if (!json) print(`${result.id}  ${outcome}`);
+    },
+    onTrouble: (error) => void process.stderr.write(`waiting: ${error}\n`),
+  });
+  print(json ? JSON.stringify({ letters: letters.length, ...counts }) : `${letters.length} letters`);
+  if ((counts["queued"] ?? 0) < letters.length) process.exitCode = 1;
+}
+
+async function selectLetters(
+  store: DeadLetterStore,
+  ids: readonly string[],
+  command: ReplayCommand,
+): Promise<LetterRef[]> {
+  if (ids.length > 0) return Promise.all(ids.map(async (id) => refOf(store, id)));
+  const { class: errorClass, lane, tenant, all } = command;
+  if (errorClass === undefined && lane === undefined && tenant === undefined && !all) {
+    throw new Error("Expected ids, or one of --class, --lane, --tenant and --all");
+  }
+  const groups = await groupsOf(store, { ...command, state: "dead" });
+  const letters: LetterRef[] = [];
+  // Letters that die from now on are not meant, above all not those that this replay lets die again.
+  const until = Date.now();
+  let cursor: string | undefined;
+  do {
+    const from = cursor === undefined ? {} : { cursor };
+    const page = await searchLetters(store, { groups, states: ["dead"], until, limit: 100, ...from });
+    letters.push(...page.items);
+    ({ cursor } = page);
+  } while (cursor !== undefined && letters.length < MOST);
+  return letters
+    .slice(0, MOST)
+    .map(({ id, pool, lane: name, replays }) => ({ id, pool, lane: name, replays }));
+}
+
+async function refOf(store: DeadLetterStore, id: string): Promise<LetterRef> {
+  const letter = await store.get(id);
+  if (letter === undefined) throw new Error(`There is no dead letter '${recordId(id)}'`);
+  const { pool, lane, replays } = letter;
+  return { id: letter.id, pool, lane, replays };
+}
+
+function openLanes(
+  { pools }: Pools,
+  namespace: string,
+  redis: ReturnType<typeof connect>,
+): { pools: Map<string, ReplayPool>; close: () => Promise<void> } {
+  const open = new Map<string, LaneQueue>();
+  const laneOf = (pool: string, scope: string, lane: string): LaneQueue => {
+    const known = open.get(`${pool}.${lane}`);
+    if (known !== undefined) return known;
+    const queue = new LaneQueue({
+      redis,
+      keySpace: keySpace(namespace, scope),
+      pool,
+      lane,
+      onError: () => {},
+    });
+    open.set(`${pool}.${lane}`, queue);
+    return queue;
+  };
+  return {
+    pools: new Map(
+      Object.values(pools).map(({ name, scope, lanes, deadlineMs }) => [
+        name,
+        { lanes, deadlineMs, lane: (lane: string) => laneOf(name, scope, lane) },
+      ]),
+    ),
+    close: async () => {
+      await Promise.all([...open.values()].map(async (queue) => queue.close()));
+    },
+  };
+}
