@@ -22,7 +22,10 @@ test("without DynamoDB a dead job waits in the failed set; it is moved once Dyna
 
   const blocked = await worker.logged("the blockage", ({ msg }) => msg === "dead-letter:blocked");
   expect(blocked).toMatchObject({ waiting: 1 });
-  expect(await fleet.counts()).toMatchObject({ waiting: 0, active: 0, failed: 1 });
+  await vi.waitFor(
+    async () => expect(await fleet.counts()).toMatchObject({ waiting: 0, active: 0, failed: 1 }),
+    PATIENTLY,
+  );
   expect(await fleet.ends([dead, alive])).toEqual([undefined, "completed"]);
 
   await dynamoDb.restart();

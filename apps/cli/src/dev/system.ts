@@ -31,8 +31,6 @@ export interface System {
   readonly keySpace: KeySpace;
   readonly table: string;
   readonly workers: readonly Program[];
-  /** Logs and data of this run. */
-  readonly folder: string;
   /** Rejects when a part that the system cannot do without has ended by itself. */
   readonly broken: Promise<never>;
   stop(): Promise<void>;
@@ -125,7 +123,6 @@ async function startPrograms(
     keySpace: keySpace(namespace, SCOPE),
     table: TABLE,
     workers: fleet,
-    folder: runFolder,
     broken: Promise.race([
       api.ended.then(() => "The API has"),
       board.ended.then(() => "The board has"),
