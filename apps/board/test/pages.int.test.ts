@@ -216,7 +216,10 @@ describe("hostile data stays data", () => {
       // oxlint-disable-next-line no-control-regex -- it is what must not be there
       expect(html).not.toMatch(/[\u0000-\u0008\u001b\u007f-\u009f\u202e]/);
     }
-    const json = await fetch(`${board.url}/api/queues/dead-letter.Hostile/${id}`);
+    const json = await vi.waitUntil(async () => {
+      const response = await fetch(`${board.url}/api/queues/dead-letter.Hostile/${id}`);
+      return response.status === 404 ? undefined : response;
+    });
     expect(json.status).toBe(200);
     expect(json.headers.get("content-type")).toContain("application/json");
     expect(json.headers.get("x-content-type-options")).toBe("nosniff");

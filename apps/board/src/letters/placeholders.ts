@@ -10,17 +10,19 @@ const MARK = "⟦redacted";
 const PLACEHOLDER = /^⟦redacted ([0-9a-f]{8}):((?:\/[^⟧]*)?), \d+ characters⟧$/;
 
 /** Texts that are no prompt: who speaks, and where an answer goes. */
-const OPEN: Readonly<Record<JobKind, RegExp>> = {
+const OPEN: Readonly<Record<JobKind, RegExp | undefined>> = {
   converse: /^\/messages\/\d+\/role$/,
   stream: /^\/messages\/\d+\/role$/,
-  invoke: /^$/,
+  invoke: undefined,
   async: /^\/outputS3Uri$/,
 };
 
 /** The request with every text of its own replaced. */
 export function redactRequest(request: unknown, kind: JobKind, revision: string): unknown {
   return mapTexts(request, (text, pointer) =>
-    OPEN[kind].test(pointer) ? text : `${MARK} ${mark(revision)}:${pointer}, ${text.length} characters⟧`,
+    OPEN[kind]?.test(pointer) === true
+      ? text
+      : `${MARK} ${mark(revision)}:${pointer}, ${text.length} characters⟧`,
   );
 }
 
