@@ -18,7 +18,7 @@ const LATENCY_MS = 1_500;
 async function throughAnOutage(outage: (redis: RunningService) => Promise<void>): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-chaos-"));
   try {
-    await using redis = await startRedis({ dataDir: folder });
+    await using redis = await startRedis({ dataDir: folder, fsync: "always" });
     await using lab = await startLab({ redisUrl: redis.url, latencyMs: LATENCY_MS });
     const { installation } = lab;
     const workers = await Promise.all([installation.startWorker(), installation.startWorker()]);

@@ -16,7 +16,7 @@ let redis: RunningService;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
-  redis = await startRedis({ dataDir: folder });
+  redis = await startRedis({ dataDir: folder, fsync: "always" });
 });
 
 afterEach(async () => {

@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 60_000 });
 
 test("Redis killed and restarted under two workers: every job completes, no worker ends", async () => {
   await using folder = await temporaryFolder();
-  await using redis = await startRedis({ dataDir: folder.path });
+  await using redis = await startRedis({ dataDir: folder.path, fsync: "always" });
   await using fleet = await startFleet({
     redisUrl: redis.url,
     dynamoDbUrl: inject("dynamoDbUrl"),
@@ -53,7 +53,7 @@ test("Redis killed and restarted under two workers: every job completes, no work
 
 test("a worker whose Redis is gone for good still leaves on SIGTERM", async () => {
   await using folder = await temporaryFolder();
-  await using redis = await startRedis({ dataDir: folder.path });
+  await using redis = await startRedis({ dataDir: folder.path, fsync: "always" });
   await using fleet = await startFleet({
     redisUrl: redis.url,
     dynamoDbUrl: inject("dynamoDbUrl"),

@@ -33,7 +33,7 @@ export function testKeySpace(): KeySpace {
 export async function ownRedis(): Promise<RunningService> {
   const dataDir = await mkdtemp(join(tmpdir(), "sluice-test-"));
   onTestFinished(async () => rm(dataDir, { recursive: true }));
-  const service = await startRedis({ dataDir });
+  const service = await startRedis({ dataDir, fsync: "always" });
   onTestFinished(async () => service.stop());
   return service;
 }

@@ -18,6 +18,11 @@ const PORT_TAKEN = /address already in use|port is already allocated/i;
 export interface RedisOptions {
   /** Absolute folder; gets `redis/` (data) and `redis.log`. Made if missing. Data that is there is loaded. */
   readonly dataDir: string;
+  /**
+   * When writes reach the disk. `everysec`: Redis may hold a write back for a moment while the disk is busy, and a kill
+   * then loses it. `always`: no acknowledged write is lost, for tests that kill. Default `everysec`.
+   */
+  readonly fsync?: "everysec" | "always";
   /** Hears what is being done, one line each. Default: nobody. */
   readonly onProgress?: ((line: string) => void) | undefined;
   /** Where to look for programs and keep downloads. Default: this machine's PATH and cache folder. */
@@ -25,7 +30,7 @@ export interface RedisOptions {
 }
 
 /**
- * Starts a Redis of its own: append-only file every second, `noeviction`, 127.0.0.1 only, free port.
+ * Starts a Redis of its own: append-only file, `noeviction`, 127.0.0.1 only, free port.
  * It ends with this process at the latest, however this process ends.
  * @throws ServicesError REDIS_NOT_FOUND, EXITED, NOT_READY.
  */
@@ -37,6 +42,7 @@ export async function startRedis(options: RedisOptions): Promise<RunningService>
     way,
     folder,
     logFile: join(options.dataDir, "redis.log"),
+    fsync: options.fsync ?? "everysec",
     dumpName: `${randomBytes(8).toString("hex")}.rdb`,
   };
   return runService(way.origin, async (port) =>
@@ -48,6 +54,7 @@ interface Server {
   readonly way: RedisWay;
   readonly folder: string;
   readonly logFile: string;
+  readonly fsync: "everysec" | "always";
   /** A setting without effect here (no snapshots are taken), so its value can tell our server from another. */
   readonly dumpName: string;
 }
@@ -94,7 +101,7 @@ async function endWithGuard(guard: Program<unknown>, pid: number): Promise<void>
 }
 
 function guardOrder(server: Server, port: number): GuardOrder {
-  const settings = ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"];
+  const settings = ["--appendonly", "yes", "--appendfsync", server.fsync, "--maxmemory-policy", "noeviction"];
   const noSnapshots = ["--save", "", "--dbfilename", server.dumpName];
   return server.way.order(server.folder, port, [...settings, ...noSnapshots]);
 }
