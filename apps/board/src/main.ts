@@ -1,32 +1,34 @@
 /** The board process: parse, construct, start; leave on SIGTERM. */
 import { readPools } from "@sluice/config";
 import { createDynamoDbStore } from "@sluice/dead-letter";
-import { leaveOnSignal, parseEnv, tellParent } from "@sluice/process";
+import { leaveOnSignal, parseEnv, runProgram, tellParent } from "@sluice/process";
 import { createLogger } from "@sluice/telemetry";
 import { accessSettings } from "./access/settings.ts";
 import { Board } from "./board.ts";
 import { envSchema } from "./env.ts";
 
-const env = parseEnv(envSchema, process.env);
-const access = accessSettings(env);
-const logger = createLogger({ name: "board", level: env.LOG_LEVEL });
-const deadLetters = createDynamoDbStore({ tableName: env.SLUICE_DEAD_LETTER_TABLE });
-const board = new Board({
-  pools: await readPools(env.SLUICE_POOLS),
-  namespace: env.SLUICE_NAMESPACE,
-  redisUrl: env.REDIS_URL,
-  deadLetters,
-  access,
-  replaysPerLane: env.SLUICE_REPLAYS_PER_LANE,
-  host: env.HOST,
-  port: env.PORT,
-  audit: (entry) => logger.info(entry, "board:audit"),
-  onError: (error) => logger.error({ err: error }, "board:error"),
+await runProgram("sluice board", async () => {
+  const env = parseEnv(envSchema, process.env);
+  const access = accessSettings(env);
+  const logger = createLogger({ name: "board", level: env.LOG_LEVEL });
+  const deadLetters = createDynamoDbStore({ tableName: env.SLUICE_DEAD_LETTER_TABLE });
+  const board = new Board({
+    pools: await readPools(env.SLUICE_POOLS),
+    namespace: env.SLUICE_NAMESPACE,
+    redisUrl: env.REDIS_URL,
+    deadLetters,
+    access,
+    replaysPerLane: env.SLUICE_REPLAYS_PER_LANE,
+    host: env.HOST,
+    port: env.PORT,
+    audit: (entry) => logger.info(entry, "board:audit"),
+    onError: (error) => logger.error({ err: error }, "board:error"),
+  });
+  leaveOnSignal(async () => {
+    await board.stop();
+    deadLetters.close();
+  });
+  const url = await board.start();
+  logger.info({ url, access: access.type }, "board:listening");
+  tellParent({ type: "ready", url });
 });
-leaveOnSignal(async () => {
-  await board.stop();
-  deadLetters.close();
-});
-const url = await board.start();
-logger.info({ url, access: access.type }, "board:listening");
-tellParent({ type: "ready", url });
