@@ -8,6 +8,7 @@ import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { Hands, names } from "./hands.ts";
 import { describe, insist } from "./insist.ts";
 import type { Admission, Entry, Held, Notes } from "./ports.ts";
+import { pollDelayMs } from "./poll.ts";
 import { callCap, deadlinePassed, malformed, stalledTooOften } from "./reasons.ts";
 import { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
@@ -48,6 +49,12 @@ const QUESTION_TRIES = 16;
 /** How long a job stays away about which something could not be found out. */
 const UNANSWERED_MS = 30_000;
 
+/**
+ * A job at the gate asks again at least so often, whatever it was told: an operator may close a breaker, release a day or
+ * raise a quota at any time.
+ */
+const LONGEST_SLEEP_MS = { open: 5_000, wait: 30_000 } as const;
+
 const NO_NOTES: Notes = { systemicDeferrals: 0, entry: 0 };
 
 export class Drain {
@@ -56,6 +63,8 @@ export class Drain {
   readonly #runner: Runner;
   /** Runs in this process by job id: one that is fetched again meanwhile waits for its own result. */
   readonly #running = new Map<string, AbortController>();
+  /** Jobs that wait at the gate here, each with what wakes it when its caller wants it no more. */
+  readonly #atGate = new Map<string, AbortController>();
   /** The one suspect in flight here: if it is the killer, it takes no other one with it. */
   #suspect: string | undefined;
 
@@ -110,13 +119,14 @@ export class Drain {
     return this.#admit({ job, data, work, notes }, stopping);
   }
 
-  /** The jobs whose calls are in flight here. */
-  get running(): Iterable<string> {
-    return this.#running.keys();
+  /** The jobs that can be cancelled here: at the gate, or with a call in flight. */
+  get inHand(): Iterable<string> {
+    return [...this.#atGate.keys(), ...this.#running.keys()];
   }
 
-  /** A caller wants this job no more: ends its call if it runs here. */
+  /** A caller wants this job no more: ends its wait at the gate or its call, if it is here. */
   cancel(id: string): void {
+    this.#atGate.get(id)?.abort();
     this.#running.get(id)?.abort();
   }
 
@@ -131,7 +141,9 @@ export class Drain {
     const lead = await this.#ask(() => cache.lead(question, leadMs), "cache", stopping);
     if (lead.type === "leader") return false;
     if (lead.type === "follow") {
-      await this.#hands.defer(job, data, "shared", lead.retryAfterMs);
+      // Nobody wakes it when the answer is there: it looks again, ever less often.
+      const delayMs = Math.min(lead.retryAfterMs, pollDelayMs(job.attemptsStarted - 1, 0));
+      await this.#hands.defer(job, data, "shared", delayMs);
     } else {
       emit("job:cache-hit", names(data));
       await this.#runner.finish(job, data, "completed", { ...lead.answer, cached: true });
@@ -144,21 +156,38 @@ export class Drain {
    * would only put the next one in its place, before the same gate and later in time.
    */
   async #admit(candidate: Candidate, stopping: AbortSignal): Promise<Start | undefined> {
+    const { id } = candidate.job;
+    const cancelled = new AbortController();
+    this.#atGate.set(id, cancelled);
+    try {
+      return await this.#waitAtGate(candidate, stopping, cancelled);
+    } finally {
+      this.#atGate.delete(id);
+    }
+  }
+
+  async #waitAtGate(
+    candidate: Candidate,
+    stopping: AbortSignal,
+    cancelled: AbortController,
+  ): Promise<Start | undefined> {
     const { clock, random } = this.#options;
     const { job, data } = candidate;
+    const woken = AbortSignal.any([stopping, cancelled.signal]);
     for (;;) {
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
+      if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
       if (clock() >= data.deadlineAt) return this.#runner.die(candidate, deadlinePassed());
       const asked = await this.#askChain(candidate, stopping);
       if (asked.type === "granted") {
-        await pause(asked.waitMs, stopping);
-        return this.#start(candidate, asked.grant, stopping).catch((error: unknown) => {
+        await pause(asked.waitMs, woken);
+        return this.#start(candidate, asked.grant, stopping, cancelled).catch((error: unknown) => {
           // What could not be asked holds no slot; the reservation expires by itself.
           asked.grant.release();
           throw error;
         });
       }
-      await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, stopping);
+      await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
   }
 
@@ -184,7 +213,7 @@ export class Drain {
       const admission = await this.#askEntry(candidate, grant, stopping);
       if (admission.type === "granted") return { type: "granted", waitMs: admission.waitMs, grant };
       release();
-      soonestMs = Math.min(soonestMs, admission.afterMs);
+      soonestMs = Math.min(soonestMs, admission.afterMs, LONGEST_SLEEP_MS[admission.type]);
       if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) break;
     }
     return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : ELSEWHERE_MS };
@@ -203,14 +232,19 @@ export class Drain {
   }
 
   /** The start has come: last checks, the ledger, then the run. */
-  async #start(candidate: Candidate, grant: Grant, stopping: AbortSignal): Promise<Start | undefined> {
+  async #start(
+    candidate: Candidate,
+    grant: Grant,
+    stopping: AbortSignal,
+    cancelled: AbortController,
+  ): Promise<Start | undefined> {
     const { emit, clock, ledger, maxLostCalls = 3 } = this.#options;
     const { job, data } = candidate;
     if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
     if (clock() >= data.deadlineAt) {
       return this.#refund(grant, () => this.#runner.die(candidate, deadlinePassed()));
     }
-    if (await this.#cancelled(job.id, stopping)) {
+    if (cancelled.signal.aborted || (await this.#cancelled(job.id, stopping))) {
       return this.#refund(grant, () => this.#runner.cancel(candidate));
     }
     // Another lane's suspect may have started while this one waited.
@@ -240,7 +274,6 @@ export class Drain {
     }
     emit("job:granted", { ...names(data), waitedMs: clock() - data.acceptedAt });
     if (grant.index > 0) emit("job:fallback", { ...names(data), to: grant.entry.pool });
-    const cancelled = new AbortController();
     this.#running.set(job.id, cancelled);
     return async () => {
       try {
