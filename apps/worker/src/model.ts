@@ -25,7 +25,7 @@ export function createModel(pool: Pool, bedrock: BedrockCaller, onUsage: OnUsage
         case "stream":
           return bedrock.stream({ ...tiered, request: work.request, onText });
         case "invoke":
-          return bedrock.invoke({ ...tiered, request: work.request });
+          return bedrock.invoke({ ...tiered, request: work.request, onText });
         case "async":
           return bedrock.startAsync({ ...call, request: work.request });
       }

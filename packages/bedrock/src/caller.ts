@@ -33,6 +33,8 @@ export interface StreamCall extends ConverseCall {
 
 export interface InvokeCall extends ModelCall {
   readonly request: InvokeRequest;
+  /** With `request.stream`, as in `StreamCall`: the text of Claude and Nova. Other models' chunks are only in `body`. */
+  onText?(chunk: string): void;
 }
 
 export interface StartAsyncCall extends Omit<ModelCall, "serviceTier"> {
@@ -104,7 +106,10 @@ export interface BedrockCaller {
   converse(call: ConverseCall): Promise<CallResult>;
   /** ConverseStream: answered once the model has said that it is done, which a broken stream never does. */
   stream(call: StreamCall): Promise<CallResult>;
-  /** InvokeModel: the model's own body in, its own body out. */
+  /**
+   * InvokeModel: the model's own body in, its own body out. With `request.stream`, InvokeModelWithResponseStream:
+   * `body` is the list of its chunks, and it is answered once the model, or Bedrock's metrics, have ended it.
+   */
   invoke(call: InvokeCall): Promise<CallResult>;
   /** StartAsyncInvoke. The job's id is its token, so that a second start of a job finds the first invocation. */
   startAsync(call: StartAsyncCall): Promise<StartResult>;

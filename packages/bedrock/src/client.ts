@@ -4,6 +4,7 @@ import { pollAsync, startAsync } from "./async-invoke.ts";
 import type { BedrockCaller } from "./caller.ts";
 import { converse } from "./converse.ts";
 import { countTokens } from "./count-tokens.ts";
+import { invokeStream } from "./invoke-stream.ts";
 import { invoke } from "./invoke.ts";
 import { createClient, type ClientOptions } from "./sdk-client.ts";
 import { stream } from "./stream.ts";
@@ -18,7 +19,7 @@ export function createBedrock({ clock, ...options }: BedrockOptions): BedrockCal
   return {
     converse: async (call) => converse(client, clock, call),
     stream: async (call) => stream(client, clock, call),
-    invoke: async (call) => invoke(client, clock, call),
+    invoke: async (call) => (call.request.stream ? invokeStream : invoke)(client, clock, call),
     startAsync: async (call) => startAsync(client, clock, call),
     pollAsync: async (call) => pollAsync(client, clock, call),
     countTokens: async (call) => countTokens(client, clock, call),

@@ -11,7 +11,7 @@ export interface Reply {
 }
 
 /** Embeddings have no reason to stop. */
-const NO_STOP_REASON = "not_reported";
+export const NO_STOP_REASON = "not_reported";
 
 const text = z.string().optional().catch(undefined);
 const count = z.int().nonnegative().optional().catch(undefined);
@@ -51,7 +51,7 @@ const bodySchema = z.object({
 
 /** Reads a reply. The headers win: Bedrock's own count is what the quota is charged. */
 export function readReply(
-  request: InvokeRequest,
+  request: Pick<InvokeRequest, "body" | "maxTokens">,
   body: Answer["body"],
   headers: Readonly<Record<string, string>>,
 ): Reply {

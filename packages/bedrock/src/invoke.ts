@@ -1,5 +1,9 @@
 /** InvokeModel: the model's own body, with options and counts in headers. */
-import { InvokeModelCommand, type BedrockRuntimeClient } from "@aws-sdk/client-bedrock-runtime";
+import {
+  InvokeModelCommand,
+  type BedrockRuntimeClient,
+  type InvokeModelCommandInput,
+} from "@aws-sdk/client-bedrock-runtime";
 import type { Answer, Clock } from "@sluice/job";
 import { answered, refusal } from "./answered.ts";
 import { attempt, stopwatch } from "./attempt.ts";
@@ -12,18 +16,10 @@ export async function invoke(
   clock: Clock,
   call: InvokeCall,
 ): Promise<CallResult> {
-  const { model, request, jobId, serviceTier } = call;
+  const { model, request } = call;
   const elapsed = stopwatch(clock);
   const ended = await attempt(client, clock, call, async (wire) => {
-    const command = new InvokeModelCommand({
-      modelId: model,
-      body: new TextEncoder().encode(JSON.stringify(request.body)),
-      contentType: "application/json",
-      accept: "application/json",
-      requestMetadata: JSON.stringify({ jobId }),
-      ...(serviceTier === undefined ? {} : { serviceTier }),
-    });
-    const output = await wire.send(command);
+    const output = await wire.send(new InvokeModelCommand(toInvokeInput(call)));
     // The type knows nothing of responses without a body.
     const body = parseJson(output.body?.transformToString() ?? "");
     return body && { body: body.value, headers: wire.head?.headers ?? {} };
@@ -33,6 +29,18 @@ export async function invoke(
   const { body, headers } = ended.value;
   const { stopReason, usage, usageEstimated } = readReply(request, body, headers);
   return answered({ text: "", body, stopReason, model, usage, latencyMs: elapsed() }, usageEstimated);
+}
+
+/** What goes over the wire, streamed or not. The job's id appears in the account's invocation logs. */
+export function toInvokeInput({ model, request, jobId, serviceTier }: InvokeCall): InvokeModelCommandInput {
+  return {
+    modelId: model,
+    body: new TextEncoder().encode(JSON.stringify(request.body)),
+    contentType: "application/json",
+    accept: "application/json",
+    requestMetadata: JSON.stringify({ jobId }),
+    ...(serviceTier === undefined ? {} : { serviceTier }),
+  };
 }
 
 function parseJson(text: string): { readonly value: NonNullable<Answer["body"]> | null } | undefined {

@@ -2,7 +2,9 @@
 import type { ConverseRequest, InvokeRequest } from "@sluice/job";
 
 /** What can be sized: a conversation, or a body in a model's own format. */
-export type SizedRequest = Pick<ConverseRequest, "messages" | "system" | "maxTokens"> | InvokeRequest;
+export type SizedRequest =
+  | Pick<ConverseRequest, "messages" | "system" | "maxTokens">
+  | Pick<InvokeRequest, "body" | "maxTokens">;
 
 /**
  * Characters per token, by how many bytes UTF-8 needs for the character. Tokenisers of current models are not

@@ -2,32 +2,42 @@
 import { usageSchema, type Usage } from "@sluice/job";
 import { z } from "zod";
 import { toUsage } from "./converse.ts";
+import type { Heard } from "./listen.ts";
 import { textTokens } from "./size.ts";
 
-export interface Transcript {
+export interface Transcript extends Heard {
   readonly text: string;
-  /** `undefined` while the answer goes on. */
-  readonly stopReason: string | undefined;
   /** As Bedrock reports it, in the last event. */
   readonly usage: Usage | undefined;
-  /** About how many tokens the model has written, thoughts and tool input included. */
-  readonly outputTokens: number;
-  /** Adds an event. Returns the text in it, empty for most. */
-  take(event: unknown): string;
 }
 
-const text = z.string().optional().catch(undefined);
+type Lenient<Schema extends z.ZodType> = z.ZodCatch<z.ZodOptional<Schema>>;
+
+/** A text, or nothing: whatever else stands there says nothing. */
+export const text: Lenient<z.ZodString> = z.string().optional().catch(undefined);
 const count = z.int().optional().catch(undefined);
 
-function part<Shape extends z.ZodRawShape>(shape: Shape): z.ZodCatch<z.ZodOptional<z.ZodObject<Shape>>> {
+/** A member of an event, or nothing when it has another shape. */
+export function part<Shape extends z.ZodRawShape>(shape: Shape): Lenient<z.ZodObject<Shape>> {
   return z.object(shape).optional().catch(undefined);
 }
 
+/** A piece of the answer. Nova's own stream has the same. */
+export const contentBlockDelta: Lenient<
+  z.ZodObject<{
+    delta: Lenient<
+      z.ZodObject<{
+        text: typeof text;
+        reasoningContent: Lenient<z.ZodObject<{ text: typeof text }>>;
+        toolUse: Lenient<z.ZodObject<{ input: typeof text }>>;
+      }>
+    >;
+  }>
+> = part({ delta: part({ text, reasoningContent: part({ text }), toolUse: part({ input: text }) }) });
+
 /** Events have one member each. An unknown one, or one of another shape, says nothing. */
 const eventSchema = z.object({
-  contentBlockDelta: part({
-    delta: part({ text, reasoningContent: part({ text }), toolUse: part({ input: text }) }),
-  }),
+  contentBlockDelta,
   messageStop: part({ stopReason: text }),
   metadata: part({
     usage: part({
@@ -58,8 +68,8 @@ export function createTranscript(): Transcript {
       return Math.ceil(tokens);
     },
     take: (event) => {
-      const { contentBlockDelta, messageStop, metadata } = eventSchema.safeParse(event).data ?? {};
-      const { text: piece = "", reasoningContent, toolUse } = contentBlockDelta?.delta ?? {};
+      const { contentBlockDelta: block, messageStop, metadata } = eventSchema.safeParse(event).data ?? {};
+      const { text: piece = "", reasoningContent, toolUse } = block?.delta ?? {};
       said += piece;
       tokens += textTokens(piece + (reasoningContent?.text ?? "") + (toolUse?.input ?? ""));
       stopReason ??= messageStop?.stopReason;

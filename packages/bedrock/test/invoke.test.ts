@@ -25,12 +25,16 @@ afterAll(async () => {
 
 function claude(text: string): InvokeCall["request"] {
   const messages = [{ role: "user", content: text }];
-  return { body: { anthropic_version: "bedrock-2023-05-31", max_tokens: 200, messages }, maxTokens: 200 };
+  return {
+    body: { anthropic_version: "bedrock-2023-05-31", max_tokens: 200, messages },
+    maxTokens: 200,
+    stream: false,
+  };
 }
 
 function nova(text: string): InvokeCall["request"] {
   const messages = [{ role: "user", content: [{ text }] }];
-  return { body: { messages, inferenceConfig: { maxTokens: 200 } }, maxTokens: 200 };
+  return { body: { messages, inferenceConfig: { maxTokens: 200 } }, maxTokens: 200, stream: false };
 }
 
 async function ask(
@@ -56,14 +60,14 @@ describe("against the simulator", () => {
     [
       "Titan",
       TITAN,
-      { body: { inputText: "locks" }, maxTokens: 0 },
+      { body: { inputText: "locks" }, maxTokens: 0, stream: false },
       { embedding: expect.any(Array) },
       "not_reported",
     ],
     [
       "Cohere",
       COHERE,
-      { body: { texts: ["locks", "weirs"], input_type: "search_query" }, maxTokens: 0 },
+      { body: { texts: ["locks", "weirs"], input_type: "search_query" }, maxTokens: 0, stream: false },
       { embeddings: [expect.any(Array), expect.any(Array)] },
       "not_reported",
     ],
@@ -105,7 +109,7 @@ describe("against the simulator", () => {
   });
 
   test("a body the model does not take", async () => {
-    expect(await ask(CLAUDE, { body: { prompt: "Hi" }, maxTokens: 1 })).toMatchObject({
+    expect(await ask(CLAUDE, { body: { prompt: "Hi" }, maxTokens: 1, stream: false })).toMatchObject({
       failure: { kind: "terminal", errorClass: "ValidationException" },
       billed: "request",
     });

@@ -27,6 +27,11 @@ export interface Kind {
 
 const signal = new AbortController().signal;
 const messages = [{ role: "user" as const, content: [{ text: PROMPT }] }];
+const body = {
+  anthropic_version: "bedrock-2023-05-31",
+  max_tokens: 400,
+  messages: [{ role: "user", content: PROMPT }],
+};
 
 export const kinds = {
   converse: {
@@ -42,12 +47,15 @@ export const kinds = {
   invoke: {
     operation: "InvokeModel",
     make: async (bedrock, given) => {
-      const body = {
-        anthropic_version: "bedrock-2023-05-31",
-        max_tokens: 400,
-        messages: [{ role: "user", content: PROMPT }],
-      };
-      return bedrock.invoke({ ...given, model: CLAUDE, request: { body, maxTokens: 400 }, signal });
+      const request = { body, maxTokens: 400, stream: false };
+      return bedrock.invoke({ ...given, model: CLAUDE, request, signal });
+    },
+  },
+  invokeStream: {
+    operation: "InvokeModelWithResponseStream",
+    make: async (bedrock, given) => {
+      const request = { body, maxTokens: 400, stream: true };
+      return bedrock.invoke({ ...given, model: CLAUDE, request, signal });
     },
   },
   startAsync: {

@@ -211,7 +211,7 @@ function expectVerdict(kind: Kind, result: unknown, rule: FailureRule): void {
 }
 
 describe.each(Object.entries<Kind>(kinds))("%s", (_, kind) => {
-  const isStream = kind === kinds.stream;
+  const isStream = kind === kinds.stream || kind === kinds.invokeStream;
   const cases = named.flatMap(({ rule, row, expected }) =>
     [...(row.exceptions ?? []), ...(row.start ?? []), ...(isStream ? [] : (row.body ?? []))].map((fault) => ({
       rule,
@@ -237,13 +237,16 @@ describe.each(Object.entries<Kind>(kinds))("%s", (_, kind) => {
   });
 });
 
-describe("within a stream", () => {
+describe.each([
+  ["stream", kinds.stream],
+  ["invokeStream", kinds.invokeStream],
+])("within %s", (_, kind) => {
   const exceptions = named.flatMap(({ rule, row, expected }) =>
     (row.exceptions ?? []).map((fault) => ({ rule, by: wordsOf(fault), fault, expected })),
   );
 
   test.each(exceptions)("$rule as the first frame, by $by", async ({ fault, expected }) => {
-    const { result, texts, evidence } = await meet(kinds.stream, { ...fault, at: "first-frame" });
+    const { result, texts, evidence } = await meet(kind, { ...fault, at: "first-frame" });
     expect(result).toMatchObject({ ...verdictOf(expected), billed: "estimate" });
     expect(result).toHaveProperty("failure.requestId", evidence?.requestId);
     expect(result).not.toHaveProperty("failure.status");
@@ -257,7 +260,7 @@ describe("within a stream", () => {
   });
 
   test.each(breaks)("$rule after half an answer, by $by", async ({ fault, expected }) => {
-    const { result, texts, evidence } = await meet(kinds.stream, fault);
+    const { result, texts, evidence } = await meet(kind, fault);
     expect(result).toMatchObject({ ...verdictOf(expected), billed: "estimate" });
     expect(result).toHaveProperty("failure.requestId", evidence?.requestId);
     expect(texts.length).toBeGreaterThan(1);

@@ -203,7 +203,8 @@ export function createAccept(
 function toWork(submission: Submission, defaultMaxTokens: number): JobRequest {
   const { kind } = submission;
   if (kind === "invoke") {
-    return { kind, request: { body: submission.body, maxTokens: submission.maxTokens } };
+    const { body, maxTokens, stream } = submission;
+    return { kind, request: { body, maxTokens, stream } };
   }
   if (kind === "async") {
     return { kind, request: { modelInput: submission.modelInput, outputS3Uri: submission.outputS3Uri } };

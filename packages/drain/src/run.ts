@@ -227,7 +227,7 @@ export class Runner {
 
   /** A stream's text is readable while it is written, and bounded by what the request lets the model write. */
   #openStream({ data, work }: Candidate, call: number): ChunkWriter | undefined {
-    if (work.kind !== "stream") return undefined;
+    if (work.kind !== "stream" && !(work.kind === "invoke" && work.request.stream)) return undefined;
     return this.#options.chunks.open({ id: data.id, call, maxTokens: work.request.maxTokens });
   }
 

@@ -108,6 +108,21 @@ describe("an accepted job", () => {
     expect(job).toMatchObject({ maxAttempts: 9, deadlineAt: NOW + 500 });
     expect(JSON.stringify(job?.payload)).toContain('\\"maxTokens\\":7');
   });
+
+  test.each([
+    [{}, false],
+    [{ stream: true }, true],
+  ])("of kind invoke with %o says whether it streams", async (asked, stream) => {
+    const w = world();
+    const invocation = { body: { messages: [] }, maxTokens: 7 };
+    const to = { pool: "claude", lane: "bulk", kind: "invoke" };
+    await w.accept("acme", submissionSchema.parse({ ...to, ...invocation, ...asked }));
+    const [job] = w.jobs.values();
+    expect(job).toMatchObject({
+      kind: "invoke",
+      payload: { encoding: "json", json: JSON.stringify({ ...invocation, stream }) },
+    });
+  });
 });
 
 describe("a refused job", () => {

@@ -1,6 +1,7 @@
 /** From the start of the call to the end of the job. */
 import { describe, expect, test } from "vitest";
-import { answer, failed, newData, NOW, usage, world } from "./fakes.ts";
+import type { DrainOptions } from "../src/candidate.ts";
+import { answer, answered, failed, newData, NOW, usage, world } from "./fakes.ts";
 
 describe("an answered job", () => {
   test("is stored, then settled, then completed: a crash in between costs no second call", async () => {
@@ -83,6 +84,50 @@ describe("an answered job", () => {
     });
     expect(await w.through(newData())).toMatchObject({ how: "completed" });
     expect(w.settlements).toHaveLength(1);
+  });
+});
+
+describe("a stream", () => {
+  const conversation = { messages: [{ role: "user", content: [{ text: "Hi" }] }], maxTokens: 50 };
+  const invocation = { body: { messages: [] }, maxTokens: 70 };
+
+  test.each([
+    ["stream", conversation, 50],
+    ["invoke", { ...invocation, stream: true }, 70],
+  ] as const)("of kind %s is readable while it is written", async (kind, request, maxTokens) => {
+    const opened: unknown[] = [];
+    const written: string[] = [];
+    const chunks: DrainOptions["chunks"] = {
+      open: (of) => {
+        opened.push(of);
+        return {
+          write: (text) => void written.push(text),
+          end: async (how) => void written.push(how),
+          leave: async () => {},
+        };
+      },
+    };
+    const w = world({
+      call: ({ onText }) => {
+        onText("Hello");
+        return answered;
+      },
+      options: { chunks },
+    });
+    const data = newData({ kind, payload: { encoding: "json", json: JSON.stringify(request) } });
+    expect(await w.through(data)).toMatchObject({ how: "completed" });
+    expect(opened).toEqual([{ id: data.id, call: 1, maxTokens }]);
+    expect(written).toEqual(["Hello", "completed"]);
+  });
+
+  test.each([
+    ["converse", conversation],
+    ["invoke", invocation],
+  ] as const)("is nothing that a job of kind %s opens unasked", async (kind, request) => {
+    const w = world();
+    const data = newData({ kind, payload: { encoding: "json", json: JSON.stringify(request) } });
+    expect(await w.through(data)).toMatchObject({ how: "completed" });
+    expect(w.log).not.toContain("chunks.end completed");
   });
 });
 

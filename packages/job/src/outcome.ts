@@ -13,11 +13,11 @@ export type Usage = z.infer<typeof usageSchema>;
 
 /**
  * What the model said. `stopReason` is Bedrock's own word and an open set. An `invoke` answers with `body`, an `async`
- * call with `s3Uri`; their `text` is empty.
+ * call with `s3Uri`; their `text` is empty, but for that of an `invoke` that was streamed.
  */
 export const answerSchema = z.object({
   text: z.string(),
-  /** The model's own body, as JSON. */
+  /** The model's own body, as JSON; of a stream, the list of its chunks. */
   body: z.json().optional(),
   /** Where the model wrote its answer. */
   s3Uri: z.string().optional(),

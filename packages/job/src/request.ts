@@ -37,11 +37,13 @@ export const converseRequestSchema = z.strictObject({
 });
 export type ConverseRequest = z.infer<typeof converseRequestSchema>;
 
-/** A body in the model's own format, for InvokeModel. */
+/** A body in the model's own format, for InvokeModel and InvokeModelWithResponseStream. */
 export const invokeRequestSchema = z.strictObject({
   body: jsonObject,
   /** What the body lets the model write at most: the quota reserves it. 0 for embeddings. */
   maxTokens: z.int().nonnegative(),
+  /** Whether the answer is readable while it is written. Not every model streams. */
+  stream: z.boolean().default(false),
 });
 export type InvokeRequest = z.infer<typeof invokeRequestSchema>;
 

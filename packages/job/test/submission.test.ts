@@ -65,10 +65,16 @@ describe("a submission of another kind", () => {
 
   test.each([
     { ...to, kind: "stream", prompt: "Say hello" },
-    { ...to, kind: "invoke", body: { inputText: "hello" }, maxTokens: 0 },
+    { ...to, kind: "invoke", body: { inputText: "hello" }, maxTokens: 0, stream: false },
+    { ...to, kind: "invoke", body: { messages: [] }, maxTokens: 9, stream: true },
     { ...to, kind: "async", modelInput: { text: "a fox" }, outputS3Uri: "s3://bucket/prefix" },
   ])("$kind carries its own request", (submission) => {
     expect(submissionSchema.parse(submission)).toEqual(submission);
+  });
+
+  test("an invoke does not stream unless it says so", () => {
+    const submission = { ...to, kind: "invoke", body: { inputText: "hello" }, maxTokens: 0 };
+    expect(submissionSchema.parse(submission)).toEqual({ ...submission, stream: false });
   });
 
   test.each([

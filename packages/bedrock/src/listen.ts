@@ -1,0 +1,79 @@
+/** A streamed answer, whichever operation brings it: complete only if its end was heard, cut otherwise. */
+import type { BedrockRuntimeClient } from "@aws-sdk/client-bedrock-runtime";
+import type { Clock } from "@sluice/job";
+import { refusal } from "./answered.ts";
+import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
+import type { AbortedCall, AnsweredCall, CallResult, FailedCall, InvokeCall, StreamCall } from "./caller.ts";
+import { endedEarly } from "./classify.ts";
+
+/** What a stream has said so far. It is an answer once the model has given its reason to stop. */
+export interface Heard {
+  /** `undefined` while the answer goes on. */
+  readonly stopReason: string | undefined;
+  /** About how many tokens the model has written, thoughts and tool input included. */
+  readonly outputTokens: number;
+  /** Adds an event. Returns the text in it, empty for most. */
+  take(event: unknown): string;
+}
+
+export interface Listening {
+  readonly heard: Heard;
+  /** Sends the request. Resolves to its events. */
+  readonly open: (send: Wire["send"]) => Promise<AsyncIterable<unknown> | undefined>;
+  /** What was heard, as the end of the call. */
+  readonly answer: (stopReason: string, latencyMs: number) => AnsweredCall;
+}
+
+/** Makes one streamed call and hears it to its end. Never rejects. */
+export async function listen(
+  client: BedrockRuntimeClient,
+  clock: Clock,
+  call: StreamCall | InvokeCall,
+  { heard, open, answer }: Listening,
+): Promise<CallResult> {
+  const elapsed = stopwatch(clock);
+  let wire: Pick<Wire, "head"> = { head: undefined };
+  const ended = await attempt(client, clock, call, async (opened) => {
+    wire = opened;
+    for await (const event of (await open(opened.send)) ?? []) {
+      // The result is out by then: nothing may follow it.
+      if (opened.stop.aborted) break;
+      const piece = heard.take(event);
+      if (piece !== "") tell(call, piece);
+    }
+    return true;
+  });
+  // Before any failure: what breaks after the model's last word, breaks nothing.
+  if (heard.stopReason !== undefined) return answer(heard.stopReason, elapsed());
+  switch (ended.type) {
+    case "done":
+      return cut(failed(endedEarly(), wire), heard);
+    case "filtered":
+      // A filter that spoke by exception, within the answer or before it.
+      return heard.outputTokens > 0 ? answer("content_filtered", elapsed()) : refusal(call.model, elapsed());
+    case "failed":
+      // Bedrock answers 200 when it has admitted the call: whatever comes after that was no refusal.
+      return cut(
+        ended.billed === "request" && wire.head?.statusCode === 200
+          ? { ...ended, billed: "estimate" }
+          : ended,
+        heard,
+      );
+    case "aborted":
+      return cut(ended, heard);
+  }
+}
+
+function tell(call: StreamCall | InvokeCall, piece: string): void {
+  try {
+    call.onText?.(piece);
+  } catch {
+    // A message of its own: the listener's could have the text in it.
+    throw new Error("Expected `onText` not to throw");
+  }
+}
+
+/** The end of a stream that was cut, with what it had cost by then. */
+function cut<Result extends FailedCall | AbortedCall>(result: Result, { outputTokens }: Heard): Result {
+  return outputTokens === 0 ? result : { ...result, observedOutputTokens: outputTokens };
+}
