@@ -37,7 +37,7 @@ export interface ScopeOptions {
   /** A caller wants this job no more. */
   readonly onCancel: (id: string) => void;
   readonly emit: Emit;
-  /** The jobs whose calls are in flight: asked after a reconnect, which may have missed somebody's cancelling. */
+  /** The jobs at the gate and in flight: asked after a reconnect, which may have missed somebody's cancelling. */
   readonly inHand: () => Iterable<string>;
   readonly onError: (part: string) => (error: unknown) => void;
 }

@@ -176,7 +176,7 @@ export class Worker {
           redis: this.#commandRedis,
           onCancel: (id) => this.#drains.forEach((drain) => drain.cancel(id)),
           emit: this.#emit,
-          inHand: () => this.#drains.flatMap((drain) => [...drain.running]),
+          inHand: () => this.#drains.flatMap((drain) => [...drain.inHand]),
           onError: (part) => this.#onError(part),
         }),
       ]),

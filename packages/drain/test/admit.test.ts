@@ -47,6 +47,19 @@ describe("a job at the gate", () => {
     expect(w.log).toEqual(["gate.admit", "job.defer"]);
   });
 
+  test("ends as cancelled as soon as its process hears, however long it was told to wait", async () => {
+    const data = newData();
+    const w = world({
+      admit: () => {
+        setImmediate(() => w.drain.cancel(data.id));
+        return { type: "open", afterMs: 600_000 };
+      },
+    });
+    expect(await w.through(data)).toEqual({ how: "completed", reference: { outcome: "cancelled" } });
+    expect(w.log).toEqual(["gate.admit", "outcomes.put cancelled", "job.complete"]);
+    expect([...w.drain.inHand]).toEqual([]);
+  });
+
   test("is dead when its deadline passes", async () => {
     const w = world({
       admit: () => {
@@ -129,6 +142,18 @@ describe("a granted job", () => {
     expect(w.settlements).toMatchObject([refunded]);
     expect(w.outcomes.get(data.id)).toMatchObject({ outcome: "cancelled" });
     expect(w.log).toEqual(["gate.admit", "gate.settle neutral", "outcomes.put cancelled", "job.complete"]);
+  });
+
+  test("that hears of its cancelling before its start gives its grant back at once", async () => {
+    const data = newData();
+    const w = world({
+      admit: () => {
+        setImmediate(() => w.drain.cancel(data.id));
+        return { type: "granted", waitMs: 600_000 };
+      },
+    });
+    expect(await w.through(data)).toEqual({ how: "completed", reference: { outcome: "cancelled" } });
+    expect(w.settlements).toMatchObject([refunded]);
   });
 
   test.each([

@@ -184,6 +184,14 @@ describe("an answer to an equal request", () => {
     expect(w.event("job:deferred")).toMatchObject({ reason: "shared" });
   });
 
+  test("that is on its way is asked for ever less often, not only when its leader is given up", async () => {
+    const w = world({ cache: () => ({ type: "follow", retryAfterMs: 600_000 }) });
+    const delays = [1, 2, 3, 50].map(async (attemptsStarted) => w.through(cached, { attemptsStarted }));
+    expect(await Promise.all(delays)).toMatchObject(
+      [1_000, 1_500, 2_250, 30_000].map((delayMs) => ({ how: "deferred", deferral: { delayMs } })),
+    );
+  });
+
   test("that nobody has is kept for others after the job's own is stored", async () => {
     const w = world();
     await w.through(cached);
