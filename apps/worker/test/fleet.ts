@@ -7,10 +7,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createDynamoDbStore, ensureTable, type DynamoDbStore } from "@sluice/dead-letter";
-import { newJobId, type Outcome } from "@sluice/job";
+import { newJobId, type JobKind, type Outcome } from "@sluice/job";
+import { createRedisLimiter } from "@sluice/limits";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { OutcomeStore } from "@sluice/results";
+import { CancelFlags, ChunkStream, OutcomeStore } from "@sluice/results";
 import { startSimulator } from "@sluice/services";
 import { z } from "zod";
 import { startProcess, type Started } from "@sluice/chaos";
@@ -24,6 +25,9 @@ export const PATIENTLY = { timeout: 45_000, interval: 50 } as const;
 const POOL = "test";
 const MODEL = "test.model";
 const SCOPE = "lab";
+
+/** Answers to `async` only. */
+export const ASYNC_MODEL = "test.async";
 const MAIN = new URL("../src/main.ts", import.meta.url);
 
 /** Short, so that jobs of a killed worker are back within a second or two. */
@@ -34,13 +38,24 @@ const LOCKS = {
   SLUICE_HEARTBEAT_TTL_MS: "1000",
 };
 
+/** An async call carries no metadata: its token is its job's id. */
+const metadataSchema = z.union([
+  z.object({ jobId: z.string() }).transform(({ jobId }) => jobId),
+  z.object({ clientRequestToken: z.string() }).transform(({ clientRequestToken }) => clientRequestToken),
+]);
+
 const callsSchema = z.object({
   calls: z.array(
-    z.object({
-      outcome: z.string(),
-      startedAt: z.number(),
-      requestMetadata: z.object({ jobId: z.string() }),
-    }),
+    z
+      .object({
+        operation: z.string(),
+        model: z.string(),
+        outcome: z.string(),
+        startedAt: z.number(),
+        endedAt: z.number(),
+        requestMetadata: metadataSchema,
+      })
+      .transform(({ requestMetadata: job, ...call }) => ({ job, ...call })),
   ),
 });
 
@@ -55,6 +70,10 @@ export interface FleetOptions {
   readonly tokensPerMinute?: number;
   /** How long each call takes, milliseconds. */
   readonly latencyMs: number;
+  /** Further keys of the pool `test`. */
+  readonly poolKeys?: Readonly<Record<string, unknown>>;
+  /** Further pools as the pools file has them, but for scope, quota and burndown. Their models answer as `test.model`. */
+  readonly otherPools?: Readonly<Record<string, Readonly<Record<string, unknown> & { model: string }>>>;
 }
 
 export interface JobInput {
@@ -62,6 +81,14 @@ export interface JobInput {
   /** Default: an answer is written. A spelling of the simulator's, e.g. `ValidationException`. */
   readonly fault?: string;
   readonly maxTokens?: number;
+  /** Default `converse`. */
+  readonly kind?: JobKind;
+  /** Default: a conversation that no other job has. */
+  readonly request?: unknown;
+  readonly tenant?: string;
+  /** Default: the answer is nobody else's. */
+  readonly cacheMs?: number;
+  readonly delayMs?: number;
 }
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>;
@@ -69,20 +96,19 @@ export type Fleet = Awaited<ReturnType<typeof startFleet>>;
 /** Everything but the workers. */
 export async function startFleet(options: FleetOptions) {
   const { redisUrl, dynamoDbUrl, latencyMs, lanes = ["standard"], slots = 4 } = options;
-  const { tokensPerMinute = 60_000_000 } = options;
+  const { tokensPerMinute = 60_000_000, poolKeys = {}, otherPools = {} } = options;
   const name = `worker-test-${randomBytes(4).toString("hex")}`;
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
+  const model = {
+    // The workers' own limiter is what is looked at here.
+    tokensPerMinute: tokensPerMinute * 10,
+    burndown: 1,
+    latency: { timeToFirstTokenMs: latencyMs, tokensPerSecond: 100_000, sigma: 0 },
+    answer: { medianTokens: 20, sigma: 0 },
+  };
   const simulator = await startSimulator({
     dataDir: folder,
-    models: {
-      [MODEL]: {
-        // The workers' own limiter is what is looked at here.
-        tokensPerMinute: tokensPerMinute * 10,
-        burndown: 1,
-        latency: { timeToFirstTokenMs: latencyMs, tokensPerSecond: 100_000, sigma: 0 },
-        answer: { medianTokens: 20, sigma: 0 },
-      },
-    },
+    models: { "*": model, [ASYNC_MODEL]: { kind: "async", latency: model.latency } },
   });
   const dynamoDb = {
     endpoint: dynamoDbUrl,
@@ -91,11 +117,12 @@ export async function startFleet(options: FleetOptions) {
   };
   await ensureTable({ tableName: name, ...dynamoDb });
   const poolsFile = join(folder, "pools.yaml");
-  const pool = { scope: SCOPE, model: MODEL, quota: { tokensPerMinute }, burndown: 1, lanes, slots };
-  await writeFile(
-    poolsFile,
-    JSON.stringify({ scopes: { [SCOPE]: { region: "us-east-1" } }, pools: { [POOL]: pool } }),
-  );
+  const common = { scope: SCOPE, quota: { tokensPerMinute }, burndown: 1, lanes, slots };
+  const pools = {
+    [POOL]: { ...common, model: MODEL, ...poolKeys },
+    ...Object.fromEntries(Object.entries(otherPools).map(([pool, keys]) => [pool, { ...common, ...keys }])),
+  };
+  await writeFile(poolsFile, JSON.stringify({ scopes: { [SCOPE]: { region: "us-east-1" } }, pools }));
 
   const redis = connect(redisUrl, "worker", () => {});
   const space = keySpace(name, SCOPE);
@@ -128,23 +155,22 @@ export async function startFleet(options: FleetOptions) {
   /** Adds the jobs as an API would. Resolves to their ids. */
   async function submit(jobs: readonly JobInput[]): Promise<string[]> {
     const ids: string[] = [];
-    for (const { lane = lanes[0] ?? "", fault, maxTokens = 50 } of jobs) {
+    for (const { lane = lanes[0] ?? "", fault, maxTokens = 50, cacheMs, delayMs, ...input } of jobs) {
       const now = Date.now();
       const id = newJobId(POOL, lane, now, Math.random);
       const marker = fault === undefined ? "" : `[[sim:${fault}]] `;
       const text = `${marker}${MARKER} ${id}`;
-      const payload = await encodePayload({ messages: [{ role: "user", content: [{ text }] }], maxTokens });
-      const queue = queues[lanes.indexOf(lane)];
-      const job = { version: 1, tenant: "default", pool: POOL, kind: "converse" } as const;
-      await queue?.add({
-        ...job,
-        id,
-        lane,
-        payload,
+      const request = { messages: [{ role: "user", content: [{ text }] }], maxTokens };
+      const { tenant = "default", kind = "converse" } = input;
+      const job = {
+        ...({ version: 1, id, tenant, pool: POOL, lane, kind } as const),
+        payload: await encodePayload(input.request ?? request),
         acceptedAt: now,
         deadlineAt: now + 120_000,
         maxAttempts: 5,
-      });
+        ...(cacheMs === undefined ? {} : { cacheMs }),
+      };
+      await queues[lanes.indexOf(lane)]?.add(job, delayMs);
       ids.push(id);
     }
     return ids;
@@ -168,14 +194,18 @@ export async function startFleet(options: FleetOptions) {
     return Promise.all(ids.map(async (id) => (await outcomes.get(id))?.outcome));
   }
 
-  /** How many calls the simulator has seen the end of, by job. */
-  async function callsByJob(outcome?: string): Promise<Map<string, number>> {
+  /** The calls that the simulator has seen the end of, in the order of their ends. */
+  async function calls() {
     const response = await fetch(`${simulator.url}/_sim/calls?limit=10000`);
+    return callsSchema.parse(await response.json()).calls;
+  }
+
+  /** How many of them there are, by job. */
+  async function callsByJob(outcome?: string): Promise<Map<string, number>> {
     const byJob = new Map<string, number>();
-    for (const call of callsSchema.parse(await response.json()).calls) {
+    for (const call of await calls()) {
       if (outcome !== undefined && call.outcome !== outcome) continue;
-      const { jobId } = call.requestMetadata;
-      byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1);
+      byJob.set(call.job, (byJob.get(call.job) ?? 0) + 1);
     }
     return byJob;
   }
@@ -187,7 +217,13 @@ export async function startFleet(options: FleetOptions) {
     submit,
     counts,
     ends,
+    outcome: async (id: string) => outcomes.get(id),
+    calls,
     callsByJob,
+    /** As an operator and callers in other processes have them. */
+    limiter: createRedisLimiter({ redis, keySpace: space }),
+    cancels: new CancelFlags(redis, space),
+    chunks: new ChunkStream(redis, space),
     /** Everything that every worker has logged. */
     log: () => workers.map(({ text }) => text).join(""),
     async [Symbol.asyncDispose]() {
