@@ -5,9 +5,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { jobDataSchema, jobRequestSchema, type JobData, type JobRequest } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
+import { askChain } from "./chain.ts";
 import { Hands, names } from "./hands.ts";
 import { describe, insist } from "./insist.ts";
-import type { Admission, Entry, Held, Notes } from "./ports.ts";
+import type { Held, Notes } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
 import { callCap, deadlinePassed, malformed, stalledTooOften } from "./reasons.ts";
 import { Runner } from "./run.ts";
@@ -15,9 +16,6 @@ import { NOTHING } from "./settlement.ts";
 
 /** Starts a granted job; the intake does not wait for it. */
 export type Start = () => Promise<void>;
-
-/** The reservation of a worker that died is dropped this long after its call must have ended. */
-const RESERVATION_GRACE_MS = 60_000;
 
 /** Time to store an answer, beyond the longest call. */
 const LEASE_GRACE_MS = 60_000;
@@ -48,12 +46,6 @@ const QUESTION_TRIES = 16;
 
 /** How long a job stays away about which something could not be found out. */
 const UNANSWERED_MS = 30_000;
-
-/**
- * A job at the gate asks again at least so often, whatever it was told: an operator may close a breaker, release a day or
- * raise a quota at any time.
- */
-const LONGEST_SLEEP_MS = { open: 5_000, wait: 30_000 } as const;
 
 const NO_NOTES: Notes = { systemicDeferrals: 0, entry: 0 };
 
@@ -178,7 +170,9 @@ export class Drain {
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
       if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
       if (clock() >= data.deadlineAt) return this.#runner.die(candidate, deadlinePassed());
-      const asked = await this.#askChain(candidate, stopping);
+      const asked = await askChain(candidate, this.#options, async (question) =>
+        this.#ask(question, "gate", stopping),
+      );
       if (asked.type === "granted") {
         await pause(asked.waitMs, woken);
         return this.#start(candidate, asked.grant, stopping, cancelled).catch((error: unknown) => {
@@ -189,46 +183,6 @@ export class Drain {
       }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
-  }
-
-  /**
-   * Asks the pools of the chain in turn, going on only from one that is open or could not answer in time: a job that
-   * merely has to wait its turn waits in its own pool.
-   */
-  async #askChain(
-    candidate: Candidate,
-    stopping: AbortSignal,
-  ): Promise<{ type: "granted"; waitMs: number; grant: Grant } | { type: "wait"; afterMs: number }> {
-    const { chain, clock } = this.#options;
-    const { data, notes } = candidate;
-    // The pools file may have changed since the note was made.
-    const first = Math.min(notes.entry, chain.length - 1);
-    let soonestMs = Infinity;
-    for (const [index, entry] of chain.entries()) {
-      if (index < first) continue;
-      const lane = entry.laneFor(data.lane);
-      const release = index === 0 ? () => {} : entry.tryAcquire(lane);
-      if (release === undefined) continue;
-      const grant = { entry, index, lane, release, reservation: reservationId(candidate.job, entry) };
-      const admission = await this.#askEntry(candidate, grant, stopping);
-      if (admission.type === "granted") return { type: "granted", waitMs: admission.waitMs, grant };
-      release();
-      soonestMs = Math.min(soonestMs, admission.afterMs, LONGEST_SLEEP_MS[admission.type]);
-      if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) break;
-    }
-    return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : ELSEWHERE_MS };
-  }
-
-  async #askEntry({ work }: Candidate, grant: Grant, stopping: AbortSignal): Promise<Admission> {
-    const { entry, lane, reservation } = grant;
-    const request = {
-      pool: entry.pool,
-      lane,
-      id: reservation,
-      cost: entry.model.reserve(work),
-      ttlMs: this.#options.callTimeoutMs + RESERVATION_GRACE_MS,
-    };
-    return this.#ask(() => entry.gate.admit(request), "gate", stopping);
   }
 
   /** The start has come: last checks, the ledger, then the run. */
@@ -322,10 +276,6 @@ export class Drain {
       return undefined;
     }
   }
-}
-
-function reservationId(job: Held, entry: Entry): string {
-  return `${job.id}/${job.attemptsStarted}/${entry.pool}`;
 }
 
 async function pause(delayMs: number, signal: AbortSignal): Promise<void> {

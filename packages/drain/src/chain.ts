@@ -1,0 +1,64 @@
+/** One round of questions at the gates of a pool and of those that may answer in its place. */
+import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
+import type { Admission, Entry, Held } from "./ports.ts";
+
+export type ChainAnswer =
+  | { readonly type: "granted"; readonly waitMs: number; readonly grant: Grant }
+  /** Nothing is held; the next round makes sense then. */
+  | { readonly type: "wait"; readonly afterMs: number };
+
+/** The reservation of a worker that died is dropped this long after its call must have ended. */
+const RESERVATION_GRACE_MS = 60_000;
+
+/** The next round when no pool of the chain had a free slot to ask with. */
+const NO_SLOT_MS = 1_000;
+
+/**
+ * A job at the gate asks again at least so often, whatever it was told: an operator may close a breaker, release a day or
+ * raise a quota at any time.
+ */
+const LONGEST_SLEEP_MS = { open: 5_000, wait: 30_000 } as const;
+
+/**
+ * Asks the pools of the chain in turn, going on only from one that is open or could not answer in time: a job that
+ * merely has to wait its turn waits in its own pool.
+ * @param ask puts one question to a gate; rejects when it will not be answered.
+ */
+export async function askChain(
+  { job, data, work, notes }: Candidate,
+  { chain, clock, callTimeoutMs }: Pick<DrainOptions, "chain" | "clock" | "callTimeoutMs">,
+  ask: (question: () => Promise<Admission>) => Promise<Admission>,
+): Promise<ChainAnswer> {
+  // The pools file may have changed since the note was made.
+  const first = Math.min(notes.entry, chain.length - 1);
+  let soonestMs = Infinity;
+  for (const [index, entry] of chain.entries()) {
+    if (index < first) continue;
+    const lane = entry.laneFor(data.lane);
+    const release = index === 0 ? () => {} : entry.tryAcquire(lane);
+    if (release === undefined) continue;
+    const reservation = reservationId(job, entry);
+    const cost = entry.model.reserve(work);
+    const ttlMs = callTimeoutMs + RESERVATION_GRACE_MS;
+    let granted = false;
+    try {
+      const admission = await ask(() =>
+        entry.gate.admit({ pool: entry.pool, lane, id: reservation, cost, ttlMs }),
+      );
+      if (admission.type === "granted") {
+        granted = true;
+        const grant = { entry, index, lane, release, reservation };
+        return { type: "granted", waitMs: admission.waitMs, grant };
+      }
+      soonestMs = Math.min(soonestMs, admission.afterMs, LONGEST_SLEEP_MS[admission.type]);
+      if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) break;
+    } finally {
+      if (!granted) release();
+    }
+  }
+  return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS };
+}
+
+function reservationId(job: Held, entry: Entry): string {
+  return `${job.id}/${job.attemptsStarted}/${entry.pool}`;
+}
