@@ -1,5 +1,5 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
-import { createEstimator } from "@sluice/bedrock/estimate";
+import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import { usableQuota, type Pool, type Scope } from "@sluice/config";
 import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
 import type { JobRequest } from "@sluice/job";
@@ -46,8 +46,10 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
     deadlineMs: pool.deadlineMs,
     maxAttempts: pool.maxAttempts,
     cacheMs: pool.cacheMs,
-    reserve: (work: JobRequest): Cost =>
-      costOf(work.kind === "async" ? 0 : estimator.reserve(work.request).tokens),
+    reserve(work: JobRequest): Cost {
+      const sized = sizedPart(work);
+      return quotaCost(sized === undefined ? 0 : estimator.reserve(sized).tokens);
+    },
     tooCostly: (cost) => misfit(usableQuota(pool, scope), cost),
     claims: new ClaimStore(redis, keySpace),
     outcomes: new OutcomeStore(redis, keySpace),
@@ -62,9 +64,4 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },
   };
-}
-
-/** Tokens count by the minute for the pool, and by the day for its scope. */
-function costOf(tokens: number): Cost {
-  return { requests: 1, tokens, "tokens-per-day": tokens };
 }

@@ -1,13 +1,11 @@
 /** A pool's model as the drain calls it: one request of whatever kind, and what it costs the quota. */
 import type { BedrockCaller } from "@sluice/bedrock";
-import { createEstimator, type SizedRequest } from "@sluice/bedrock/estimate";
+import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import type { Pool } from "@sluice/config";
-import type { Cost, Model } from "@sluice/drain";
-import type { JobRequest } from "@sluice/job";
+import type { Model } from "@sluice/drain";
 import type { UsedCall } from "@sluice/results";
 
-/** An async call is no tokens to the quota of tokens per minute: Bedrock counts its start as a request. */
-const ONE_REQUEST = cost(0);
+const ONE_REQUEST = quotaCost(0);
 
 /** Hears what every answered call reserved and used. */
 export type OnUsage = (call: UsedCall) => void;
@@ -31,17 +29,17 @@ export function createModel(pool: Pool, bedrock: BedrockCaller, onUsage: OnUsage
       }
     },
     reserve(work) {
-      const sized = sizeOf(work);
-      return sized === undefined ? ONE_REQUEST : cost(estimator.reserve(sized).tokens);
+      const sized = sizedPart(work);
+      return sized === undefined ? ONE_REQUEST : quotaCost(estimator.reserve(sized).tokens);
     },
-    settled: (usage) => cost(estimator.settled(usage)),
+    settled: (usage) => quotaCost(estimator.settled(usage)),
     unfinished(work, observedOutputTokens) {
-      const sized = sizeOf(work);
+      const sized = sizedPart(work);
       if (sized === undefined) return ONE_REQUEST;
-      return cost(estimator.unfinished(sized, observedOutputTokens));
+      return quotaCost(estimator.unfinished(sized, observedOutputTokens));
     },
     learn(data, work, usage) {
-      const sized = sizeOf(work);
+      const sized = sizedPart(work);
       if (sized === undefined) return;
       onUsage({
         pool: pool.name,
@@ -55,14 +53,4 @@ export function createModel(pool: Pool, bedrock: BedrockCaller, onUsage: OnUsage
       estimator.learn(sized, usage);
     },
   };
-}
-
-/** Tokens count by the minute for the pool, and by the day for its scope. */
-function cost(tokens: number): Cost {
-  return { requests: 1, tokens, "tokens-per-day": tokens };
-}
-
-/** The part of a request whose length is its cost; an async one has none that the quota counts. */
-function sizeOf(work: JobRequest): SizedRequest | undefined {
-  return work.kind === "async" ? undefined : work.request;
 }

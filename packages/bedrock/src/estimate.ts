@@ -3,5 +3,12 @@
  * so that a producer can size a request without loading it.
  */
 export { createEstimator, type Estimator, type EstimatorOptions } from "./estimator.ts";
-export { reservation, settled, type Reservation } from "./quota-cost.ts";
+export {
+  quotaCost,
+  reservation,
+  settled,
+  sizedPart,
+  type QuotaCost,
+  type Reservation,
+} from "./quota-cost.ts";
 export { estimateInputTokens, type SizedRequest } from "./size.ts";

@@ -1,5 +1,5 @@
 /** What a call takes from the quota by Bedrock's own rules: when it starts, and when it is over. Pure. */
-import type { Usage } from "@sluice/job";
+import type { JobRequest, Usage } from "@sluice/job";
 import { estimateInputTokens, type SizedRequest } from "./size.ts";
 
 /** What a call takes when it starts. */
@@ -7,6 +7,23 @@ export interface Reservation {
   readonly inputTokens: number;
   /** Input and output together. */
   readonly tokens: number;
+}
+
+/** What one call takes of each quota that counts it. */
+export interface QuotaCost {
+  readonly requests: 1;
+  readonly tokens: number;
+  readonly "tokens-per-day": number;
+}
+
+/** The cost of a call of so many tokens: they count by the minute for its pool, and by the day for its scope. */
+export function quotaCost(tokens: number): QuotaCost {
+  return { requests: 1, tokens, "tokens-per-day": tokens };
+}
+
+/** The part of a request whose length is its cost. An async one has none: Bedrock counts its start as a request. */
+export function sizedPart(work: JobRequest): SizedRequest | undefined {
+  return work.kind === "async" ? undefined : work.request;
 }
 
 /** Bedrock's own admission sum: the input, and all the output the call may write, without burndown. */
