@@ -4,7 +4,7 @@ import {
   StartAsyncInvokeCommand,
   type BedrockRuntimeClient,
 } from "@aws-sdk/client-bedrock-runtime";
-import type { Clock } from "@sluice/job";
+import { FAILURES, type Clock } from "@sluice/job";
 import { z } from "zod";
 import { answered, NO_USAGE, refusal } from "./answered.ts";
 import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
@@ -62,8 +62,8 @@ export async function pollAsync(
   if (ended.type === "done") return ended.value;
   if (ended.type === "filtered") return refusal(call.invocationArn, 0);
   // Refused for good: an unknown ARN is a ResourceNotFoundException or a ValidationException.
-  if (ended.type === "failed" && ended.failure.kind === "terminal") {
-    return { type: "stopped", failure: ended.failure };
+  if (ended.type === "failed" && (ended.rule === "notFound" || FAILURES[ended.rule].costs === "life")) {
+    return { type: "stopped", failure: { ...ended.failure, kind: "terminal" } };
   }
   return ended;
 }

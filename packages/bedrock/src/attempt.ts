@@ -6,7 +6,7 @@ import type {
   ServiceInputTypes,
   ServiceOutputTypes,
 } from "@aws-sdk/client-bedrock-runtime";
-import type { Clock } from "@sluice/job";
+import { FAILURES, type Clock } from "@sluice/job";
 import { z } from "zod";
 import type { AbortedCall, CallBounds, FailedCall } from "./caller.ts";
 import { classify, timedOut, unreadable, type Verdict } from "./classify.ts";
@@ -86,15 +86,15 @@ export async function attempt<T>(
 
 /** A verdict as the end of a call. */
 export function failed(
-  { failure, billed, breaker }: Verdict & { type: "failed" },
+  { failure, rule }: Verdict & { type: "failed" },
   { head }: Pick<Wire, "head">,
 ): FailedCall {
   const requestId = failure.requestId ?? head?.headers["x-amzn-requestid"];
   return {
     type: "failed",
     failure: requestId === undefined ? failure : { ...failure, requestId },
-    billed,
-    breaker,
+    rule,
+    charge: FAILURES[rule].charge,
   };
 }
 

@@ -1,6 +1,13 @@
 /** What can be asked of Bedrock, and how each kind of call can end. */
-import type { Answer, AsyncRequest, ConverseRequest, Failure, InvokeRequest } from "@sluice/job";
-import type { Billed } from "./failures.ts";
+import type {
+  Answer,
+  AsyncRequest,
+  ConverseRequest,
+  Failure,
+  FailureCharge,
+  FailureRule,
+  InvokeRequest,
+} from "@sluice/job";
 
 /** Bedrock's service tiers. Not every model has every one; one it does not have is a `ValidationException`. */
 export type ServiceTier = "default" | "priority" | "flex" | "reserved";
@@ -63,10 +70,10 @@ export interface AnsweredCall {
 export interface FailedCall {
   readonly type: "failed";
   readonly failure: Failure;
-  /** What the quota is to be charged. */
-  readonly billed: Billed;
-  /** Whether it counts for the breaker. */
-  readonly breaker: boolean;
+  /** The row of the failure table: what follows from it. */
+  readonly rule: FailureRule;
+  /** What the quota is to be charged: the row's, or `estimate` if the call had been admitted by then. */
+  readonly charge: FailureCharge;
   /** For a stream that was cut: about how many tokens of its answer had arrived. Never 0. */
   readonly observedOutputTokens?: number;
 }

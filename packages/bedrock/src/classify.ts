@@ -1,6 +1,5 @@
 /** From what the SDK throws to a row of the failure table. Pure. */
-import type { Failure } from "@sluice/job";
-import { FAILURE_RULES, type Billed, type FailureRuleName } from "./failures.ts";
+import { FAILURES, type Failure, type FailureRule } from "@sluice/job";
 import { safeMessage } from "./message.ts";
 import { readSignals, type Signals } from "./signals.ts";
 
@@ -9,16 +8,14 @@ export type Verdict =
   | { readonly type: "filtered" }
   | {
       readonly type: "failed";
-      readonly rule: FailureRuleName;
+      readonly rule: FailureRule;
       readonly failure: Failure;
-      readonly billed: Billed;
-      readonly breaker: boolean;
     };
 
 const CONTENT_FILTER = /content filter|blocked by our content filters|responsible ai/i;
 
 /** The order matters: the message of the daily quota has 'too many tokens' in it as well. */
-const THROTTLES: readonly (readonly [RegExp, FailureRuleName])[] = [
+const THROTTLES: readonly (readonly [RegExp, FailureRule])[] = [
   [/tokens per day/i, "dayThrottled"],
   [/too many tokens/i, "tokensThrottled"],
   [/too many requests/i, "requestsThrottled"],
@@ -32,15 +29,18 @@ const NOT_TRUSTED =
   /^(?:CERT_\w+|UNABLE_TO_\w+|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|ERR_TLS_\w+|ERR_SSL_\w+|EPROTO)$/;
 const BROKEN_STREAM = /^Truncated event message|^The (?:message|prelude) checksum/;
 
+/** What Bedrock says of a model that nobody can call like this, whatever is asked of it. */
+const NOT_CALLABLE =
+  /on-demand throughput isn.t supported|model identifier is invalid|reached the end of its life|end of life|model is (?:no longer|not) (?:available|supported)/i;
+
 /** Rows that a name alone leads to. */
-const BY_NAME: ReadonlyMap<string, FailureRuleName> = new Map(
+const BY_NAME: ReadonlyMap<string, FailureRule> = new Map(
   (
     [
       "modelNotReady",
       "unavailable",
       "internal",
       "modelTimeout",
-      "invalid",
       "notFound",
       "conflict",
       "quotaExceeded",
@@ -48,7 +48,7 @@ const BY_NAME: ReadonlyMap<string, FailureRuleName> = new Map(
       "badCredentials",
       "noCredentials",
     ] as const
-  ).flatMap((rule) => FAILURE_RULES[rule].errorClasses.map((name) => [name, rule] as const)),
+  ).flatMap((rule) => FAILURES[rule].errorClasses.map((name) => [name, rule] as const)),
 );
 
 /**
@@ -90,14 +90,12 @@ export function invocationEnded(status: string, message: string): Verdict {
   return failedBy(status === "Failed" ? "asyncFailed" : "asyncStopped", { message });
 }
 
-function failedBy(rule: FailureRuleName, signals: Partial<Signals>): Verdict & { type: "failed" } {
-  const { errorClasses, kind, dimension, billed, breaker } = FAILURE_RULES[rule];
+function failedBy(rule: FailureRule, signals: Partial<Signals>): Verdict & { type: "failed" } {
+  const { errorClasses, kind, dimension } = FAILURES[rule];
   const { name = "", status, requestId, retryAfterMs } = signals;
   return {
     type: "failed",
     rule,
-    billed,
-    breaker,
     failure: {
       kind,
       errorClass: errorClasses.includes(name) ? name : (errorClasses[0] ?? openClass(name, status)),
@@ -111,11 +109,11 @@ function failedBy(rule: FailureRuleName, signals: Partial<Signals>): Verdict & {
 }
 
 /** Codes before names, since a reset is named TimeoutError; names before status, since streams have none. */
-function ruleFor(signals: Signals): FailureRuleName {
+function ruleFor(signals: Signals): FailureRule {
   return byCode(signals) ?? byName(signals) ?? byStatus(signals);
 }
 
-function byCode({ code, syscall }: Signals): FailureRuleName | undefined {
+function byCode({ code, syscall }: Signals): FailureRule | undefined {
   if (code === undefined) return undefined;
   if (NOT_CONNECTED.test(code)) return "unreachable";
   if (code === "ETIMEDOUT") return syscall === "connect" ? "unreachable" : "timeout";
@@ -124,11 +122,13 @@ function byCode({ code, syscall }: Signals): FailureRuleName | undefined {
   return undefined;
 }
 
-function byName(signals: Signals): FailureRuleName | undefined {
+function byName(signals: Signals): FailureRule | undefined {
   const { name, message, originalStatusCode: original = 0 } = signals;
   switch (name) {
     case "ThrottlingException":
       return THROTTLES.find(([pattern]) => pattern.test(message))?.[1] ?? "throttled";
+    case "ValidationException":
+      return NOT_CALLABLE.test(message) ? "modelGone" : "invalid";
     case "ModelErrorException":
       return original === 429 || original >= 500 ? "modelFailed" : "modelError";
     case "ModelStreamErrorException":
@@ -145,10 +145,10 @@ function byName(signals: Signals): FailureRuleName | undefined {
 }
 
 function isClockMatter(name: string): boolean {
-  return FAILURE_RULES.clockCorrected.errorClasses.some((known) => known === name);
+  return FAILURES.clockCorrected.errorClasses.some((known) => known === name);
 }
 
-function byStatus({ name, status, wasSuccess }: Signals): FailureRuleName {
+function byStatus({ name, status, wasSuccess }: Signals): FailureRule {
   // A stream that began well can carry an exception nobody has documented; anything else failed to be parsed.
   // Within a stream the parser's error has no status at all.
   const isGarbage = wasSuccess ? !name.endsWith("Exception") : name === "SyntaxError";
@@ -156,6 +156,7 @@ function byStatus({ name, status, wasSuccess }: Signals): FailureRuleName {
   if (status === 429) return "status429";
   if (status === 408) return "status408";
   if (status === 401 || status === 403) return "status401";
+  if (status === 503 || status === 529) return "status503";
   return status >= 500 ? "status5xx" : "status4xx";
 }
 

@@ -17,11 +17,4 @@ export type {
 } from "./caller.ts";
 export { classify, type Verdict } from "./classify.ts";
 export { createBedrock, type BedrockOptions } from "./client.ts";
-export {
-  COSTS_ATTEMPT,
-  FAILURE_RULES,
-  type Billed,
-  type FailureRule,
-  type FailureRuleName,
-} from "./failures.ts";
 export { safeMessage } from "./message.ts";

@@ -54,8 +54,8 @@ export async function listen(
     case "failed":
       // Bedrock answers 200 when it has admitted the call: whatever comes after that was no refusal.
       return cut(
-        ended.billed === "request" && wire.head?.statusCode === 200
-          ? { ...ended, billed: "estimate" }
+        ended.charge !== "estimate" && wire.head?.statusCode === 200
+          ? { ...ended, charge: "estimate" }
           : ended,
         heard,
       );

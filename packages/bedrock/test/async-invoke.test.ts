@@ -80,7 +80,7 @@ test("a model that has no async calls", async () => {
   expect(await begin("video.bulk.1", "waves", "us.amazon.nova-pro-v1:0")).toMatchObject({
     type: "failed",
     failure: { kind: "terminal", errorClass: "ValidationException" },
-    billed: "request",
+    charge: "request",
   });
 });
 

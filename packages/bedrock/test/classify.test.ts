@@ -3,16 +3,10 @@ import {
   ThrottlingException,
   ValidationException,
 } from "@aws-sdk/client-bedrock-runtime";
-import { failureSchema } from "@sluice/job";
+import { FAILURES, failureSchema, type FailureRow, type FailureRule } from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  classify,
-  FAILURE_RULES,
-  type FailureRule,
-  type FailureRuleName,
-  type Verdict,
-} from "../src/index.ts";
+import { classify, type Verdict } from "../src/index.ts";
 import { modelled, named, samples, system, unmodelled } from "./samples.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 12);
@@ -23,14 +17,14 @@ function failed(error: unknown): Verdict & { type: "failed" } {
   return verdict;
 }
 
-const ruleNames = Object.keys(samples).filter((name): name is FailureRuleName => name in FAILURE_RULES);
+const ruleNames = Object.keys(samples).filter((name): name is FailureRule => name in FAILURES);
 
 describe("every row of the table", () => {
   const rows = ruleNames.flatMap((name) => samples[name].map((error, index) => ({ name, index, error })));
   test.each(rows)("$name, sample $index", ({ name, error }) => {
-    const rule: FailureRule = FAILURE_RULES[name];
+    const rule: FailureRow = FAILURES[name];
     const { failure, ...verdict } = failed(error);
-    expect(verdict).toEqual({ type: "failed", rule: name, billed: rule.billed, breaker: rule.breaker });
+    expect(verdict).toEqual({ type: "failed", rule: name });
     expect(failure).toMatchObject({ kind: rule.kind });
     expect(failure.dimension).toBe(rule.dimension);
     expect(failureSchema.safeParse(failure).error).toBeUndefined();

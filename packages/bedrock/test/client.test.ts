@@ -130,34 +130,34 @@ describe("an answer", () => {
     expect(await call(url)).toMatchObject({
       type: "failed",
       failure: { kind: "transient", errorClass: "UnreadableAnswer" },
-      billed: "estimate",
+      charge: "estimate",
     });
   });
 });
 
 describe("an error on the wire", () => {
   test.each([
-    [429, "ThrottlingException", "throttled", "request", false],
-    [429, "ModelNotReadyException", "throttled", "request", false],
-    [503, "ServiceUnavailableException", "transient", "request", true],
-    [500, "InternalServerException", "transient", "request", true],
-    [500, "InternalFailure", "transient", "request", true],
-    [408, "ModelTimeoutException", "transient", "estimate", true],
-    [424, "ModelErrorException", "terminal", "estimate", false],
-    [424, "ModelStreamErrorException", "transient", "estimate", false],
-    [400, "ValidationException", "terminal", "request", false],
-    [403, "AccessDeniedException", "systemic", "request", false],
-    [404, "ResourceNotFoundException", "terminal", "request", false],
-    [400, "ServiceQuotaExceededException", "terminal", "request", false],
-    [400, "ConflictException", "terminal", "request", false],
-    [404, "FTUFormNotFilled", "systemic", "request", false],
-    [403, "UnrecognizedClientException", "systemic", "request", false],
-    [529, "OverloadedException", "transient", "request", true],
-    [400, "SomethingNewException", "terminal", "request", false],
-  ])("%i %s", async (status, name, kind, billed, breaker) => {
+    [429, "ThrottlingException", "throttled", "request"],
+    [429, "ModelNotReadyException", "throttled", "request"],
+    [503, "ServiceUnavailableException", "transient", "request"],
+    [500, "InternalServerException", "transient", "request"],
+    [500, "InternalFailure", "transient", "request"],
+    [408, "ModelTimeoutException", "transient", "estimate"],
+    [424, "ModelErrorException", "terminal", "estimate"],
+    [424, "ModelStreamErrorException", "transient", "estimate"],
+    [400, "ValidationException", "terminal", "request"],
+    [403, "AccessDeniedException", "systemic", "request"],
+    [404, "ResourceNotFoundException", "systemic", "request"],
+    [400, "ServiceQuotaExceededException", "throttled", "request"],
+    [400, "ConflictException", "terminal", "request"],
+    [404, "FTUFormNotFilled", "systemic", "request"],
+    [403, "UnrecognizedClientException", "systemic", "nothing"],
+    [529, "OverloadedException", "transient", "request"],
+    [400, "SomethingNewException", "terminal", "request"],
+  ])("%i %s", async (status, name, kind, charge) => {
     const { url, bodies } = await endpoint((response) => sendError(response, status, name));
     const result = await call(url);
-    expect(result).toMatchObject({ type: "failed", billed, breaker });
+    expect(result).toMatchObject({ type: "failed", charge });
     expect(result).toHaveProperty("failure.kind", kind);
     expect(result).toHaveProperty("failure.errorClass", name);
     expect(result).toMatchObject({ failure: { message: "Said so", status, requestId: "r-7" } });
@@ -165,15 +165,15 @@ describe("an error on the wire", () => {
   });
 
   test.each([
-    ["Model x is currently overloaded. Please try again later.", "capacity", true],
-    ["Too many tokens per day, please wait before trying again.", "tokens-per-day", false],
-    ["Too many tokens, please wait before trying again.", "tokens", false],
-    ["Too many requests, please wait before trying again.", "requests", false],
-  ])("a throttle that says '%s'", async (message, dimension, breaker) => {
+    ["Model x is currently overloaded. Please try again later.", "capacity"],
+    ["Too many tokens per day, please wait before trying again.", "tokens-per-day"],
+    ["Too many tokens, please wait before trying again.", "tokens"],
+    ["Too many requests, please wait before trying again.", "requests"],
+  ])("a throttle that says '%s'", async (message, dimension) => {
     const { url } = await endpoint((response) =>
       sendError(response, 429, "ThrottlingException", { message }),
     );
-    expect(await call(url)).toMatchObject({ failure: { kind: "throttled", dimension, message }, breaker });
+    expect(await call(url)).toMatchObject({ failure: { kind: "throttled", dimension, message } });
   });
 
   test.each([
@@ -209,7 +209,6 @@ describe("an error on the wire", () => {
         errorClass: "HttpStatus503",
         message: "Expected JSON, got something else",
       },
-      breaker: true,
     });
   });
 
@@ -248,8 +247,7 @@ describe("a connection", () => {
     await stop();
     expect(await call(url)).toMatchObject({
       failure: { kind: "transient", errorClass: "ConnectionError" },
-      billed: "nothing",
-      breaker: true,
+      charge: "nothing",
     });
   });
 
@@ -257,8 +255,7 @@ describe("a connection", () => {
     const { url, bodies } = await endpoint((response) => response.socket?.resetAndDestroy());
     expect(await call(url)).toMatchObject({
       failure: { kind: "transient", errorClass: "ConnectionError" },
-      billed: "estimate",
-      breaker: true,
+      charge: "estimate",
     });
     expect(bodies).toHaveLength(1);
   });
@@ -268,7 +265,7 @@ describe("a connection", () => {
       response.writeHead(200, { "content-type": "application/json", "content-length": 100 });
       response.write('{"output":', () => response.socket?.[way]());
     });
-    expect(await call(url)).toMatchObject({ failure: { errorClass: "ConnectionError" }, billed: "estimate" });
+    expect(await call(url)).toMatchObject({ failure: { errorClass: "ConnectionError" }, charge: "estimate" });
   });
 
   test("that ends cleanly within the answer", async () => {
@@ -277,15 +274,15 @@ describe("a connection", () => {
     });
     expect(await call(url)).toMatchObject({
       failure: { errorClass: "UnreadableAnswer" },
-      billed: "estimate",
+      charge: "estimate",
     });
   });
 
   test("to a server that does not speak TLS", async () => {
     const { url } = await endpoint((response) => sendAnswer(response));
     expect(await call(url.replace("http:", "https:"))).toMatchObject({
-      failure: { kind: "systemic", errorClass: "TlsError" },
-      billed: "nothing",
+      failure: { kind: "transient", errorClass: "TlsError" },
+      charge: "nothing",
     });
   });
 
@@ -322,8 +319,7 @@ describe("time", () => {
     const { url } = await endpoint(answer);
     expect(await call(url, { timeoutMs: 80 })).toMatchObject({
       failure: { kind: "transient", errorClass: "TimeoutError", message: "No whole answer within 80 ms" },
-      billed: "estimate",
-      breaker: true,
+      charge: "estimate",
     });
   });
 });
@@ -384,7 +380,7 @@ test("without credentials it is the machine's fault, not the job's", async () =>
   const { url, bodies } = await endpoint((response) => sendAnswer(response));
   expect(await call(url, {}, { credentials: noCredentials })).toMatchObject({
     failure: { kind: "systemic", errorClass: "CredentialsProviderError" },
-    billed: "nothing",
+    charge: "nothing",
   });
   expect(bodies).toHaveLength(0);
 });

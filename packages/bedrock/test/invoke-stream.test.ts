@@ -146,7 +146,7 @@ describe("against the simulator", () => {
       expect(result).toMatchObject({
         type: "failed",
         failure: { kind: "transient" },
-        billed: "estimate",
+        charge: "estimate",
         observedOutputTokens: expect.any(Number),
       });
       expect(texts).not.toEqual([]);
@@ -157,7 +157,7 @@ describe("against the simulator", () => {
     const result = await ask(NOVA, nova("[[sim:ModelTimeoutException@first]]"));
     expect(result).toMatchObject({
       failure: { kind: "transient", errorClass: "ModelTimeoutException" },
-      billed: "estimate",
+      charge: "estimate",
       texts: [],
     });
     expect(result).not.toHaveProperty("observedOutputTokens");
@@ -196,7 +196,7 @@ describe.each(Object.entries(families))("%s", (_, { opening, hello, there, stop,
     expect(await hear(opening, hello, there)).toMatchObject({
       type: "failed",
       failure: { kind: "transient", errorClass: "BrokenStream", requestId: "r-7" },
-      billed: "estimate",
+      charge: "estimate",
       observedOutputTokens: 4,
     });
   });
@@ -231,7 +231,7 @@ describe("chunks", () => {
     const result = await hear(families.Claude.hello, chunk('{"type":"my secret'));
     expect(result).toMatchObject({
       failure: { kind: "transient", errorClass: "UnreadableAnswer" },
-      billed: "estimate",
+      charge: "estimate",
       observedOutputTokens: 2,
     });
     expect(JSON.stringify(result)).not.toContain("secret");

@@ -111,7 +111,7 @@ describe("against the simulator", () => {
   test("a body the model does not take", async () => {
     expect(await ask(CLAUDE, { body: { prompt: "Hi" }, maxTokens: 1, stream: false })).toMatchObject({
       failure: { kind: "terminal", errorClass: "ValidationException" },
-      billed: "request",
+      charge: "request",
     });
   });
 });
@@ -144,7 +144,7 @@ describe("on the wire", () => {
     expect(result).toMatchObject({
       type: "failed",
       failure: { kind: "transient", errorClass: "UnreadableAnswer", requestId: "r-7" },
-      billed: "estimate",
+      charge: "estimate",
     });
     expect(JSON.stringify(result)).not.toContain("Hello there");
   });

@@ -1,6 +1,6 @@
 /** For every row of the failure table, what the SDK throws for it: real exception classes, real shapes. */
 import * as sdk from "@aws-sdk/client-bedrock-runtime";
-import type { FailureRuleName } from "../src/index.ts";
+import type { FailureRule } from "@sluice/job";
 
 interface Meta {
   readonly status?: number;
@@ -42,7 +42,7 @@ export function named(name: string, message = "", extra: object = {}): Error {
 
 const throttle = (message: string): Error => modelled(sdk.ThrottlingException, message);
 
-export const samples: Readonly<Record<FailureRuleName, readonly unknown[]>> = {
+export const samples: Readonly<Record<FailureRule, readonly unknown[]>> = {
   requestsThrottled: [
     throttle("Too many requests, please wait before trying again."),
     throttle(
@@ -97,6 +97,14 @@ export const samples: Readonly<Record<FailureRuleName, readonly unknown[]>> = {
     new Error("The prelude checksum (1) in the message (1) does not match the calculated CRC32 (2)"),
   ],
 
+  modelGone: [
+    modelled(
+      sdk.ValidationException,
+      "Invocation of model ID x with on-demand throughput isn't supported. Retry your request with the ID or ARN of an inference profile that contains this model.",
+    ),
+    modelled(sdk.ValidationException, "The provided model identifier is invalid."),
+    modelled(sdk.ValidationException, "This model version has reached the end of its life."),
+  ],
   invalid: [modelled(sdk.ValidationException, "Input is too long for requested model.")],
   notFound: [modelled(sdk.ResourceNotFoundException, "No such model")],
   conflict: [modelled(sdk.ConflictException, "Token used before")],
@@ -166,10 +174,11 @@ export const samples: Readonly<Record<FailureRuleName, readonly unknown[]>> = {
   status408: [unmodelled("Unknown", { status: 408 })],
   status401: [unmodelled("Unknown", { status: 401 }), unmodelled("NewDenial", { status: 403 })],
   status4xx: [unmodelled("SerializationException", { status: 400 }), unmodelled("Unknown", { status: 413 })],
+  status503: [unmodelled("Unknown", { status: 503 }), unmodelled("Unknown", { status: 529 })],
   status5xx: [
-    unmodelled("Unknown", { status: 529 }),
+    unmodelled("Unknown", { status: 502 }),
     Object.assign(new SyntaxError("Unexpected token '<', \"<html>…\""), {
-      $metadata: { httpStatusCode: 503 },
+      $metadata: { httpStatusCode: 504 },
     }),
   ],
   unknown: [

@@ -101,8 +101,7 @@ describe("a quota that is used up", () => {
     await ask(ONE_REQUEST, "First");
     expect(await ask(ONE_REQUEST, "Second")).toMatchObject({
       failure: { kind: "throttled", dimension: "requests" },
-      billed: "request",
-      breaker: false,
+      charge: "request",
     });
   });
 
@@ -124,8 +123,8 @@ test.each([
   ["ModelStreamErrorException", "transient"],
   ["ValidationException", "terminal"],
   ["AccessDeniedException", "systemic"],
-  ["ResourceNotFoundException", "terminal"],
-  ["ServiceQuotaExceededException", "terminal"],
+  ["ResourceNotFoundException", "systemic"],
+  ["ServiceQuotaExceededException", "throttled"],
   ["OverloadedException", "transient"],
 ])("%s is asked for once", async (name, kind) => {
   const jobId = `claude.bulk.${name}`;
@@ -137,7 +136,7 @@ test.each([
 test("a model nobody has", async () => {
   expect(await ask("nobody.has-this-v1:0", "Hello")).toMatchObject({
     type: "failed",
-    failure: { kind: "terminal" },
+    failure: { kind: "systemic" },
   });
 });
 
@@ -150,6 +149,6 @@ test("an endpoint that has gone", async () => {
   const call = { model: FREE, request, jobId: "claude.bulk.gone", signal: unattended, timeoutMs: 5_000 };
   expect(await caller.converse(call)).toMatchObject({
     failure: { errorClass: "ConnectionError" },
-    billed: "nothing",
+    charge: "nothing",
   });
 });

@@ -193,7 +193,7 @@ describe("a stream that is broken", () => {
     expect(result).toMatchObject({
       type: "failed",
       failure: { kind: "transient", errorClass: "BrokenStream", requestId: "r-7" },
-      billed: "estimate",
+      charge: "estimate",
     });
     expect(result).not.toHaveProperty("observedOutputTokens");
   });
@@ -212,7 +212,7 @@ describe("a stream that is broken", () => {
     expect(result).toMatchObject({
       type: "failed",
       failure: { errorClass, requestId: "r-7" },
-      billed: "estimate",
+      charge: "estimate",
       observedOutputTokens: 4,
     });
     expect(JSON.stringify({ ...result, texts: [] })).not.toMatch(/secret|Hello/);
@@ -228,7 +228,7 @@ describe("a stream that is broken", () => {
     });
     expect(await call(url)).toMatchObject({
       failure: { kind: "throttled", dimension: "tokens" },
-      billed: "estimate",
+      charge: "estimate",
     });
     await closed;
   });
@@ -238,7 +238,7 @@ describe("a stream that is broken", () => {
       response.writeHead(200, { "content-type": "text/html" }).end("<html>my secret</html>");
     });
     const result = await call(url);
-    expect(result).toMatchObject({ type: "failed", failure: { kind: "transient" }, billed: "estimate" });
+    expect(result).toMatchObject({ type: "failed", failure: { kind: "transient" }, charge: "estimate" });
     expect(JSON.stringify(result)).not.toContain("secret");
   });
 });
@@ -283,7 +283,7 @@ describe("an end of our own", () => {
     const { url, closed } = await silent();
     expect(await call(url, { timeoutMs: 500 })).toMatchObject({
       failure: { errorClass: "TimeoutError", requestId: "r-7" },
-      billed: "estimate",
+      charge: "estimate",
       observedOutputTokens: 2,
     });
     await closed;

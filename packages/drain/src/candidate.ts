@@ -1,6 +1,6 @@
 /** What the two halves of the drain share: their options, a job that passed every check, and what the gate granted it. */
-import type { Clock, Emit, JobData, JobRequest, Payload, Random } from "@sluice/job";
-import type { Cache, Cancels, Chunks, Entry, Held, Ledger, Notes, Outcomes } from "./ports.ts";
+import type { Clock, Emit, JobData, JobRequest, Notes, Payload, Random } from "@sluice/job";
+import type { Cache, Cancels, Chunks, Entry, Held, Ledger, Outcomes } from "./ports.ts";
 
 export interface DrainOptions {
   /** The pool itself, then the pools that may answer instead. */

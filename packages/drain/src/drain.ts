@@ -3,12 +3,12 @@
  * look before the start. What follows the start is in `run.ts`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { jobDataSchema, jobRequestSchema, type JobData, type JobRequest } from "@sluice/job";
+import { jobDataSchema, jobRequestSchema, NO_NOTES, type JobData, type JobRequest } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { askChain } from "./chain.ts";
 import { Hands, names } from "./hands.ts";
 import { describe, insist } from "./insist.ts";
-import type { Held, Notes } from "./ports.ts";
+import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
 import { callCap, deadlinePassed, malformed, stalledTooOften } from "./reasons.ts";
 import { Runner } from "./run.ts";
@@ -46,8 +46,6 @@ const QUESTION_TRIES = 16;
 
 /** How long a job stays away about which something could not be found out. */
 const UNANSWERED_MS = 30_000;
-
-const NO_NOTES: Notes = { systemicDeferrals: 0, entry: 0 };
 
 export class Drain {
   readonly #options: DrainOptions;
@@ -169,7 +167,8 @@ export class Drain {
     for (;;) {
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
       if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
-      if (clock() >= data.deadlineAt) return this.#runner.die(candidate, deadlinePassed());
+      if (clock() >= data.deadlineAt)
+        return this.#runner.die(candidate, deadlinePassed(candidate.notes.last));
       const asked = await askChain(candidate, this.#options, async (question) =>
         this.#ask(question, "gate", stopping),
       );
@@ -196,7 +195,7 @@ export class Drain {
     const { job, data } = candidate;
     if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
     if (clock() >= data.deadlineAt) {
-      return this.#refund(grant, () => this.#runner.die(candidate, deadlinePassed()));
+      return this.#refund(grant, () => this.#runner.die(candidate, deadlinePassed(candidate.notes.last)));
     }
     if (cancelled.signal.aborted || (await this.#cancelled(job.id, stopping))) {
       return this.#refund(grant, () => this.#runner.cancel(candidate));

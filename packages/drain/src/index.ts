@@ -22,7 +22,7 @@ export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
 export type * from "./ports.ts";
-export { nextStep, type NextStep, type Try } from "./retry.ts";
+export { countsAgainst, mayBePaid, nextStep, type NextStep, type Try } from "./retry.ts";
 export {
   Reconciler,
   type ReconciledLane,

@@ -2,15 +2,17 @@
  * What the drain needs from the rest of the system, in as few words as it uses. Adapters fit by shape; the app that
  * wires them gets the type error.
  */
-import type { Answer, Failure, JobData, JobRequest, Outcome, Usage } from "@sluice/job";
-
-/** What a job carries from one try to the next, beside its data. */
-export interface Notes {
-  /** How often a systemic failure has put the job off. */
-  readonly systemicDeferrals: number;
-  /** The entry of the pool's chain with which the next try begins; 0 is the pool itself. */
-  readonly entry: number;
-}
+import type {
+  Answer,
+  Failure,
+  FailureCharge,
+  FailureRule,
+  JobData,
+  JobRequest,
+  Notes,
+  Outcome,
+  Usage,
+} from "@sluice/job";
 
 export interface Deferral {
   readonly delayMs: number;
@@ -59,8 +61,10 @@ export interface Settlement {
   readonly throttledDimension?: "requests" | "tokens" | "tokens-per-day";
   /** Of a failure: how much it counts, 0.5 when it may be the model's own. Default 1. */
   readonly weight?: number;
-  /** Of a systemic failure: what kind of request it was. */
-  readonly shape?: string;
+  /** What access is about: an answer proves that it may be called, a systemic failure that it may not. */
+  readonly operation?: string;
+  /** The server's own hint: nobody calls the pool before it is over, milliseconds. */
+  readonly holdMs?: number;
   /** The job wants another try: ask the pool's retry budget. */
   readonly retry?: boolean;
 }
@@ -68,8 +72,23 @@ export interface Settlement {
 /** The limiter: may this call go now? */
 export interface Gate {
   admit(request: { pool: string; lane: string; id: string; cost: Cost; ttlMs: number }): Promise<Admission>;
-  /** `retry: "exhausted"` when the pool has too many retries already: the job waits as long as it may. */
-  settle(settlement: Settlement): Promise<{ readonly retry?: "granted" | "exhausted" }>;
+  settle(settlement: Settlement): Promise<Settled>;
+}
+
+/** What the limiter knows when it has heard of a call. Nothing of a call it does not know any more. */
+export interface Settled {
+  /** `exhausted`: the pool has too many retries already. */
+  readonly retry?: "granted" | "exhausted";
+  /** How long ago the pool last answered a call of another job, milliseconds; absent: not lately. */
+  readonly answeredAgoMs?: number;
+  /** The same of calls of this operation. */
+  readonly operationAnsweredAgoMs?: number;
+  /** The call decided whether the pool opens again. */
+  readonly probe?: boolean;
+  /** For how long the pool takes no calls now, milliseconds. 0: it takes calls. */
+  readonly shutMs?: number;
+  /** With a throttle: tokens of the largest call that was answered lately. */
+  readonly largestPassed?: number;
 }
 
 /** Where ends of jobs are kept. */
@@ -112,10 +131,12 @@ export type CallResult =
   | {
       readonly type: "failed";
       readonly failure: Failure;
-      /** What the quota is charged: nothing was sent; a request without tokens; or what was reserved. */
-      readonly billed: "nothing" | "request" | "estimate";
-      /** Whether it says that the pool is failing, and not only this call. */
-      readonly breaker: boolean;
+      /** The row of the failure table. */
+      readonly rule: FailureRule;
+      /** What the quota is charged: the row's charge, or `estimate` if the call had been admitted by then. */
+      readonly charge: FailureCharge;
+      /** This process stood still while it waited for the answer: nothing follows for the pool. */
+      readonly stood?: true;
       /** About how many tokens of its answer had arrived. */
       readonly observedOutputTokens?: number;
     }

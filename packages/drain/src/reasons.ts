@@ -1,20 +1,24 @@
 /** Failures that Sluice itself ends a job with. */
-import { OWN_FAILURES, type Failure } from "@sluice/job";
+import { OWN_FAILURES, type Failure, type LastFailure } from "@sluice/job";
 
-export function deadlinePassed(): Failure {
-  return { kind: "terminal", errorClass: OWN_FAILURES.deadline, message: "The deadline passed" };
+/** @param last what its last call failed of: an outage that outlasts the deadline gives the death its name. */
+export function deadlinePassed(last?: LastFailure): Failure {
+  if (last === undefined) {
+    return { kind: "terminal", errorClass: OWN_FAILURES.deadline.errorClass, message: "The deadline passed" };
+  }
+  return { ...last, message: `The deadline passed. The last call: ${last.message}`.slice(0, 500) };
 }
 
 /** @param times how often its worker vanished under it. */
 export function stalledTooOften(times: number, deferredFailure?: string): Failure {
   const message = deferredFailure ?? `Its worker vanished under it ${times} times`;
-  return { kind: "terminal", errorClass: OWN_FAILURES.stalled, message: message.slice(0, 200) };
+  return { kind: "terminal", errorClass: OWN_FAILURES.stalled.errorClass, message: message.slice(0, 200) };
 }
 
 export function malformed(): Failure {
   return {
     kind: "terminal",
-    errorClass: OWN_FAILURES.malformed,
+    errorClass: OWN_FAILURES.malformed.errorClass,
     message: "The job's data is not of a version this worker can read",
   };
 }
@@ -22,15 +26,15 @@ export function malformed(): Failure {
 export function callCap(calls: number): Failure {
   return {
     kind: "terminal",
-    errorClass: OWN_FAILURES.callCap,
-    message: `${calls} calls were started for it, and no answer was stored`,
+    errorClass: OWN_FAILURES.callCap.errorClass,
+    message: `${calls} calls that may have been paid were made for it, and no answer was stored`,
   };
 }
 
 export function asyncTimeout(limitMs: number): Failure {
   return {
     kind: "terminal",
-    errorClass: OWN_FAILURES.asyncTimeout,
+    errorClass: OWN_FAILURES.asyncTimeout.errorClass,
     message: `Bedrock did not finish within ${Math.round(limitMs / 1_000)} s`,
   };
 }

@@ -1,31 +1,46 @@
 /**
- * What follows a failed call: when the job comes back, whether the try counts, or that it is dead. Full jitter, as
- * AWS's own builders' library advises: it spreads a herd best for its simplicity.
+ * What follows a failed call: when the job comes back, whether the try counts, or that it is dead. A job dies of its own
+ * faults only; for what is not its own fault it pays with time, up to its deadline. Full jitter, as AWS's own builders'
+ * library advises: it spreads a herd best for its simplicity.
  */
-import { OWN_FAILURES, type Failure, type FailureKind, type Random } from "@sluice/job";
+import {
+  FAILURES,
+  OWN_FAILURES,
+  type Failure,
+  type FailureKind,
+  type FailureRow,
+  type LastFailure,
+  type Notes,
+  type Random,
+} from "@sluice/job";
+import type { Settled } from "./ports.ts";
+import { deadlinePassed } from "./reasons.ts";
+import type { Failed } from "./settlement.ts";
 
 export type NextStep =
-  | { readonly type: "retry"; readonly delayMs: number; readonly attempt: boolean }
+  | {
+      readonly type: "retry";
+      readonly delayMs: number;
+      /** Whether the try counts against the job's attempts. */
+      readonly attempt: boolean;
+      readonly notes: Notes;
+    }
   | { readonly type: "dead"; readonly failure: Failure };
 
-interface Policy {
-  readonly retry: boolean;
-  /** Whether a try counts against the job. */
-  readonly attempt: boolean;
+interface Backoff {
   readonly baseMs: number;
   readonly capMs: number;
 }
 
-/** A throttle costs deadline, never an attempt: the quota is not the job's fault. */
-const POLICIES: Readonly<Record<FailureKind, Policy>> = {
-  throttled: { retry: true, attempt: false, baseMs: 2_000, capMs: 120_000 },
-  transient: { retry: true, attempt: true, baseMs: 1_000, capMs: 60_000 },
-  systemic: { retry: true, attempt: false, baseMs: 5_000, capMs: 60_000 },
-  terminal: { retry: false, attempt: true, baseMs: 0, capMs: 0 },
+const BACKOFFS: Readonly<Record<FailureKind, Backoff>> = {
+  throttled: { baseMs: 2_000, capMs: 120_000 },
+  transient: { baseMs: 1_000, capMs: 60_000 },
+  systemic: { baseMs: 5_000, capMs: 60_000 },
+  terminal: { baseMs: 1_000, capMs: 60_000 },
 };
 
-/** Credentials that stay broken for this many tries are not a passing fault of the job's surroundings. */
-const MAX_SYSTEMIC_DEFERRALS = 3;
+/** Another process has credentials of its own: the job shall reach it soon. */
+const ELSEWHERE: Backoff = { baseMs: 1_000, capMs: 1_000 };
 
 /** Below this a retry would only meet what the last try met. */
 const FLOOR_MS = 250;
@@ -33,52 +48,145 @@ const FLOOR_MS = 250;
 /** A server's own hint is honoured up to here: waiting in the delayed set holds nothing. */
 const MAX_HINT_MS = 5 * 60_000;
 
+/** A job that goes on to another pool comes back at once, but for a spread. */
+const FALLBACK_DELAY_MS = 250;
+
+/**
+ * A job that failed while its pool takes no calls comes back this long after the pool may take one again, so that a job
+ * that has not failed, if there is one, makes the probe.
+ */
+const SHUT_SPREAD_MS = 1_000;
+
+/** From this many throttles in a row on, with others answered meanwhile, a job is kept apart. */
+const APART_THROTTLES = 3;
+
+/** How long a job kept apart stays away: doubles with each further throttle. */
+const APART: Backoff = { baseMs: 60_000, capMs: 3_600_000 };
+
+/** With less time left than this before the deadline there is no other try. */
+const LAST_TRY_MS = 1_000;
+
 export interface Try {
   readonly attemptsMade: number;
-  readonly attemptsStarted: number;
   readonly maxAttempts: number;
-  /** How often a systemic failure has put the job off before. */
-  readonly systemicDeferrals: number;
+  readonly notes: Notes;
+  /** What the limiter said when it heard of the failure. */
+  readonly settled: Settled;
+  /** How long the call took, milliseconds. */
+  readonly callMs: number;
+  /** Tokens the call had reserved. */
+  readonly reservedTokens: number;
+  /** The pool's place in the chain, and how many there are. */
+  readonly index: number;
+  readonly pools: number;
   readonly now: number;
   readonly deadlineAt: number;
   readonly random: Random;
 }
 
 /** Decides what follows a failure of this try. Pure. */
-export function nextStep(failure: Failure, tried: Try): NextStep {
-  const policy = POLICIES[failure.kind];
-  if (!policy.retry) return { type: "dead", failure };
-  if (policy.attempt && tried.attemptsMade + 1 >= tried.maxAttempts) return { type: "dead", failure };
-  if (failure.kind === "systemic" && tried.systemicDeferrals >= MAX_SYSTEMIC_DEFERRALS) {
-    return { type: "dead", failure };
+export function nextStep(failed: Failed, tried: Try): NextStep {
+  const row = FAILURES[failed.rule];
+  const { failure } = failed;
+  const { attemptsMade, maxAttempts, index, pools, now, deadlineAt, random } = tried;
+  const attempt = countsAgainst(failed, tried);
+  const notes = noted(failed, tried);
+  if (index + 1 < pools && mayAnswerElsewhere(row, tried.notes)) {
+    return {
+      type: "retry",
+      delayMs: random() * FALLBACK_DELAY_MS,
+      attempt,
+      notes: { ...notes, entry: index + 1 },
+    };
   }
-  const earlier = policy.attempt ? tried.attemptsMade : tried.attemptsStarted - tried.attemptsMade - 1;
-  const delayMs = delay(policy, earlier, failure.retryAfterMs, tried.random);
-  if (tried.now + delayMs >= tried.deadlineAt) return { type: "dead", failure: outOfTime(failure) };
-  return { type: "retry", delayMs, attempt: policy.attempt };
+  if (row.costs === "life") return { type: "dead", failure };
+  if (attempt && attemptsMade + 1 >= maxAttempts) return { type: "dead", failure };
+  const leftMs = deadlineAt - now;
+  if (leftMs < LAST_TRY_MS) return { type: "dead", failure: deadlinePassed(notes.last) };
+  // A job dies at its deadline, not at the last try that happened to fit before it.
+  const delayMs = Math.min(delayOf(row, failure, notes, tried), leftMs * (0.5 + random() * 0.4));
+  return { type: "retry", delayMs, attempt, notes };
 }
 
-/** How long a job waits whose pool has too many retries under way already. */
-export function longestDelayMs(kind: FailureKind, random: Random): number {
-  return POLICIES[kind].capMs * (0.5 + random() / 2);
+/**
+ * Whether the failure may be the job's own: the pool answered others while this call failed. A call that decided whether
+ * the pool opens again counts against nobody, nor does one that its own process slept through.
+ */
+export function countsAgainst({ rule, stood, charge }: Failed, tried: CountedTry): boolean {
+  const { costs, about } = FAILURES[rule];
+  if (stood === true || tried.settled.probe === true) return false;
+  // A refusal in the middle of an answer may have been paid for, whatever it says.
+  if (costs === "time" && charge !== "estimate") return false;
+  // A denial comes back at once: others were answered since the job was last denied, or it proves nothing.
+  if (about === "access") return within(tried.settled.operationAnsweredAgoMs, sinceLastMs(tried));
+  return within(tried.settled.answeredAgoMs, tried.callMs);
 }
 
-function delay(policy: Policy, earlier: number, hintMs: number | undefined, random: Random): number {
-  const jitter = random() * Math.min(policy.capMs, policy.baseMs * 2 ** Math.min(earlier, 20));
-  if (hintMs === undefined) return Math.max(FLOOR_MS, jitter);
-  return Math.min(hintMs, MAX_HINT_MS) + jitter / 4;
+type CountedTry = Pick<Try, "settled" | "callMs" | "notes" | "now">;
+
+/** Whether the call counts as one that may have been paid. While the pool answers nobody, only probes are made. */
+export function mayBePaid(failed: Failed, tried: CountedTry): boolean {
+  return failed.charge === "estimate" && countsAgainst(failed, tried);
 }
 
-function outOfTime(last: Failure): Failure {
+function sinceLastMs({ notes, now, callMs }: CountedTry): number {
+  return notes.failedAt === undefined ? callMs : now - notes.failedAt;
+}
+
+function within(agoMs: number | undefined, ms: number): boolean {
+  return agoMs !== undefined && agoMs <= ms;
+}
+
+function delayOf(row: FailureRow, failure: Failure, notes: Notes, { settled, random }: Try): number {
+  if (notes.apart) {
+    const doubled = APART.baseMs * 2 ** Math.min(notes.throttles - APART_THROTTLES, 20);
+    return Math.min(APART.capMs, doubled) * (0.5 + random() / 2);
+  }
+  const { shutMs = 0, retry } = settled;
+  if (shutMs > 0) return shutMs + FLOOR_MS + random() * SHUT_SPREAD_MS;
+  const { baseMs, capMs } = row.about === "identity" ? ELSEWHERE : BACKOFFS[failure.kind];
+  const jitter = random() * Math.min(capMs, baseMs * 2 ** Math.min(notes.failures - 1, 20));
+  const hintMs = failure.retryAfterMs;
+  const delayMs =
+    hintMs === undefined ? Math.max(FLOOR_MS, jitter) : Math.min(hintMs, MAX_HINT_MS) + jitter / 4;
+  // The pool has too many retries under way already: not given up, but as late as may be.
+  return retry === "exhausted" ? Math.max(delayMs, capMs * (0.5 + random() / 2)) : delayMs;
+}
+
+/** What the next try shall know of this one. */
+function noted({ rule, failure }: Failed, tried: Try): Notes {
+  const { notes, index, pools, now, settled } = tried;
+  const { kind, dimension } = FAILURES[rule];
+  const quota = kind === "throttled" && dimension !== "capacity";
+  const throttles = quota ? notes.throttles + 1 : 0;
+  // Others pass where this one does not: it would come back ahead of them for ever.
+  const apart = throttles >= APART_THROTTLES && within(settled.answeredAgoMs, sinceLastMs(tried));
   return {
-    kind: "terminal",
-    errorClass: OWN_FAILURES.deadline,
-    message: `No time left for another try; the last one ended with ${last.errorClass}`,
+    failures: notes.failures + 1,
+    throttles,
+    apart,
+    failedAt: now,
+    // After the last pool of the chain the first one may work again.
+    entry: index > 0 && index === pools - 1 ? 0 : index,
+    last: apart
+      ? tooLarge(tried)
+      : { kind: failure.kind, errorClass: failure.errorClass, message: failure.message },
   };
 }
 
-/** Whether another model may well answer what this one could not: it is overloaded, errs for good, or keeps timing out. */
-export function mayAnswerElsewhere(failure: Failure, attemptsMade: number): boolean {
-  if (failure.dimension === "capacity" || failure.errorClass === "ModelErrorException") return true;
-  return failure.errorClass === "ModelTimeoutException" && attemptsMade > 0;
+function tooLarge({ settled: { largestPassed }, reservedTokens }: Try): LastFailure {
+  const passed =
+    largestPassed === undefined
+      ? "others of the pool are answered"
+      : `calls of up to ${largestPassed} tokens are answered`;
+  return {
+    kind: "throttled",
+    errorClass: OWN_FAILURES.tooLarge.errorClass,
+    message: `It reserves ${Math.ceil(reservedTokens)} tokens and is throttled each time; ${passed}`,
+  };
+}
+
+/** Whether another model may well answer what this one could not. */
+function mayAnswerElsewhere({ elsewhere }: FailureRow, { failures }: Notes): boolean {
+  return elsewhere === "at once" || (elsewhere === "again" && failures > 0);
 }

@@ -2,20 +2,25 @@
  * What happens to a job from its start: call, store the outcome, settle the quota, end the job, in this order. A crash
  * between any two steps costs at most time.
  */
-import type { Answer, AnsweredOutcome, Failure, JobData, JobRequest, Outcome } from "@sluice/job";
+import {
+  FAILURES,
+  type Answer,
+  type AnsweredOutcome,
+  type Failure,
+  type JobData,
+  type JobRequest,
+  type Outcome,
+} from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { ending, names, type Hands } from "./hands.ts";
 import { describe, insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { deadlinePassed } from "./reasons.ts";
-import { longestDelayMs, mayAnswerElsewhere, nextStep } from "./retry.ts";
-import { costOf, ONE_REQUEST, settlementOf, type Failed } from "./settlement.ts";
+import { mayBePaid, nextStep } from "./retry.ts";
+import { costOf, ONE_REQUEST, operationOf, settlementOf, type Failed } from "./settlement.ts";
 
 /** Node's timers wrap around beyond this. No call lasts that long. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-/** A job that goes on to another pool comes back at once, but for a spread. */
-const FALLBACK_DELAY_MS = 250;
 
 /** A job that ends; its request is known once it has been read. */
 type Ending = Pick<Candidate, "job" | "data"> & { readonly work?: JobRequest };
@@ -39,6 +44,7 @@ export class Runner {
     const leftMs = Math.min(Math.max(0, data.deadlineAt - clock()), LONGEST_TIMER_MS);
     const timer = setTimeout(() => late.abort(), leftMs);
     const deadline = late.signal;
+    const startedAt = clock();
     const result = await grant.entry.model
       .call(work, {
         jobId: job.id,
@@ -54,7 +60,7 @@ export class Runner {
       case "started":
         return this.#started(candidate, grant, result.invocationArn);
       case "failed":
-        return this.#failed(candidate, grant, result, writer);
+        return this.#failed(candidate, grant, result, { writer, callMs: clock() - startedAt });
       case "aborted":
         return this.#aborted(candidate, grant, result, writer, { cancelled, deadline });
     }
@@ -107,7 +113,12 @@ export class Runner {
       ...ending(job, data, this.#options.clock()),
     };
     const first = await this.#store(outcome);
-    await this.settle(grant, { pool, outcome: "ok", actual: model.settled(usage) });
+    await this.settle(grant, {
+      pool,
+      outcome: "ok",
+      actual: model.settled(usage),
+      operation: operationOf(work),
+    });
     if (result.usageEstimated !== true) model.learn(data, work, usage);
     await this.#endStream(writer, filtered ? "incomplete" : "completed");
     await this.#share(data, work, filtered ? undefined : answer);
@@ -120,11 +131,16 @@ export class Runner {
   }
 
   /** Bedrock has taken an async call on: from now on it is polled, and holds nothing here. */
-  async #started({ job, data }: Candidate, grant: Grant, arn: string): Promise<void> {
+  async #started({ job, data, work }: Candidate, grant: Grant, arn: string): Promise<void> {
     const { startPolling, clock, emit, abort } = this.#options;
     const polled = { ...data, invocation: { arn, startedAt: clock() } };
     await insist(() => startPolling(polled), { part: "polls", signal: abort, emit });
-    await this.settle(grant, { pool: grant.entry.pool, outcome: "ok", actual: ONE_REQUEST });
+    await this.settle(grant, {
+      pool: grant.entry.pool,
+      outcome: "ok",
+      actual: ONE_REQUEST,
+      operation: operationOf(work),
+    });
     await this.#closeLedger(job.id, true);
     await job.complete({ outcome: "started" });
     emit("job:started", { ...names(data), invocationArn: arn });
@@ -134,57 +150,44 @@ export class Runner {
     candidate: Candidate,
     grant: Grant,
     result: Failed,
-    writer: ChunkWriter | undefined,
+    { writer, callMs }: { writer: ChunkWriter | undefined; callMs: number },
   ): Promise<void> {
-    const { cancels, emit, random } = this.#options;
+    const { cancels, emit, chain, clock, random } = this.#options;
     const { job, data, work, notes } = candidate;
     const { failure } = result;
-    const step = this.#nextStep(candidate, grant, failure);
     const settled = await this.settle(grant, {
       pool: grant.entry.pool,
       actual: costOf(result, grant.entry, work),
-      retry: step.type === "retry",
-      ...settlementOf(result, work),
+      operation: operationOf(work),
+      retry: FAILURES[result.rule].costs !== "life",
+      ...settlementOf(result),
     });
-    await this.#closeLedger(job.id, result.billed === "estimate");
+    const tried = {
+      attemptsMade: job.attemptsMade,
+      maxAttempts: data.maxAttempts,
+      notes,
+      settled,
+      callMs,
+      reservedTokens: grant.entry.model.reserve(work).tokens ?? 0,
+      index: grant.index,
+      pools: chain.length,
+      now: clock(),
+      deadlineAt: data.deadlineAt,
+      random,
+    };
+    await this.#closeLedger(job.id, mayBePaid(result, tried));
     if (await cancels.isRequested(job.id).catch(() => false)) return this.cancel(candidate, writer);
+    const step = nextStep(result, tried);
     if (step.type === "dead") return this.die(candidate, step.failure, writer);
     await writer?.leave();
-    const { attempt } = step;
-    const delayMs =
-      settled.retry === "exhausted"
-        ? Math.max(step.delayMs, longestDelayMs(failure.kind, random))
-        : step.delayMs;
-    const systemicDeferrals = notes.systemicDeferrals + (failure.kind === "systemic" ? 1 : 0);
-    const reason = `${failure.errorClass}: ${failure.message}`;
-    await job.defer({ delayMs, attempt, reason, notes: { systemicDeferrals, entry: step.entry } });
-    emit("job:retry", { ...names(data), failure, delayMs, attempt });
-  }
-
-  /** On to the next pool of the chain where that may help, else what the failure's kind asks for. */
-  #nextStep(
-    { job, data, notes }: Candidate,
-    grant: Grant,
-    failure: Failure,
-  ):
-    | { type: "retry"; delayMs: number; attempt: boolean; entry: number }
-    | { type: "dead"; failure: Failure } {
-    const { chain, clock, random } = this.#options;
-    const next = grant.index + 1;
-    if (next < chain.length && mayAnswerElsewhere(failure, job.attemptsMade)) {
-      const attempt = failure.kind === "transient";
-      return { type: "retry", delayMs: random() * FALLBACK_DELAY_MS, attempt, entry: next };
-    }
-    const step = nextStep(failure, {
-      systemicDeferrals: notes.systemicDeferrals,
-      attemptsMade: job.attemptsMade,
-      attemptsStarted: job.attemptsStarted,
-      maxAttempts: data.maxAttempts,
-      deadlineAt: data.deadlineAt,
-      now: clock(),
-      random,
+    const { delayMs, attempt } = step;
+    await job.defer({
+      delayMs,
+      attempt,
+      reason: `${failure.errorClass}: ${failure.message}`,
+      notes: step.notes,
     });
-    return step.type === "dead" ? step : { ...step, entry: notes.entry };
+    emit("job:retry", { ...names(data), failure, delayMs, attempt });
   }
 
   /** Our own signal ended the call. It may have been answered and billed: it is charged as one that was cut. */
@@ -201,7 +204,7 @@ export class Runner {
     await this.settle(grant, { pool, outcome: "neutral", actual });
     if (cancelled.aborted) return this.cancel(candidate, writer);
     await this.#closeLedger(job.id, true);
-    if (deadline.aborted) return this.die(candidate, deadlinePassed(), writer);
+    if (deadline.aborted) return this.die(candidate, deadlinePassed(candidate.notes.last), writer);
     await writer?.leave();
     return this.#hands.defer(job, data, "shutdown", 0);
   }
@@ -258,7 +261,7 @@ export class Runner {
     return insist(() => outcomes.get(id), { part: "outcomes", signal: abort, emit });
   }
 
-  /** A call that cost nothing does not count against the cap. */
+  /** A call that cannot have been paid does not count against the cap. */
   async #closeLedger(id: string, counts: boolean): Promise<void> {
     const { ledger, emit, abort } = this.#options;
     await insist(() => (counts ? ledger.end(id) : ledger.abandon(id)), {

@@ -1,5 +1,5 @@
-/** What the quota is told about a call, by how it ended. Pure. */
-import type { JobRequest } from "@sluice/job";
+/** What the quota and the breaker are told about a call, by how it ended. Pure. */
+import { FAILURES, type JobRequest } from "@sluice/job";
 import type { CallResult, Cost, Entry, Settlement } from "./ports.ts";
 
 export type Failed = Extract<CallResult, { type: "failed" }>;
@@ -13,30 +13,30 @@ export const NOTHING: Cost = {
 };
 export const ONE_REQUEST: Cost = { ...NOTHING, requests: 1 };
 
-/** What a failed call costs. */
-export function costOf({ billed, observedOutputTokens }: Failed, { model }: Entry, work: JobRequest): Cost {
-  if (billed === "nothing") return NOTHING;
-  return billed === "request" ? ONE_REQUEST : model.unfinished(work, observedOutputTokens);
+/** What a failed call costs the quota. */
+export function costOf({ charge, observedOutputTokens }: Failed, { model }: Entry, work: JobRequest): Cost {
+  if (charge === "nothing") return NOTHING;
+  return charge === "request" ? ONE_REQUEST : model.unfinished(work, observedOutputTokens);
 }
 
-/** What a failure says about the pool. An overloaded model is a failing pool, not a quota that was overdrawn. */
-export function settlementOf(
-  { failure, breaker }: Failed,
-  work: JobRequest,
-): Pick<Settlement, "outcome" | "throttledDimension" | "weight" | "shape"> {
-  const { kind, dimension, errorClass } = failure;
-  if (kind === "systemic") return { outcome: "systemic", shape: work.kind };
-  if (breaker) {
-    const outcome = TIMEOUTS.has(errorClass) ? "timeout" : "failed";
-    return MODELS_OWN.has(errorClass) ? { outcome, weight: 0.5 } : { outcome };
-  }
+/** What a failure says about the pool. */
+export function settlementOf({
+  failure,
+  rule,
+  stood,
+}: Failed): Pick<Settlement, "outcome" | "throttledDimension" | "weight" | "holdMs"> {
+  const { health, about } = FAILURES[rule];
+  const { kind, dimension, retryAfterMs } = failure;
+  // The server's hint is about its state, not about this job: everybody heeds it.
+  const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs };
+  if (about === "access") return { outcome: "systemic" };
+  if (health !== undefined && stood !== true) return { outcome: health.as, weight: health.weight, ...hold };
   if (kind !== "throttled" || dimension === "capacity") return { outcome: "neutral" };
-  if (dimension === undefined || dimension === "unknown") return { outcome: "throttled" };
-  return { outcome: "throttled", throttledDimension: dimension };
+  if (dimension === undefined || dimension === "unknown") return { outcome: "throttled", ...hold };
+  return { outcome: "throttled", throttledDimension: dimension, ...hold };
 }
 
-/** Failures by silence. */
-const TIMEOUTS: ReadonlySet<string> = new Set(["TimeoutError", "ModelTimeoutException"]);
-
-/** Failures that may be of one prompt and not of the pool. */
-const MODELS_OWN: ReadonlySet<string> = new Set(["ModelTimeoutException", "ModelErrorException"]);
+/** What access is about: a model, which the pool names, and what is done with it. */
+export function operationOf(work: JobRequest): string {
+  return work.kind === "invoke" && work.request.stream ? "invoke-stream" : work.kind;
+}

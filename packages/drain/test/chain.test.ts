@@ -1,4 +1,5 @@
 /** A pool with another one that may answer in its place. */
+import { NO_NOTES } from "@sluice/job";
 import { describe, expect, test } from "vitest";
 import { failed, granted, newData, NOW, world } from "./fakes.ts";
 
@@ -46,8 +47,7 @@ describe("a job whose pool has a second one in its chain", () => {
   });
 
   test("goes on there at once when its own model is overloaded, at no attempt", async () => {
-    const overloaded = failed({ kind: "throttled", dimension: "capacity" }, { breaker: true });
-    const w = world({ call: () => overloaded, elsewhere: () => granted });
+    const w = world({ call: () => failed("overloaded"), elsewhere: () => granted });
     expect(await w.through(newData())).toMatchObject({
       how: "deferred",
       deferral: { delayMs: 125, attempt: false, notes: { entry: 1 } },
@@ -55,14 +55,14 @@ describe("a job whose pool has a second one in its chain", () => {
   });
 
   test("begins with the pool that its last try noted", async () => {
-    const w = world({ elsewhere: () => granted, notes: { systemicDeferrals: 0, entry: 1 } });
+    const w = world({ elsewhere: () => granted, notes: { ...NO_NOTES, entry: 1 } });
     await w.through(newData(), { attemptsStarted: 2 });
     expect(w.admitted.map(({ pool }) => pool)).toEqual(["other"]);
   });
 });
 
 test("a job whose noted pool has left the chain goes on with what is there", async () => {
-  const w = world({ notes: { systemicDeferrals: 0, entry: 1 } });
+  const w = world({ notes: { ...NO_NOTES, entry: 1 } });
   expect(await w.through(newData(), { attemptsStarted: 2 })).toMatchObject({ how: "completed" });
   expect(w.admitted.map(({ pool }) => pool)).toEqual(["pool"]);
 });

@@ -1,9 +1,14 @@
 /** The drain's ports as plain objects that write down, in one list, what is asked of them. */
 import {
+  FAILURES,
   newJobId,
+  NO_NOTES,
   type Answer,
   type Failure,
+  type FailureRow,
+  type FailureRule,
   type JobData,
+  type Notes,
   type Outcome,
   type SluiceEvents,
 } from "@sluice/job";
@@ -18,7 +23,7 @@ import {
   type Entry,
   type Held,
   type LedgerAnswer,
-  type Notes,
+  type Settled,
   type Settlement,
 } from "../src/index.ts";
 
@@ -36,18 +41,27 @@ export const answer: Answer = {
 export const answered: CallResult = { type: "answered", answer };
 export const granted: Admission = { type: "granted", waitMs: 0 };
 
+type Failed = Extract<CallResult, { type: "failed" }>;
+
+/** A call that failed by a row of the table. */
 export function failed(
+  rule: FailureRule = "internal",
   part: Partial<Failure> = {},
-  more: Partial<Extract<CallResult, { type: "failed" }>> = {},
-): CallResult {
+  more: Partial<Failed> = {},
+): Failed {
+  const { kind, errorClasses, dimension, charge }: FailureRow = FAILURES[rule];
   const failure: Failure = {
-    kind: "transient",
-    errorClass: "ServiceUnavailable",
+    kind,
+    errorClass: errorClasses[0] ?? "SomeException",
     message: "try later",
+    ...(dimension === undefined ? {} : { dimension }),
     ...part,
   };
-  return { type: "failed", failure, billed: "nothing", breaker: false, ...more };
+  return { type: "failed", failure, rule, charge, ...more };
 }
+
+/** What the limiter says of a pool that has just answered somebody else. */
+export const othersAnswered: Settled = { answeredAgoMs: 0, operationAnsweredAgoMs: 0, shutMs: 0 };
 
 export function newData(part: Partial<JobData> = {}): JobData {
   const request = { messages: [{ role: "user", content: [{ text: SECRET }] }], maxTokens: 50 };
@@ -101,7 +115,7 @@ export interface Script {
   call?: (call: Call, calls: number) => CallResult | Promise<CallResult>;
   putOutcome?: (puts: number) => void;
   getOutcome?: (gets: number) => void;
-  settle?: (settles: number) => { readonly retry?: "granted" | "exhausted" };
+  settle?: (settles: number) => Settled;
   ledger?: () => LedgerAnswer;
   cancelRequested?: (asked: number) => boolean;
   cache?: () => CacheLead;
@@ -216,7 +230,7 @@ export function world(script: Script = {}): World {
       attemptsStarted: 1,
       stalls: 0,
       deferredFailure: undefined,
-      notes: async () => script.notes ?? { systemicDeferrals: 0, entry: 0 },
+      notes: async () => script.notes ?? NO_NOTES,
       complete: async (reference) => leave({ how: "completed", reference }, "job.complete"),
       defer: async (deferral) => leave({ how: "deferred", deferral }, "job.defer"),
       fail: async (failure) => leave({ how: "failed", failure }, "job.fail"),

@@ -6,7 +6,7 @@ test("no event, reference or deferral carries text of a prompt or an answer", as
     () => answered,
     () => ({ type: "filtered", answer }),
     () => failed(),
-    () => failed({ kind: "terminal" }),
+    () => failed("invalid"),
     () => ({ type: "aborted" }),
   ];
   for (const call of calls) {

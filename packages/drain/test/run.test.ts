@@ -1,7 +1,8 @@
 /** From the start of the call to the end of the job. */
+import { NO_NOTES } from "@sluice/job";
 import { describe, expect, test } from "vitest";
 import type { DrainOptions } from "../src/candidate.ts";
-import { answer, answered, failed, newData, NOW, usage, world } from "./fakes.ts";
+import { answer, answered, failed, newData, NOW, othersAnswered, usage, world } from "./fakes.ts";
 
 describe("an answered job", () => {
   test("is stored, then settled, then completed: a crash in between costs no second call", async () => {
@@ -31,7 +32,13 @@ describe("an answered job", () => {
       answer,
     });
     expect(w.settlements).toEqual([
-      { pool: "pool", id: `${data.id}/1/pool`, outcome: "ok", actual: { requests: 1, tokens: 120 } },
+      {
+        pool: "pool",
+        id: `${data.id}/1/pool`,
+        outcome: "ok",
+        actual: { requests: 1, tokens: 120 },
+        operation: "converse",
+      },
     ]);
     expect(w.event("job:completed")).toMatchObject({ id: data.id, latencyMs: 30, usage, waitedMs: 970 });
   });
@@ -151,47 +158,52 @@ describe("an answer that came second", () => {
   });
 });
 
+const settle = () => othersAnswered;
+
 describe("a failed call", () => {
   test.each([
-    ["transient", { how: "deferred", deferral: { attempt: true } }],
-    ["throttled", { how: "deferred", deferral: { attempt: false } }],
-    ["systemic", { how: "deferred", deferral: { attempt: false } }],
-    ["terminal", { how: "failed" }],
-  ] as const)("of kind %s", async (kind, left) => {
-    const w = world({ call: () => failed({ kind }) });
+    ["transient", "internal", { how: "deferred", deferral: { attempt: true } }],
+    ["throttled", "tokensThrottled", { how: "deferred", deferral: { attempt: false } }],
+    ["systemic", "badCredentials", { how: "deferred", deferral: { attempt: false } }],
+    ["terminal", "invalid", { how: "failed" }],
+  ] as const)("of kind %s", async (kind, rule, left) => {
+    const w = world({ call: () => failed(rule), settle });
     expect(await w.through(newData())).toMatchObject(left);
     expect(w.event(kind === "terminal" ? "job:dead" : "job:retry")).toMatchObject({ failure: { kind } });
     expect(w.outcomes.size).toBe(0);
   });
 
   test("says why in the deferral, for operators", async () => {
-    const w = world({
-      call: () => failed({ errorClass: "ThrottlingException", message: "Too many tokens" }),
-    });
+    const w = world({ call: () => failed("tokensThrottled", { message: "Too many tokens" }) });
     expect(await w.through(newData())).toMatchObject({
       deferral: { reason: "ThrottlingException: Too many tokens" },
     });
   });
 
   test("that used the last attempt is the job's end", async () => {
-    const w = world({ call: () => failed() });
+    const w = world({ call: () => failed(), settle });
     expect(await w.through(newData({ maxAttempts: 3 }), { attemptsMade: 2 })).toMatchObject({
       how: "failed",
     });
     expect(w.event("job:dead")).toMatchObject({ attempts: 3 });
   });
 
-  test("by credentials puts the job off, and counts how often", async () => {
-    const notes = { systemicDeferrals: 2, entry: 0 };
-    const w = world({ call: () => failed({ kind: "systemic" }), notes });
+  test("while the pool answers nobody costs no attempt, and no call that may have been paid", async () => {
+    const w = world({ call: () => failed("timeout"), settle: () => ({}) });
+    expect(await w.through(newData({ maxAttempts: 3 }), { attemptsMade: 2 })).toMatchObject({
+      deferral: { attempt: false },
+    });
+    expect(w.log).toContain("ledger.abandon");
+  });
+
+  test("leaves notes for the next", async () => {
+    const notes = { ...NO_NOTES, failures: 2, throttles: 1 };
+    const w = world({ call: () => failed("tokensThrottled"), notes });
     expect(await w.through(newData(), { attemptsStarted: 3 })).toMatchObject({
-      deferral: { attempt: false, notes: { systemicDeferrals: 3 } },
+      deferral: {
+        notes: { failures: 3, throttles: 2, failedAt: NOW, last: { errorClass: "ThrottlingException" } },
+      },
     });
-    const last = world({
-      call: () => failed({ kind: "systemic" }),
-      notes: { ...notes, systemicDeferrals: 3 },
-    });
-    expect(await last.through(newData(), { attemptsStarted: 4 })).toMatchObject({ how: "failed" });
   });
 
   test.each([
@@ -199,30 +211,40 @@ describe("a failed call", () => {
     ["a request was counted", "request", 1, 0],
     // What the model says that an unfinished call costs.
     ["it may have been billed", "estimate", undefined, undefined],
-  ] as const)("is charged for what it cost: %s", async (_what, billed, requests, tokens) => {
-    const w = world({ call: () => failed({}, { billed }) });
+  ] as const)("is charged for what it cost: %s", async (_what, charge, requests, tokens) => {
+    const w = world({ call: () => failed("internal", {}, { charge }), settle });
     await w.through(newData());
     const { requests: chargedRequests, ...chargedTokens } = w.settlements[0]?.actual ?? {};
     expect(chargedRequests).toBe(requests);
     expect(new Set(Object.values(chargedTokens))).toEqual(new Set(tokens === undefined ? [] : [tokens]));
-    expect(w.log).toContain(billed === "estimate" ? "ledger.end" : "ledger.abandon");
+    expect(w.log).toContain(charge === "estimate" ? "ledger.end" : "ledger.abandon");
   });
 
   test.each([
-    ["a quota", failed({ kind: "throttled", dimension: "tokens" }), "throttled", "tokens"],
-    ["an unnamed quota", failed({ kind: "throttled", dimension: "unknown" }), "throttled", undefined],
-    [
-      "an overloaded model",
-      failed({ kind: "throttled", dimension: "capacity" }, { breaker: true }),
-      "failed",
-      undefined,
-    ],
-    ["a failing pool", failed({}, { breaker: true }), "failed", undefined],
-    ["this prompt only", failed({ kind: "terminal" }), "neutral", undefined],
-  ] as const)("tells the gate when it was %s", async (_what, result, outcome, throttledDimension) => {
-    const w = world({ call: () => result });
+    ["a quota", "tokensThrottled", { outcome: "throttled", throttledDimension: "tokens" }],
+    ["an unnamed quota", "throttled", { outcome: "throttled" }],
+    ["an overloaded model", "overloaded", { outcome: "failed", weight: 1 }],
+    ["a failing pool", "unavailable", { outcome: "failed", weight: 1 }],
+    ["silence, perhaps of one prompt", "modelTimeout", { outcome: "timeout", weight: 0.5 }],
+    ["what may not be called", "accessDenied", { outcome: "systemic", operation: "converse" }],
+    ["the credentials of this process", "badCredentials", { outcome: "neutral" }],
+    ["this prompt only", "invalid", { outcome: "neutral" }],
+  ] as const)("tells the gate when it was %s", async (_what, rule, told) => {
+    const w = world({ call: () => failed(rule) });
     await w.through(newData());
-    expect(w.settlements[0]).toMatchObject({ outcome });
-    expect(w.settlements[0]?.throttledDimension).toBe(throttledDimension);
+    expect(w.settlements[0]).toMatchObject(told);
+    expect("throttledDimension" in (w.settlements[0] ?? {})).toBe("throttledDimension" in told);
+  });
+
+  test("hands the server's own hint on, to hold everybody", async () => {
+    const w = world({ call: () => failed("tokensThrottled", { retryAfterMs: 7_000 }) });
+    await w.through(newData());
+    expect(w.settlements[0]).toMatchObject({ outcome: "throttled", holdMs: 7_000 });
+  });
+
+  test("that its process slept through says nothing about the pool", async () => {
+    const w = world({ call: () => failed("timeout", {}, { stood: true }), settle });
+    expect(await w.through(newData())).toMatchObject({ deferral: { attempt: false } });
+    expect(w.settlements[0]).toMatchObject({ outcome: "neutral" });
   });
 });

@@ -202,7 +202,7 @@ describe("an answer to an equal request", () => {
   });
 
   test("that will not come is not waited for: the next may ask", async () => {
-    const w = world({ call: () => failed({ kind: "terminal" }) });
+    const w = world({ call: () => failed("invalid") });
     await w.through(cached);
     expect(w.log).toContain("cache.release");
   });

@@ -1,11 +1,11 @@
-/** How a call can fail, as data. Policy (retry, attempts, breaker) is a table over the kind. */
+/** How a call has failed, as data that is stored and shown. What follows from it is in the table of `failures.ts`. */
 import { z } from "zod";
 
 /**
- * `throttled`: the quota said no, waiting helps and the job is not to blame.
- * `transient`: likely to work when tried again; costs an attempt.
+ * `throttled`: a quota or a lack of capacity said no; waiting helps.
+ * `transient`: likely to work when tried again.
  * `terminal`: will fail the same way every time.
- * `systemic`: credentials or access; no job of the pool can succeed, and none is to blame.
+ * `systemic`: credentials or access.
  */
 export const failureKindSchema = z.enum(["throttled", "transient", "terminal", "systemic"]);
 export type FailureKind = z.infer<typeof failureKindSchema>;
@@ -37,17 +37,3 @@ export const failureSchema = z.object({
   retryAfterMs: z.number().nonnegative().optional(),
 });
 export type Failure = z.infer<typeof failureSchema>;
-
-/** Reasons of Sluice's own for ending a job, beside what Bedrock answers. */
-export const OWN_FAILURES = {
-  /** The job's deadline passed before it could be answered. */
-  deadline: "DeadlineExceeded",
-  /** Its worker died under it more often than innocent crashes explain. */
-  stalled: "StalledTooOften",
-  /** The job's data cannot be read by this version. */
-  malformed: "MalformedJob",
-  /** It has started as many calls as it ever may, whatever became of them. */
-  callCap: "CallCapReached",
-  /** Bedrock took longer over an async call than it may. */
-  asyncTimeout: "AsyncTimeout",
-} as const;

@@ -2,14 +2,26 @@ export { emitter, type DeferReason, type Emit, type Listener, type SluiceEvents 
 export {
   failureKindSchema,
   failureSchema,
-  OWN_FAILURES,
   throttleDimensionSchema,
   type Failure,
   type FailureKind,
   type ThrottleDimension,
 } from "./failure.ts";
+export {
+  adviceFor,
+  FAILURES,
+  OWN_FAILURES,
+  type FailureCharge,
+  type FailureCost,
+  type FailureHealth,
+  type FailureRow,
+  type FailureRule,
+  type FailureSubject,
+  type OwnFailure,
+} from "./failures.ts";
 export { newJobId, parseJobId, replayId, type JobIdParts } from "./id.ts";
 export { JOB_DATA_VERSION, jobDataSchema, payloadSchema, type JobData, type Payload } from "./job.ts";
+export { NO_NOTES, readNotes, writeNotes, type LastFailure, type Notes } from "./notes.ts";
 export { DEFAULT_LANES, nameSchema, queueName, tenantSchema } from "./names.ts";
 export {
   answerSchema,

@@ -53,7 +53,7 @@ describe("an outcome", () => {
 });
 
 describe("a failure", () => {
-  test.each(Object.values(OWN_FAILURES))("may be of Sluice's own class %s", (errorClass) => {
+  test.each(Object.values(OWN_FAILURES))("may be of Sluice's own class $errorClass", ({ errorClass }) => {
     expect(failureSchema.safeParse({ kind: "terminal", errorClass, message: "" }).success).toBe(true);
   });
 

@@ -2,7 +2,7 @@
  * The failed set of a lane as the mover sees it: an outbox. A job stays in it until its dead letter is stored, and
  * is dropped only if it is still that same death.
  */
-import { failureSchema, type Failure } from "@sluice/job";
+import { failureSchema, OWN_FAILURES, type Failure } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
@@ -97,7 +97,7 @@ export class FailedSet {
 function readFailure(stored: string | undefined, reason: string): Failure {
   const parsed = failureSchema.safeParse(stored === undefined ? undefined : parseJson(stored));
   if (parsed.success) return parsed.data;
-  return { kind: "terminal", errorClass: "FailedOutsideSluice", message: reason.slice(0, 200) };
+  return { kind: "terminal", errorClass: OWN_FAILURES.outside.errorClass, message: reason.slice(0, 200) };
 }
 
 function parseJson(text: string): unknown {

@@ -2,10 +2,9 @@
  * A job this process has in hand: fetched from its lane, locked, and owed exactly one of `complete`, `defer` or
  * `fail`. Wraps BullMQ's manual API, so that nothing outside this package knows it.
  */
-import type { Failure } from "@sluice/job";
+import { readNotes, writeNotes, type Failure, type Notes } from "@sluice/job";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
-import { z } from "zod";
 import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 
 /** A job comes back ahead of its lane's backlog: one that waited once is next when due. */
@@ -17,19 +16,6 @@ export interface KeepCompleted {
   readonly age: number;
   readonly count: number;
 }
-
-/** What a job carries from one try to the next, beside its data. */
-export interface Notes {
-  /** How often a systemic failure has put it off. */
-  readonly systemicDeferrals: number;
-  /** The entry of the pool's chain with which the next try begins; 0 is the pool itself. */
-  readonly entry: number;
-}
-
-const notesSchema: z.ZodType<Notes> = z.object({
-  systemicDeferrals: z.int().nonnegative(),
-  entry: z.int().nonnegative(),
-});
 
 export interface Deferral {
   /** Milliseconds from now until the job is due again. */
@@ -93,8 +79,7 @@ export class HeldJob {
   async notes(): Promise<Notes> {
     const { redis, keys } = this.#parts;
     const stored = await redis.hget(keys.jobPrefix + this.id, NOTES_FIELD);
-    const parsed = notesSchema.safeParse(JSON.parse(stored ?? "null"));
-    return parsed.success ? parsed.data : { systemicDeferrals: 0, entry: 0 };
+    return readNotes(stored);
   }
 
   /**
@@ -120,7 +105,7 @@ export class HeldJob {
       fieldsToUpdate: {
         priority: RETURN_PRIORITY,
         ...(reason === undefined ? {} : { failedReason: reason }),
-        ...(notes === undefined ? {} : { [NOTES_FIELD]: JSON.stringify(notes) }),
+        ...(notes === undefined ? {} : { [NOTES_FIELD]: writeNotes(notes) }),
       },
     });
   }

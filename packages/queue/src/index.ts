@@ -1,7 +1,7 @@
 export { POLLS_LANE } from "./keys.ts";
 export { CapacityGuard, type Capacity, type LaneBounds } from "./capacity.ts";
 export { FailedSet, type FailedJob } from "./failed-set.ts";
-export { HeldJob, type Deferral, type KeepCompleted, type Notes } from "./held-job.ts";
+export { HeldJob, type Deferral, type KeepCompleted } from "./held-job.ts";
 export { Intake, type IntakeOptions, type Take } from "./intake.ts";
 export {
   LaneQueue,

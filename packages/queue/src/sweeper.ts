@@ -103,7 +103,7 @@ export class Sweeper {
     for (const id of due) {
       const failure: Failure = {
         kind: "terminal",
-        errorClass: OWN_FAILURES.deadline,
+        errorClass: OWN_FAILURES.deadline.errorClass,
         message: "The deadline passed while the job waited",
       };
       if (!(await expire.run(redis, { keys, id, now, failure }))) continue;

@@ -1,3 +1,4 @@
+import { NO_NOTES } from "@sluice/job";
 import { expect, test, vi } from "vitest";
 import type { Take } from "../src/index.ts";
 import { takeOne, testLane } from "./lane.ts";
@@ -97,16 +98,16 @@ test("a try leaves a note for the next one, which stays until another replaces i
   await lane.startIntake(async (job) => {
     notes.push(await job.notes());
     if (notes.length === 4) return async () => job.complete({});
-    const left = notes.length === 2 ? {} : { notes: { systemicDeferrals: notes.length, entry: 1 } };
+    const left = notes.length === 2 ? {} : { notes: { ...NO_NOTES, failures: notes.length, entry: 1 } };
     await job.defer({ delayMs: 0, attempt: false, ...left });
     return undefined;
   });
   await vi.waitUntil(() => notes.length === 4);
   expect(notes).toEqual([
-    { systemicDeferrals: 0, entry: 0 },
-    { systemicDeferrals: 1, entry: 1 },
-    { systemicDeferrals: 1, entry: 1 },
-    { systemicDeferrals: 3, entry: 1 },
+    NO_NOTES,
+    { ...NO_NOTES, failures: 1, entry: 1 },
+    { ...NO_NOTES, failures: 1, entry: 1 },
+    { ...NO_NOTES, failures: 3, entry: 1 },
   ]);
 });
 

@@ -1,0 +1,53 @@
+/** What a job carries from one try to the next, beside its data: stored with it while it waits. */
+import { z } from "zod";
+import { failureSchema, type Failure } from "./failure.ts";
+
+/** What a call failed of, as far as the job's own death may have to say it. */
+export type LastFailure = Pick<Failure, "kind" | "errorClass" | "message">;
+
+export interface Notes {
+  /** Calls that have failed, whatever they cost the job. */
+  readonly failures: number;
+  /** Throttles in a row. */
+  readonly throttles: number;
+  /** It is throttled again and again while others are answered: it is tried ever more rarely, whatever else is idle. */
+  readonly apart: boolean;
+  /** When its last call failed, milliseconds since the epoch. */
+  readonly failedAt?: number | undefined;
+  /** The entry of the pool's chain with which the next try begins; 0 is the pool itself. */
+  readonly entry: number;
+  readonly last?: LastFailure | undefined;
+}
+
+/** Of a job no call has failed yet. */
+export const NO_NOTES: Notes = { failures: 0, throttles: 0, apart: false, entry: 0 };
+
+const count = z.int().nonnegative();
+
+/** Every field has a default, since a worker of another version may have written them. */
+const notesSchema: z.ZodType<Notes> = z.object({
+  failures: count.catch(NO_NOTES.failures),
+  throttles: count.catch(NO_NOTES.throttles),
+  apart: z.boolean().catch(NO_NOTES.apart),
+  failedAt: z.number().optional().catch(undefined),
+  entry: count.catch(NO_NOTES.entry),
+  last: failureSchema.pick({ kind: true, errorClass: true, message: true }).optional().catch(undefined),
+});
+
+/** Reads what is stored, whatever it is, also nothing. */
+export function readNotes(stored: string | null | undefined): Notes {
+  return notesSchema.safeParse(parsed(stored ?? "")).data ?? NO_NOTES;
+}
+
+/** As it is stored. `systemicDeferrals` is for workers of 0.1, which refuse notes without it. */
+export function writeNotes(notes: Notes): string {
+  return JSON.stringify({ ...notes, systemicDeferrals: 0 });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
