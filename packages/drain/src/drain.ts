@@ -3,14 +3,21 @@
  * look before the start. What follows the start is in `run.ts`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { jobDataSchema, jobRequestSchema, NO_NOTES, type JobData, type JobRequest } from "@sluice/job";
+import {
+  deadlineFailure,
+  jobDataSchema,
+  jobRequestSchema,
+  NO_NOTES,
+  type JobData,
+  type JobRequest,
+} from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { askChain } from "./chain.ts";
 import { Hands, names } from "./hands.ts";
 import { describe, insist } from "./insist.ts";
 import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
-import { callCap, deadlinePassed, malformed, stalledTooOften } from "./reasons.ts";
+import { callCap, malformed, stalledTooOften } from "./reasons.ts";
 import { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
 
@@ -96,7 +103,7 @@ export class Drain {
     if (job.deferredFailure !== undefined || job.stalls > MAX_STALLS) {
       return this.#hands.die(job, data, stalledTooOften(job.stalls, job.deferredFailure));
     }
-    if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlinePassed());
+    if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure());
     if (await this.#cancelled(job.id, stopping)) return this.#runner.cancel({ job, data });
     if (this.#running.has(job.id)) return this.#hands.defer(job, data, "running-here", ELSEWHERE_MS);
     if (this.#mustRunAlone(job)) return this.#deferSuspect(job, data);
@@ -168,7 +175,7 @@ export class Drain {
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
       if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
       if (clock() >= data.deadlineAt)
-        return this.#runner.die(candidate, deadlinePassed(candidate.notes.last));
+        return this.#runner.die(candidate, deadlineFailure(candidate.notes.last));
       const asked = await askChain(candidate, this.#options, async (question) =>
         this.#ask(question, "gate", stopping),
       );
@@ -195,7 +202,7 @@ export class Drain {
     const { job, data } = candidate;
     if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
     if (clock() >= data.deadlineAt) {
-      return this.#refund(grant, () => this.#runner.die(candidate, deadlinePassed(candidate.notes.last)));
+      return this.#refund(grant, () => this.#runner.die(candidate, deadlineFailure(candidate.notes.last)));
     }
     if (cancelled.signal.aborted || (await this.#cancelled(job.id, stopping))) {
       return this.#refund(grant, () => this.#runner.cancel(candidate));

@@ -1,13 +1,5 @@
 /** Failures that Sluice itself ends a job with. */
-import { OWN_FAILURES, type Failure, type LastFailure } from "@sluice/job";
-
-/** @param last what its last call failed of: an outage that outlasts the deadline gives the death its name. */
-export function deadlinePassed(last?: LastFailure): Failure {
-  if (last === undefined) {
-    return { kind: "terminal", errorClass: OWN_FAILURES.deadline.errorClass, message: "The deadline passed" };
-  }
-  return { ...last, message: `The deadline passed. The last call: ${last.message}`.slice(0, 500) };
-}
+import { OWN_FAILURES, type Failure } from "@sluice/job";
 
 /** @param times how often its worker vanished under it. */
 export function stalledTooOften(times: number, deferredFailure?: string): Failure {

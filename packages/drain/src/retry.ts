@@ -4,6 +4,7 @@
  * library advises: it spreads a herd best for its simplicity.
  */
 import {
+  deadlineFailure,
   FAILURES,
   OWN_FAILURES,
   type Failure,
@@ -14,7 +15,6 @@ import {
   type Random,
 } from "@sluice/job";
 import type { Settled } from "./ports.ts";
-import { deadlinePassed } from "./reasons.ts";
 import type { Failed } from "./settlement.ts";
 
 export type NextStep =
@@ -102,7 +102,7 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
   if (row.costs === "life") return { type: "dead", failure };
   if (attempt && attemptsMade + 1 >= maxAttempts) return { type: "dead", failure };
   const leftMs = deadlineAt - now;
-  if (leftMs < LAST_TRY_MS) return { type: "dead", failure: deadlinePassed(notes.last) };
+  if (leftMs < LAST_TRY_MS) return { type: "dead", failure: deadlineFailure(notes.last) };
   // A job dies at its deadline, not at the last try that happened to fit before it.
   const delayMs = Math.min(delayOf(row, failure, notes, tried), leftMs * (0.5 + random() * 0.4));
   return { type: "retry", delayMs, attempt, notes };
@@ -168,21 +168,23 @@ function noted({ rule, failure }: Failed, tried: Try): Notes {
     failedAt: now,
     // After the last pool of the chain the first one may work again.
     entry: index > 0 && index === pools - 1 ? 0 : index,
-    last: apart
-      ? tooLarge(tried)
-      : { kind: failure.kind, errorClass: failure.errorClass, message: failure.message },
+    last: (apart ? tooLarge(tried) : undefined) ?? {
+      kind: failure.kind,
+      errorClass: failure.errorClass,
+      message: failure.message,
+    },
   };
 }
 
-function tooLarge({ settled: { largestPassed }, reservedTokens }: Try): LastFailure {
-  const passed =
-    largestPassed === undefined
-      ? "others of the pool are answered"
-      : `calls of up to ${largestPassed} tokens are answered`;
+/** What keeps a job from its answer that is larger than anything that passes. */
+function tooLarge({ settled: { largestPassed }, reservedTokens }: Try): LastFailure | undefined {
+  if (largestPassed === undefined || reservedTokens <= largestPassed) return undefined;
   return {
     kind: "throttled",
     errorClass: OWN_FAILURES.tooLarge.errorClass,
-    message: `It reserves ${Math.ceil(reservedTokens)} tokens and is throttled each time; ${passed}`,
+    message:
+      `It reserves ${Math.ceil(reservedTokens)} tokens and is throttled each time; ` +
+      `calls of up to ${Math.floor(largestPassed)} tokens are answered`,
   };
 }
 

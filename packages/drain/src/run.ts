@@ -3,6 +3,7 @@
  * between any two steps costs at most time.
  */
 import {
+  deadlineFailure,
   FAILURES,
   type Answer,
   type AnsweredOutcome,
@@ -15,7 +16,6 @@ import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { ending, names, type Hands } from "./hands.ts";
 import { describe, insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
-import { deadlinePassed } from "./reasons.ts";
 import { mayBePaid, nextStep } from "./retry.ts";
 import { costOf, ONE_REQUEST, operationOf, settlementOf, type Failed } from "./settlement.ts";
 
@@ -204,7 +204,7 @@ export class Runner {
     await this.settle(grant, { pool, outcome: "neutral", actual });
     if (cancelled.aborted) return this.cancel(candidate, writer);
     await this.#closeLedger(job.id, true);
-    if (deadline.aborted) return this.die(candidate, deadlinePassed(candidate.notes.last), writer);
+    if (deadline.aborted) return this.die(candidate, deadlineFailure(candidate.notes.last), writer);
     await writer?.leave();
     return this.#hands.defer(job, data, "shutdown", 0);
   }

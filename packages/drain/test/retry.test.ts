@@ -250,6 +250,13 @@ describe("a job that is throttled again and again", () => {
     });
   });
 
+  test("of a size that others passed with ends as what it is", () => {
+    const settled = { ...othersAnswered, largestPassed: 63_000 };
+    expect(again(2, { settled, deadlineAt: first.now + 500 })).toMatchObject({
+      failure: { errorClass: "ThrottlingException" },
+    });
+  });
+
   test("is not one that the service has no capacity for", () => {
     const step = nextStep(failed("overloaded"), { ...first, notes: noted({ throttles: 5 }) });
     expect(step).toMatchObject({ notes: { throttles: 0, apart: false } });

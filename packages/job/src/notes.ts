@@ -1,6 +1,7 @@
 /** What a job carries from one try to the next, beside its data: stored with it while it waits. */
 import { z } from "zod";
 import { failureSchema, type Failure } from "./failure.ts";
+import { OWN_FAILURES } from "./failures.ts";
 
 /** What a call failed of, as far as the job's own death may have to say it. */
 export type LastFailure = Pick<Failure, "kind" | "errorClass" | "message">;
@@ -17,6 +18,18 @@ export interface Notes {
   /** The entry of the pool's chain with which the next try begins; 0 is the pool itself. */
   readonly entry: number;
   readonly last?: LastFailure | undefined;
+}
+
+/**
+ * The death of a job whose deadline passed. An outage that outlasts the deadline gives it its name, so that the dead
+ * letters of one outage stand together.
+ * @param last what the job's last call failed of.
+ */
+export function deadlineFailure(last?: LastFailure): Failure {
+  if (last === undefined) {
+    return { kind: "terminal", errorClass: OWN_FAILURES.deadline.errorClass, message: "The deadline passed" };
+  }
+  return { ...last, message: `The deadline passed. The last call: ${last.message}`.slice(0, 500) };
 }
 
 /** Of a job no call has failed yet. */
