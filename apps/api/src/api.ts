@@ -57,7 +57,7 @@ export class Api {
       find,
       cancel: createCancel({ pools, find, clock: Date.now }),
       explain: createExplain({ pools, find, decodePayload }),
-      read: (id, after, signal) => this.#poolOf(id).chunks.read({ id, after, signal }),
+      read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (pool) => pools.get(pool)?.inspect(),
       ping: async () => {
         await redis.ping();

@@ -6,7 +6,7 @@ import type { JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
-import { CancelFlags, ChunkStream, ClaimStore, OutcomeStore } from "@sluice/results";
+import { CancelFlags, ChunkStream, ClaimStore, Lineage, OutcomeStore } from "@sluice/results";
 import type { Redis } from "ioredis";
 
 export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, ExplainingPool<Explanation> {
@@ -53,6 +53,7 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
     tooCostly: (cost) => misfit(usableQuota(pool, scope), cost),
     claims: new ClaimStore(redis, keySpace),
     outcomes: new OutcomeStore(redis, keySpace),
+    lineage: new Lineage(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
     chunks: new ChunkStream(redis, keySpace),
     capacity: async (name) => guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }),

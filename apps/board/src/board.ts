@@ -10,6 +10,7 @@ import { createRedisLimiter, type Inspection } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
+import { Lineage } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, authenticated, sameOrigin, securityHeaders, type Audit } from "./access/guard.ts";
@@ -222,7 +223,8 @@ export class Board {
           if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
           return queue;
         };
-        return [pool.name, { lanes: pool.lanes, deadlineMs: pool.deadlineMs, lane }];
+        const lineage = new Lineage(this.#redis, space);
+        return [pool.name, { lanes: pool.lanes, deadlineMs: pool.deadlineMs, lineage, lane }];
       }),
     );
   }

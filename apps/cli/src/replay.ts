@@ -6,6 +6,7 @@ import { Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
+import { Lineage } from "@sluice/results";
 import { z } from "zod";
 import { groupsOf, print, withStore, type LetterSelection } from "./letters.ts";
 
@@ -127,7 +128,12 @@ function openLanes(
     pools: new Map(
       Object.values(pools).map(({ name, scope, lanes, deadlineMs }) => [
         name,
-        { lanes, deadlineMs, lane: (lane: string) => laneOf(name, scope, lane) },
+        {
+          lanes,
+          deadlineMs,
+          lineage: new Lineage(redis, keySpace(namespace, scope)),
+          lane: (lane: string) => laneOf(name, scope, lane),
+        },
       ]),
     ),
     close: async () => {

@@ -17,7 +17,15 @@ export {
   type GateAnswer,
   type JobExplanation,
 } from "./explain.ts";
-export { createFind, type FindOptions, type JobView, type ReadingLane, type ReadingPool } from "./find.ts";
+export {
+  createFind,
+  lifeId,
+  type FindOptions,
+  type JobView,
+  type ReadingLane,
+  type ReadingPool,
+  type ReadLetter,
+} from "./find.ts";
 export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
@@ -31,6 +39,7 @@ export {
   type Replaying,
 } from "./reconcile.ts";
 export {
+  distinct,
   REPLAY_DEFAULTS,
   Replayer,
   type ClaimRefusal,

@@ -6,6 +6,9 @@ export const claimKey = (space: KeySpace, tenant: string, keyHash: string): stri
 
 export const outcomeKey = (space: KeySpace, id: string): string => `${space}:outcome:${id}`;
 
+/** Keyed by the id of a job's first life. */
+export const lineageKey = (space: KeySpace, id: string): string => `${space}:lineage:${id}`;
+
 export const ledgerKey = (space: KeySpace, id: string): string => `${space}:ledger:${id}`;
 
 /** Who beats, by when that beat expires; and since when beats come without a gap. */

@@ -59,6 +59,20 @@ describe("a reader", () => {
     ]);
   });
 
+  test("who comes from an earlier life of the job is told to drop its text", async () => {
+    const { chunks, open } = given();
+    const writer = open(1);
+    writer.write("new");
+    await writer.end("completed");
+    expect(types(await all(chunks.read({ id })))).toEqual(["started", "text", "completed"]);
+    expect(types(await all(chunks.read({ id, after: "1-0" })))).toEqual(["restarted", "text", "completed"]);
+  });
+
+  test("of a job that is known to be dead waits for nothing, also when nothing of it is kept", async () => {
+    const { chunks } = given();
+    expect(await all(chunks.read({ id, ended: "failed" }))).toEqual([{ id: "0", type: "failed" }]);
+  });
+
   test("that waits for a job that has not begun gets all of it", async () => {
     const { chunks, open } = given();
     const reading = all(chunks.read({ id }));

@@ -106,6 +106,7 @@ const REASONS: Readonly<Record<string, string>> = {
   state: "in another state by now",
   changed: "somebody else was faster",
   "not-found": "gone",
+  unreadable: "what is stored of the job cannot be read",
   "no-lane": "the pools file has no such lane",
 };
 
