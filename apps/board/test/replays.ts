@@ -45,6 +45,7 @@ export async function startReplays({ perLane = 20 } = {}) {
     outboxes: [
       {
         ...LANE,
+        queue: queueName(LANE.pool, LANE.lane),
         outcomes,
         size: async () => failed.size(),
         oldest: async (limit) => failed.oldest(limit),

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool, Pools } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { describe, Drain, insist, Mover, Poller, type Entry, type Model, type Outbox } from "@sluice/drain";
-import { emitter, type Emit, type Listener } from "@sluice/job";
+import { emitter, queueName, type Emit, type Listener } from "@sluice/job";
 import {
   decodePayload,
   FailedSet,
@@ -270,7 +270,9 @@ export class Worker {
     const failed = new FailedSet(this.#commandRedis, keySpace, pool.name, lane);
     return {
       pool: pool.name,
-      lane,
+      // A letter is of a lane; the polls are none.
+      lane: pool.lanes.includes(lane) ? lane : (pool.lanes.at(-1) ?? lane),
+      queue: queueName(pool.name, lane),
       outcomes,
       size: async () => failed.size(),
       oldest: async (limit, skip) => failed.oldest(limit, skip),

@@ -212,12 +212,14 @@ export async function startFleet(options: FleetOptions) {
 
   return {
     simulatorUrl: simulator.url,
+    keySpace: space,
     deadLetters,
     startWorker,
     submit,
     counts,
     ends,
     outcome: async (id: string) => outcomes.get(id),
+    putOutcome: async (outcome: Outcome) => outcomes.put(outcome),
     calls,
     callsByJob,
     /** As an operator and callers in other processes have them. */

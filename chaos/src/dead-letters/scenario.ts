@@ -13,7 +13,7 @@ import {
   type Letter,
 } from "@sluice/dead-letter";
 import { Mover, Reconciler, Replayer, type LetterRef } from "@sluice/drain";
-import { newJobId, parseJobId, type Failure, type JobData } from "@sluice/job";
+import { newJobId, parseJobId, queueName, type Failure, type JobData } from "@sluice/job";
 import { FailedSet, Intake, LaneQueue, LockKeeper, Slots, type HeldJob } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
@@ -106,6 +106,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
         outboxes: [
           {
             ...LANE,
+            queue: queueName(LANE.pool, LANE.lane),
             outcomes: {
               get: async (id) => outcomes.get(id),
               put: async (outcome) => crashes.around(async () => outcomes.put(outcome)),

@@ -31,7 +31,7 @@ const MESSAGE_LENGTH = 500;
 
 /** A death that every store takes. The same job, found again after a crash, is the same death of the same record. */
 export function adopted(
-  { pool, lane }: { readonly pool: string; readonly lane: string },
+  { pool, lane, queue }: { readonly pool: string; readonly lane: string; readonly queue: string },
   job: FoundDead,
 ): Omit<FoundDead, "id" | "data"> & { readonly data: JobData } {
   const { failure } = job;
@@ -43,7 +43,7 @@ export function adopted(
   if (parsed.success && parsed.data.id === job.id && (isOurs || lifeOf(job.id).replay > 0)) {
     return { ...counts, failure, data: parsed.data };
   }
-  const id = isOurs ? job.id : newJobId(pool, lane, diedAt, seededBy(`${pool}.${lane}.${job.id}`));
+  const id = isOurs ? job.id : newJobId(pool, lane, diedAt, seededBy(`${queue} ${job.id}`));
   const message = `Job '${job.id.slice(0, TOLD_ID_LENGTH)}': ${failure.message}`.slice(0, MESSAGE_LENGTH);
   return {
     ...counts,

@@ -15,6 +15,8 @@ export interface Outbox {
   readonly pool: string;
   /** The lane of letters that are made of its foreign jobs. */
   readonly lane: string;
+  /** Names the set: ids of foreign jobs are unique within it only. */
+  readonly queue: string;
   readonly outcomes: Outcomes;
   size(): Promise<number>;
   /** Oldest first, without the first `skip`. */
