@@ -1,15 +1,9 @@
 /** What the pools of one scope share in a worker: the connection to Bedrock, the limiter, and who has a call in flight. */
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
-import { usableQuota, type Pool, type Scope } from "@sluice/config";
+import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import type { Cache, CacheQuestion, Cancels, Chunks, Gate, Ledger, Outcomes } from "@sluice/drain";
 import type { Emit } from "@sluice/job";
-import {
-  createRedisLimiter,
-  guardLimiter,
-  lanesNamed,
-  type LimitsChange,
-  type OperableLimiter,
-} from "@sluice/limits";
+import { createRedisLimiter, guardLimiter, type LimitsChange, type OperableLimiter } from "@sluice/limits";
 import { keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -73,6 +67,7 @@ export class ScopeParts {
     this.keySpace = space;
     this.bedrock = createBedrock({
       region: scope.region,
+      ...(scope.profile === null ? {} : { profile: scope.profile }),
       maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
       clock: Date.now,
     });
@@ -116,8 +111,7 @@ export class ScopeParts {
 
   /** Publishes a pool's limits, as the pools file has them. */
   async configure(pool: Pool): Promise<void> {
-    const limits = { ...usableQuota(pool, this.#options.scope), lanes: lanesNamed(pool.lanes) };
-    await this.#limiter.configure(pool.name, limits);
+    await this.#limiter.configure(pool.name, poolLimits(pool, this.#options.scope));
   }
 
   async start(): Promise<void> {

@@ -29,5 +29,6 @@ export {
 } from "./limits.ts";
 export { createMemoryLimiter, type MemoryLimiter, type MemoryLimiterOptions } from "./memory-limiter.ts";
 export type { LimitsOperator, OperableLimiter, OperatorAction, QuotaChange } from "./operator.ts";
+export { LimitsError, resolveLimits } from "./parameters.ts";
 export { createRedisLimiter, type RedisLimiterOptions } from "./redis-limiter.ts";
 export { watchLimits } from "./watch.ts";
