@@ -264,6 +264,8 @@ export class Worker {
       new Sweeper({
         ...names,
         redis: this.#queueRedis,
+        // A poll that is due later is no retry.
+        ...(lane === POLLS_LANE ? {} : { isIdle: async () => scope.isIdle(pool.name) }),
         onExpired: (id) => this.#emit("job:expired", { id }),
         onError: this.#onError(`sweeper ${pool.name}.${lane}`),
       }),

@@ -220,6 +220,8 @@ export async function startFleet(options: FleetOptions) {
     outcome: async (id: string) => outcomes.get(id),
     calls,
     callsByJob,
+    redis,
+    keySpace: space,
     /** As an operator and callers in other processes have them. */
     limiter: createRedisLimiter({ redis, keySpace: space }),
     cancels: new CancelFlags(redis, space),

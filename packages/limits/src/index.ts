@@ -1,6 +1,7 @@
 export { dimensions, type Cost, type Dimension, type RateDimension } from "./cost.ts";
 export { fits, misfit } from "./fits.ts";
 export { guardLimiter, type GuardOptions } from "./guard.ts";
+export { isIdle } from "./idle.ts";
 export { poolKeys, type PoolKeys } from "./keys.ts";
 export type { DimensionInspection, Explanation, Inspection, LaneInspection } from "./inspection.ts";
 export type {

@@ -12,6 +12,7 @@
   ARGV[3] jobs due before this are coming anyway, ms from now
   ARGV[4] a retry waits at least so long, ms  ARGV[5] the pace in ms    ARGV[6] jobs at most
   ARGV[7] jobs looked at, at most             ARGV[8] notes field name  ARGV[9] priority of returned jobs
+  A job kept apart because it was throttled again and again (its notes say so) is never meant.
 
   Reply: ids, earliest due first.
 ]]
@@ -27,15 +28,15 @@ if at and now - tonumber(at) < pace and now >= tonumber(at) then
 end
 count = math.min(most, count and tonumber(count) * 2 or 1)
 
--- BullMQ's scores: the time times 4096, plus a sequence.
+-- BullMQ's scores: the time times 4096, plus a sequence. A job may have been put off again since it failed, because
+-- another run of it is under way or an equal one is being answered: only its failure's own delay is cut short.
 local function isRetry(id, due)
-  local priority, delay, reason, notes =
-    unpack(redis.call("HMGET", prefix .. id, "priority", "delay", "failedReason", ARGV[8]))
-  if priority ~= ARGV[9] or not delay or not reason then return false end
-  -- Since it failed, and was put off for its delay.
-  if now - (due - tonumber(delay)) < least then return false end
-  -- Kept apart because it was throttled again and again: it must not come sooner.
-  return not (notes and cjson.decode(notes).apart)
+  local priority, delay, stored = unpack(redis.call("HMGET", prefix .. id, "priority", "delay", ARGV[8]))
+  if priority ~= ARGV[9] or not delay or not stored then return false end
+  local readable, notes = pcall(cjson.decode, stored)
+  if not readable or type(notes) ~= "table" or notes.apart or type(notes.failedAt) ~= "number" then return false end
+  local putOffAt = due - tonumber(delay)
+  return math.abs(putOffAt - notes.failedAt) <= least and now - putOffAt >= least
 end
 
 local ids = {}

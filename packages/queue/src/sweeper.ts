@@ -82,9 +82,7 @@ export class Sweeper {
 
   /** One sweep, now. Resolves to the number of jobs it moved. */
   async sweep(now: number = Date.now()): Promise<number> {
-    return (
-      (await this.#expireAll(now)) + (await this.#promoteOverdue(now)) + (await this.#bringForward(now))
-    );
+    return (await this.#expireAll(now)) + (await this.#promoteOverdue(now)) + (await this.#bringForward(now));
   }
 
   #schedule(): void {
