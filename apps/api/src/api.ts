@@ -3,7 +3,7 @@ import type { Server } from "node:http";
 import type { Pool, Pools, Scope } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
-import { emitter, parseJobId, type Listener } from "@sluice/job";
+import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
@@ -23,6 +23,7 @@ export interface ApiSettings {
 
 export class Api {
   readonly #settings: ApiSettings;
+  readonly #emit: Emit;
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
   readonly #deadLetters: DynamoDbStore;
@@ -32,6 +33,7 @@ export class Api {
     this.#settings = settings;
     const { namespace } = settings;
     const emit = emitter(settings.listeners);
+    this.#emit = emit;
     const onError = (error: unknown): void => emit("worker:error", { part: "api", error: describe(error) });
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
@@ -69,7 +71,8 @@ export class Api {
 
   /** Listens. Resolves to the URL. */
   async start(): Promise<string> {
-    const { host, port } = this.#settings;
+    const { host, port, pools } = this.#settings;
+    for (const warning of pools.warnings) this.#emit("config:warning", warning);
     return listen(this.#server, host, port);
   }
 

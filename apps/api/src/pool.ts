@@ -1,6 +1,6 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
 import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
-import { usableQuota, type Pool, type Scope } from "@sluice/config";
+import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
 import type { JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
@@ -50,7 +50,7 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
       const sized = sizedPart(work);
       return quotaCost(sized === undefined ? 0 : estimator.reserve(sized).tokens);
     },
-    tooCostly: (cost) => misfit(usableQuota(pool, scope), cost),
+    tooCostly: (cost) => misfit(poolLimits(pool, scope), cost),
     claims: new ClaimStore(redis, keySpace),
     outcomes: new OutcomeStore(redis, keySpace),
     lineage: new Lineage(redis, keySpace),

@@ -1,12 +1,12 @@
 /** What the pools of one scope share in a worker: the connection to Bedrock, the limiter, and who has a call in flight. */
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
-import { usableQuota, type Pool, type Scope } from "@sluice/config";
+import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import type { Cache, CacheQuestion, Cancels, Chunks, Gate, Ledger, Outcomes } from "@sluice/drain";
 import type { Emit } from "@sluice/job";
 import {
   createRedisLimiter,
   guardLimiter,
-  lanesNamed,
+  isIdle,
   type LimitsChange,
   type OperableLimiter,
 } from "@sluice/limits";
@@ -45,6 +45,9 @@ export interface ScopeOptions {
 /** Room for calls that an answer is still being read from while the next have begun. */
 const SPARE_CONNECTIONS = 8;
 
+/** How long one look at a pool's limits serves its lanes, milliseconds. */
+const LOOK_AGE_MS = 1_000;
+
 /** Beyond a leader's deadline: time for its end to be stored. */
 const LEAD_GRACE_MS = 60_000;
 
@@ -62,6 +65,7 @@ export class ScopeParts {
   readonly onUsage: (call: UsedCall) => void;
   readonly #options: ScopeOptions;
   readonly #limiter: OperableLimiter;
+  readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
@@ -73,6 +77,7 @@ export class ScopeParts {
     this.keySpace = space;
     this.bedrock = createBedrock({
       region: scope.region,
+      ...(scope.profile === null ? {} : { profile: scope.profile }),
       maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
       clock: Date.now,
     });
@@ -116,8 +121,16 @@ export class ScopeParts {
 
   /** Publishes a pool's limits, as the pools file has them. */
   async configure(pool: Pool): Promise<void> {
-    const limits = { ...usableQuota(pool, this.#options.scope), lanes: lanesNamed(pool.lanes) };
-    await this.#limiter.configure(pool.name, limits);
+    await this.#limiter.configure(pool.name, poolLimits(pool, this.#options.scope));
+  }
+
+  /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */
+  async isIdle(pool: string): Promise<boolean> {
+    const last = this.#looks.get(pool);
+    if (last !== undefined && Date.now() - last.at < LOOK_AGE_MS) return last.idle;
+    const idle = this.#limiter.inspect(pool).then(isIdle);
+    this.#looks.set(pool, { at: Date.now(), idle });
+    return idle;
   }
 
   async start(): Promise<void> {

@@ -108,6 +108,7 @@ export class Worker {
 
   /** Waits for Redis, publishes the pools' limits, then starts to take jobs. Rejects when this Redis is unfit. */
   async start(): Promise<void> {
+    for (const warning of this.#settings.pools.warnings) this.#emit("config:warning", warning);
     await insist(async () => this.#commandRedis.ping(), {
       part: "redis",
       signal: this.#abort.signal,
@@ -263,6 +264,8 @@ export class Worker {
       new Sweeper({
         ...names,
         redis: this.#queueRedis,
+        // A poll that is due later is no retry.
+        ...(lane === POLLS_LANE ? {} : { isIdle: async () => scope.isIdle(pool.name) }),
         onExpired: (id) => this.#emit("job:expired", { id }),
         onError: this.#onError(`sweeper ${pool.name}.${lane}`),
       }),

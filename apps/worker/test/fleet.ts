@@ -222,6 +222,8 @@ export async function startFleet(options: FleetOptions) {
     putOutcome: async (outcome: Outcome) => outcomes.put(outcome),
     calls,
     callsByJob,
+    redis,
+    keySpace: space,
     /** As an operator and callers in other processes have them. */
     limiter: createRedisLimiter({ redis, keySpace: space }),
     cancels: new CancelFlags(redis, space),

@@ -6,6 +6,8 @@ export interface ClientOptions {
   readonly region: string;
   /** Default: the public endpoint of the Region. */
   readonly endpoint?: string;
+  /** Profile of the shared AWS files, for credentials. Default: what the environment says. */
+  readonly profile?: string;
   /** Default: the SDK's own chain of environment, profile, container and instance credentials. */
   readonly credentials?: NonNullable<BedrockRuntimeClientConfig["credentials"]>;
   /** Connections kept open at most. At least the number of concurrent calls, or calls wait unseen for one. */
@@ -24,6 +26,7 @@ const SOCKET_TIMEOUT_MS = 65 * 60_000;
 export function createClient({
   region,
   endpoint,
+  profile,
   credentials,
   maxConnections,
 }: ClientOptions): BedrockRuntimeClient {
@@ -31,7 +34,8 @@ export function createClient({
   return new BedrockRuntimeClient({
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
-    // A bearer token in the environment would win over credentials that were given.
+    // A bearer token in the environment would win over a profile or credentials that were given.
+    ...(profile === undefined ? {} : { profile, authSchemePreference: ["sigv4"] }),
     ...(credentials === undefined ? {} : { credentials, authSchemePreference: ["sigv4"] }),
     maxAttempts: 1,
     // Named, so that the environment cannot choose the adaptive mode and its rate limiter of its own.

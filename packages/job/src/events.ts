@@ -60,6 +60,8 @@ export interface SluiceEvents {
   "quota:parked": { readonly pool: string; readonly untilMs: number };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
+  /** Something in the pools file works, but hardly as meant. Told at start; `path` as keys joined by dots. */
+  "config:warning": { readonly path: string; readonly line?: number; readonly message: string };
   /** A part met an error that it survives by trying again. */
   "worker:error": { readonly part: string; readonly error: string };
   "worker:started": { readonly pools: readonly string[]; readonly slots: number };

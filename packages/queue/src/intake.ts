@@ -13,6 +13,7 @@ import { HeldJob, type KeepCompleted } from "./held-job.ts";
 import { laneKeys, type LaneKeys } from "./keys.ts";
 import type { LockKeeper } from "./lock-keeper.ts";
 import type { ReleaseSlot, Slots } from "./slots.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * Decides about a job in hand. Resolves to the run, which the intake starts without waiting for it, or to
@@ -51,6 +52,7 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #worker: Worker<unknown>;
   readonly #keys: LaneKeys;
+  readonly #turns: Turns;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
@@ -58,6 +60,7 @@ export class Intake {
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#keys = laneKeys(options.keySpace, options.pool, options.lane);
+    this.#turns = new Turns(options.redis, this.#keys);
     this.#worker = new Worker(queueName(options.pool, options.lane), null, {
       connection: options.redis,
       prefix: options.keySpace,
@@ -122,7 +125,10 @@ export class Intake {
     const { locks, take, redis } = this.#options;
     // A token per fetch: with one per process, a second run of the same job would pass for the first.
     const token = randomUUID();
+    // Sent before the fetch, so carried out before it: nobody waits for the answer.
+    this.#turns.next().catch(this.#options.onError);
     const job = await this.#worker.getNextJob(token);
+    this.#turns.fetched(job?.priority);
     if (job === undefined) return false;
     const held = new HeldJob({
       job,
