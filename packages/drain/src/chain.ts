@@ -5,7 +5,9 @@ import type { Admission, Entry, Held } from "./ports.ts";
 export type ChainAnswer =
   | { readonly type: "granted"; readonly waitMs: number; readonly grant: Grant }
   /** Nothing is held; the next round makes sense then. */
-  | { readonly type: "wait"; readonly afterMs: number };
+  | { readonly type: "wait"; readonly afterMs: number }
+  /** Nothing is held, and this process can make no such call; another may. */
+  | { readonly type: "elsewhere" };
 
 /** The reservation of a worker that died is dropped this long after its call must have ended. */
 const RESERVATION_GRACE_MS = 60_000;
@@ -32,6 +34,7 @@ export async function askChain(
   // The pools file may have changed since the note was made.
   const first = Math.min(notes.entry, chain.length - 1);
   let soonestMs = Infinity;
+  let elsewhere = false;
   for (const [index, entry] of chain.entries()) {
     if (index < first) continue;
     const lane = entry.laneFor(data.lane);
@@ -50,12 +53,17 @@ export async function askChain(
         const grant = { entry, index, lane, release, reservation };
         return { type: "granted", waitMs: admission.waitMs, grant };
       }
+      if (admission.type === "open" && admission.elsewhere === true) elsewhere = true;
       soonestMs = Math.min(soonestMs, admission.afterMs, LONGEST_SLEEP_MS[admission.type]);
-      if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) break;
+      if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) {
+        elsewhere = false;
+        break;
+      }
     } finally {
       if (!granted) release();
     }
   }
+  if (elsewhere) return { type: "elsewhere" };
   return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS };
 }
 

@@ -18,6 +18,13 @@ export {
   type JobExplanation,
 } from "./explain.ts";
 export { createFind, type FindOptions, type JobView, type ReadingLane, type ReadingPool } from "./find.ts";
+export {
+  createIdentityGuard,
+  type IdentityGuard,
+  type IdentityGuardOptions,
+  type LostIdentity,
+  type Told,
+} from "./identity-guard.ts";
 export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";

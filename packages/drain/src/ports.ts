@@ -49,8 +49,13 @@ export type Admission =
   | { readonly type: "granted"; readonly waitMs: number }
   /** Nothing is reserved; ask again. */
   | { readonly type: "wait"; readonly afterMs: number }
-  /** The pool takes no calls at all for now. */
-  | { readonly type: "open"; readonly afterMs: number };
+  /** The pool takes no calls at all for now. `elsewhere`: of this process alone, so that another may make the call. */
+  | {
+      readonly type: "open";
+      readonly afterMs: number;
+      readonly cause?: string;
+      readonly elsewhere?: boolean;
+    };
 
 export interface Settlement {
   readonly pool: string;

@@ -22,6 +22,8 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "dead-letter:blocked": "error",
   "breaker:changed": "warn",
   "quota:parked": "error",
+  "identity:lost": "error",
+  "identity:found": "info",
   "limits:changed": "info",
   "worker:error": "error",
   "worker:started": "info",
