@@ -331,9 +331,8 @@ describe("credentials that never come", () => {
     const { url, bodies } = await endpoint((response) => sendAnswer(response));
     const client = { credentials: never, credentialsTimeoutMs: 50 };
     expect(await call(url, {}, client)).toMatchObject({
-      failure: { kind: "systemic", errorClass: "CredentialsProviderError" },
-      billed: "nothing",
-      breaker: false,
+      rule: "noCredentials",
+      charge: "nothing",
     });
     expect(bodies).toHaveLength(0);
   });

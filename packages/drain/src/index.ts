@@ -16,6 +16,7 @@ export {
   type ExplainOptions,
   type GateAnswer,
   type JobExplanation,
+  type WorkersIdentity,
 } from "./explain.ts";
 export { createFind, type FindOptions, type JobView, type ReadingLane, type ReadingPool } from "./find.ts";
 export {

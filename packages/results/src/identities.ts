@@ -107,9 +107,14 @@ function read(note: string): LostIdentity | undefined {
 }
 
 /** In words, for those who wait: `undefined` while every worker has credentials. */
-export function identityLine({ workers, lost, errorClasses }: Identities): string | undefined {
+export function describeIdentities({
+  workers,
+  lost,
+  errorClasses,
+}: Identities): { readonly line: string; readonly isolated: boolean } | undefined {
   if (lost === 0) return undefined;
+  const isolated = lost >= workers;
+  const count = `${lost} of ${workers} workers ${lost === 1 ? "has" : "have"} no valid credentials`;
   const classes = errorClasses.slice(0, 3).join(", ");
-  if (lost >= workers) return `Isolated: no worker has valid credentials (${classes})`;
-  return `${lost} of ${workers} workers ${lost === 1 ? "has" : "have"} no valid credentials (${classes})`;
+  return { line: `${isolated ? "Isolated: " : ""}${count} (${classes})`, isolated };
 }

@@ -7,7 +7,7 @@ export { ChunkStream, type ChunkRead } from "./chunks.ts";
 export { ClaimStore, IDEMPOTENCY_WINDOW_MS, type Claim, type ClaimRequest } from "./claims.ts";
 export { Heartbeat, HEARTBEAT_TTL_MS, type HeartbeatOptions } from "./heartbeat.ts";
 export {
-  identityLine,
+  describeIdentities,
   IdentityNote,
   readIdentities,
   type Identities,
