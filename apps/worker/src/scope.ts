@@ -1,5 +1,6 @@
 /** What the pools of one scope share in a worker: the connection to Bedrock, the limiter, and who has a call in flight. */
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
+import { tokensInTime } from "@sluice/bedrock/estimate";
 import { usableQuota, type Pool, type Scope } from "@sluice/config";
 import {
   createIdentityGuard,
@@ -142,6 +143,15 @@ export class ScopeParts {
   async configure(pool: Pool): Promise<void> {
     const limits = { ...usableQuota(pool, this.#options.scope), lanes: lanesNamed(pool.lanes) };
     await this.#limiter.configure(pool.name, limits);
+    const inTime = tokensInTime(pool.callTimeoutMs);
+    if (pool.maxOutputTokens > inTime) {
+      this.#options.emit("pool:answers-too-long", {
+        pool: pool.name,
+        maxOutputTokens: pool.maxOutputTokens,
+        tokensInTime: inTime,
+        advice: `Set \`maxOutputTokens\` to ${inTime} or less, or ask for longer answers as streams`,
+      });
+    }
   }
 
   async start(): Promise<void> {

@@ -216,7 +216,6 @@ export class Worker {
       chunks: scope.chunks,
       decodePayload,
       startPolling: async (data) => polls.add(data, FIRST_POLL_MS),
-      callTimeoutMs: pool.callTimeoutMs,
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,

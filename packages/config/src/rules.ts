@@ -74,12 +74,13 @@ export function poolSchema(
       ...about("serviceTiers", "lanes"),
       error: "a mapping whose keys are lanes of this pool",
     })
-    .transform(({ deadline, callTimeout, cache, ...pool }) => ({
+    .transform(({ deadline, callTimeout, streamSilence, cache, ...pool }) => ({
       ...pool,
       ...tokenBounds(pool),
       burndown: pool.burndown ?? modelFamily(pool.model).burndown,
       deadlineMs: deadline,
       callTimeoutMs: callTimeout,
+      streamSilenceMs: streamSilence,
       cacheMs: cache,
     }));
 }

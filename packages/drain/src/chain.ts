@@ -28,7 +28,7 @@ const LONGEST_SLEEP_MS = { open: 5_000, wait: 30_000 } as const;
  */
 export async function askChain(
   { job, data, work, notes }: Candidate,
-  { chain, clock, callTimeoutMs }: Pick<DrainOptions, "chain" | "clock" | "callTimeoutMs">,
+  { chain, clock }: Pick<DrainOptions, "chain" | "clock">,
   ask: (question: () => Promise<Admission>) => Promise<Admission>,
 ): Promise<ChainAnswer> {
   // The pools file may have changed since the note was made.
@@ -42,7 +42,7 @@ export async function askChain(
     if (release === undefined) continue;
     const reservation = reservationId(job, entry);
     const cost = entry.model.reserve(work);
-    const ttlMs = callTimeoutMs + RESERVATION_GRACE_MS;
+    const ttlMs = entry.model.budgetMs(work) + RESERVATION_GRACE_MS;
     let granted = false;
     try {
       const admission = await ask(() =>

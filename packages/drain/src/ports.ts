@@ -159,6 +159,8 @@ export interface Call {
 /** One model, called once. Never rejects for anything that can happen to a call. */
 export interface Model {
   call(work: JobRequest, call: Call): Promise<CallResult>;
+  /** How long a call may take at most, milliseconds: what is held for it is held that long. */
+  budgetMs(work: JobRequest): number;
   /** What a call reserves when it starts. */
   reserve(work: JobRequest): Cost;
   /** What it turned out to cost. */

@@ -65,6 +65,14 @@ export interface SluiceEvents {
   "identity:lost": { readonly scope: string; readonly errorClass: string };
   /** It has some again, after so long. */
   "identity:found": { readonly scope: string; readonly afterMs: number };
+  /** A whole answer of a pool may be cut though it is healthy: it can be longer than can be written in time. */
+  "pool:answers-too-long": {
+    readonly pool: string;
+    readonly maxOutputTokens: number;
+    readonly tokensInTime: number;
+    /** What to set in the pools file. */
+    readonly advice: string;
+  };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
   /** A part met an error that it survives by trying again. */

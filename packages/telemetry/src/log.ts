@@ -24,6 +24,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "quota:parked": "error",
   "identity:lost": "error",
   "identity:found": "info",
+  "pool:answers-too-long": "warn",
   "limits:changed": "info",
   "worker:error": "error",
   "worker:started": "info",

@@ -28,6 +28,12 @@ const examples: SluiceEvents = {
   "quota:parked": { pool: "p", untilMs: 900_000 },
   "identity:lost": { scope: "main", errorClass: "ExpiredTokenException" },
   "identity:found": { scope: "main", afterMs: 45_000 },
+  "pool:answers-too-long": {
+    pool: "claude",
+    maxOutputTokens: 128_000,
+    tokensInTime: 69_600,
+    advice: "Set `maxOutputTokens` to 69600 or less",
+  },
   "limits:changed": { pool: "p", version: 2 },
   "worker:error": { part: "gate", error: "Error: no Redis" },
   "worker:started": { pools: ["p"], slots: 8 },
