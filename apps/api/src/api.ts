@@ -7,6 +7,7 @@ import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
+import { describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
@@ -60,10 +61,16 @@ export class Api {
       cancel: createCancel({ pools, find, clock: Date.now }),
       explain: createExplain({ pools, find, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
-      inspect: async (pool) => pools.get(pool)?.inspect(),
+      inspect: async (name) => {
+        const pool = pools.get(name);
+        if (pool === undefined) return undefined;
+        const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
+        return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
+      },
       ping: async () => {
         await redis.ping();
       },
+      identities: async () => this.#identities(),
       onError,
     });
     this.#server = httpServer(app);
@@ -82,6 +89,18 @@ export class Api {
     await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
     this.#deadLetters.close();
     this.#redis.disconnect();
+  }
+
+  /** What there is to say about the credentials of workers, by scope. */
+  async #identities(): Promise<Readonly<Record<string, string>>> {
+    const { pools, namespace } = this.#settings;
+    const lines = await Promise.all(
+      Object.keys(pools.scopes).map(async (scope) => {
+        const identities = await readIdentities(this.#redis, keySpace(namespace, scope));
+        return [scope, describeIdentities(identities)?.line] as const;
+      }),
+    );
+    return Object.fromEntries(lines.flatMap(([scope, line]) => (line === undefined ? [] : [[scope, line]])));
   }
 
   /** The pool of a job that was found. */

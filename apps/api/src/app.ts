@@ -19,6 +19,8 @@ export interface AppOptions {
   readonly inspect: (pool: string) => Promise<object | undefined>;
   /** Resolves when the queue answers. */
   readonly ping: () => Promise<void>;
+  /** What there is to say about the credentials of workers, by scope; a scope whose workers all have some is left out. */
+  readonly identities: () => Promise<Readonly<Record<string, string>>>;
   /** Told of every error that is not the caller's. */
   readonly onError: (error: unknown) => void;
 }
@@ -51,7 +53,12 @@ export function createApp(options: AppOptions): Express {
   });
   app.get("/readyz", async (_request, response) => {
     await ping();
-    response.json({ status: "ready" });
+    // Jobs are taken whatever the workers lack: they wait.
+    const identities = await options.identities();
+    response.json({
+      status: "ready",
+      ...(Object.keys(identities).length === 0 ? {} : { identities }),
+    });
   });
 
   app.post("/v1/jobs", express.json({ limit: BODY_LIMIT }), async (request, response) => {

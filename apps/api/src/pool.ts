@@ -6,7 +6,15 @@ import type { JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
-import { CancelFlags, ChunkStream, ClaimStore, Lineage, OutcomeStore } from "@sluice/results";
+import {
+  CancelFlags,
+  ChunkStream,
+  ClaimStore,
+  describeIdentities,
+  Lineage,
+  OutcomeStore,
+  readIdentities,
+} from "@sluice/results";
 import type { Redis } from "ioredis";
 
 export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, ExplainingPool<Explanation> {
@@ -60,6 +68,7 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
     lane,
     polls,
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
+    identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
     inspect: async () => limiter.inspect(pool.name),
     async close() {
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));

@@ -6,11 +6,11 @@ import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { Replayer, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
-import { createRedisLimiter, type Inspection } from "@sluice/limits";
+import { createRedisLimiter } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { Lineage } from "@sluice/results";
+import { describeIdentities, Lineage, readIdentities } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, authenticated, sameOrigin, securityHeaders, type Audit } from "./access/guard.ts";
@@ -19,6 +19,7 @@ import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
 import { Kept, PATIENCE_MS } from "./kept.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
+import type { PoolState } from "./lanes/pool-line.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
 import { LetterView } from "./letters/letter-view.ts";
@@ -59,7 +60,7 @@ export class Board {
   readonly #redis;
   readonly #queues: Queue[] = [];
   readonly #laneQueues: LaneQueue[] = [];
-  readonly #poolWatches = new Map<string, Kept<Inspection>>();
+  readonly #poolWatches = new Map<string, Kept<PoolState>>();
   readonly #view: LetterView;
   readonly #replayer: Replayer;
   readonly #runs: Runs;
@@ -189,15 +190,20 @@ export class Board {
     });
   }
 
-  #poolWatch(pool: Pool): Kept<Inspection> {
+  #poolWatch(pool: Pool): Kept<PoolState> {
     const known = this.#poolWatches.get(pool.name);
     if (known !== undefined) return known;
-    const limiter = createRedisLimiter({
-      redis: this.#redis,
-      keySpace: keySpace(this.#settings.namespace, pool.scope),
-    });
-    const watch = new Kept({
-      load: async () => limiter.inspect(pool.name),
+    const space = keySpace(this.#settings.namespace, pool.scope);
+    const limiter = createRedisLimiter({ redis: this.#redis, keySpace: space });
+    const watch = new Kept<PoolState>({
+      load: async () => {
+        const [inspection, identities] = await Promise.all([
+          limiter.inspect(pool.name),
+          readIdentities(this.#redis, space),
+        ]);
+        const identity = describeIdentities(identities)?.line;
+        return { ...inspection, ...(identity === undefined ? {} : { identity }) };
+      },
       maxAgeMs: POOL_AGE_MS,
       patienceMs: PATIENCE_MS,
       clock: Date.now,

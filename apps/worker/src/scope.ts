@@ -1,7 +1,18 @@
 /** What the pools of one scope share in a worker: the connection to Bedrock, the limiter, and who has a call in flight. */
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
+import { tokensInTime } from "@sluice/bedrock/estimate";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
-import type { Cache, CacheQuestion, Cancels, Chunks, Gate, Ledger, Outcomes } from "@sluice/drain";
+import {
+  createIdentityGuard,
+  type Cache,
+  type CacheQuestion,
+  type Cancels,
+  type Chunks,
+  type Gate,
+  type IdentityGuard,
+  type Ledger,
+  type Outcomes,
+} from "@sluice/drain";
 import type { Emit } from "@sluice/job";
 import {
   createRedisLimiter,
@@ -17,6 +28,7 @@ import {
   CancelFlags,
   ChunkStream,
   Heartbeat,
+  IdentityNote,
   OutcomeStore,
   ResponseCache,
   UsageStore,
@@ -24,6 +36,7 @@ import {
   type UsedCall,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
+import { guardedBedrock } from "./guarded-bedrock.ts";
 
 export interface ScopeOptions {
   readonly scope: Scope;
@@ -54,7 +67,9 @@ const LEAD_GRACE_MS = 60_000;
 export class ScopeParts {
   readonly keySpace: KeySpace;
   readonly bedrock: BedrockCaller;
-  /** Closed for admission while Redis is away. */
+  /** Whether this process has credentials for the scope. */
+  readonly identity: IdentityGuard;
+  /** Closed for admission while Redis is away, and while there are no credentials. */
   readonly gate: Gate;
   readonly outcomes: Outcomes;
   readonly ledger: Ledger;
@@ -67,6 +82,7 @@ export class ScopeParts {
   readonly #limiter: OperableLimiter;
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
+  readonly #note: IdentityNote;
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
 
@@ -75,16 +91,27 @@ export class ScopeParts {
     const space = keySpace(namespace, scope.name);
     this.#options = options;
     this.keySpace = space;
-    this.bedrock = createBedrock({
+    const bedrock = createBedrock({
       region: scope.region,
       ...(scope.profile === null ? {} : { profile: scope.profile }),
       maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
       clock: Date.now,
     });
+    this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
+    const { owner } = this.#heartbeat;
+    this.#note = new IdentityNote({ redis, keySpace: space, owner, ttlMs, onError: onError("identity") });
+    this.identity = createIdentityGuard({
+      scope: scope.name,
+      renew: async () => (await bedrock.renewIdentity())?.failure.errorClass,
+      onChange: (lost) => this.#note.tell(lost),
+      emit: options.emit,
+      clock: Date.now,
+    });
+    this.bedrock = guardedBedrock(bedrock, this.identity);
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
     const guarded = guardLimiter(this.#limiter, { onUnanswered: onError("gate") });
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
-    this.gate = {
+    this.gate = this.identity.guard({
       async admit(request) {
         const admission = await guarded.admit(request);
         admission.changes?.forEach(tell);
@@ -96,9 +123,7 @@ export class ScopeParts {
         reply.changes?.forEach(tell);
         return reply;
       },
-    };
-    this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
-    const { owner } = this.#heartbeat;
+    });
     const outcomes = new OutcomeStore(redis, space);
     this.outcomes = {
       get: async (id) => outcomes.get(id),
@@ -122,6 +147,15 @@ export class ScopeParts {
   /** Publishes a pool's limits, as the pools file has them. */
   async configure(pool: Pool): Promise<void> {
     await this.#limiter.configure(pool.name, poolLimits(pool, this.#options.scope));
+    const inTime = tokensInTime(pool.callTimeoutMs);
+    if (pool.maxOutputTokens > inTime) {
+      this.#options.emit("pool:answers-too-long", {
+        pool: pool.name,
+        maxOutputTokens: pool.maxOutputTokens,
+        tokensInTime: inTime,
+        advice: `Set \`maxOutputTokens\` to ${inTime} or less, or ask for longer answers as streams`,
+      });
+    }
   }
 
   /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */
@@ -142,6 +176,8 @@ export class ScopeParts {
   /** Says farewell, so that calls it left open may be repeated at once. */
   async stop(): Promise<void> {
     this.#subscription?.stop();
+    this.identity.stop();
+    await this.#note.stop();
     await this.#heartbeat.stop();
     this.bedrock.close();
   }

@@ -217,7 +217,6 @@ export class Worker {
       chunks: scope.chunks,
       decodePayload,
       startPolling: async (data) => polls.add(data, FIRST_POLL_MS),
-      callTimeoutMs: pool.callTimeoutMs,
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
@@ -253,7 +252,13 @@ export class Worker {
       new Intake({
         ...names,
         redis: this.#queueRedis,
-        slots,
+        slots: {
+          acquire: async (laneName, signal) => {
+            // Without credentials a job would only be handed back, unless a fallback may answer it.
+            if (pool.fallback.length === 0) await scope.identity.ready(signal);
+            return slots.acquire(laneName, signal);
+          },
+        },
         locks: this.#locks,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),

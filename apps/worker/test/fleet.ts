@@ -11,7 +11,7 @@ import { newJobId, type JobKind, type Outcome } from "@sluice/job";
 import { createRedisLimiter } from "@sluice/limits";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { CancelFlags, ChunkStream, OutcomeStore } from "@sluice/results";
+import { CancelFlags, ChunkStream, OutcomeStore, readIdentities } from "@sluice/results";
 import { startSimulator } from "@sluice/services";
 import { z } from "zod";
 import { startProcess, type Started } from "@sluice/chaos";
@@ -212,7 +212,6 @@ export async function startFleet(options: FleetOptions) {
 
   return {
     simulatorUrl: simulator.url,
-    keySpace: space,
     deadLetters,
     startWorker,
     submit,
@@ -228,6 +227,9 @@ export async function startFleet(options: FleetOptions) {
     limiter: createRedisLimiter({ redis, keySpace: space }),
     cancels: new CancelFlags(redis, space),
     chunks: new ChunkStream(redis, space),
+    identities: async () => readIdentities(redis, space),
+    /** Where this fleet keeps its files. */
+    folder,
     /** Everything that every worker has logged. */
     log: () => workers.map(({ text }) => text).join(""),
     async [Symbol.asyncDispose]() {

@@ -1,24 +1,17 @@
 /** Async invocations: started once per job, answered into S3, asked about until they are over. */
-import {
-  GetAsyncInvokeCommand,
-  StartAsyncInvokeCommand,
-  type BedrockRuntimeClient,
-} from "@aws-sdk/client-bedrock-runtime";
+import { GetAsyncInvokeCommand, StartAsyncInvokeCommand } from "@aws-sdk/client-bedrock-runtime";
 import { FAILURES, type Clock } from "@sluice/job";
 import { z } from "zod";
 import { answered, NO_USAGE, refusal } from "./answered.ts";
 import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
 import type { PollAsyncCall, PollResult, StartAsyncCall, StartResult } from "./caller.ts";
 import { invocationEnded } from "./classify.ts";
+import type { Client } from "./sdk-client.ts";
 
 const startedSchema = z.object({ invocationArn: z.string().min(1) });
 
 /** Starts the invocation of a job, or finds the one it has started before. */
-export async function startAsync(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: StartAsyncCall,
-): Promise<StartResult> {
+export async function startAsync(client: Client, clock: Clock, call: StartAsyncCall): Promise<StartResult> {
   const { model, request, jobId } = call;
   const elapsed = stopwatch(clock);
   const ended = await attempt(client, clock, call, async ({ send }) => {
@@ -49,11 +42,7 @@ const invocationSchema = z.object({
 type Invocation = z.output<typeof invocationSchema>;
 
 /** Asks how far an invocation is. */
-export async function pollAsync(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: PollAsyncCall,
-): Promise<PollResult> {
+export async function pollAsync(client: Client, clock: Clock, call: PollAsyncCall): Promise<PollResult> {
   const ended = await attempt(client, clock, call, async (wire) => {
     const command = new GetAsyncInvokeCommand({ invocationArn: call.invocationArn });
     const invocation = invocationSchema.safeParse(await wire.send(command)).data;

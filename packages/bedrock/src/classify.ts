@@ -55,9 +55,10 @@ const BY_NAME: ReadonlyMap<string, FailureRule> = new Map(
  * Classifies whatever a call threw. Our own abort and time-out are to be told apart before: an aborted call can
  * look like a broken connection.
  * @param now milliseconds since the epoch.
+ * @param wire what its connection has seen. Default: unknown, which counts as sent.
  */
-export function classify(error: unknown, now: number): Verdict {
-  const signals = readSignals(error, now);
+export function classify(error: unknown, now: number, wire: { readonly sent?: boolean } = {}): Verdict {
+  const signals = readSignals(error, now, wire);
   const { name, message } = signals;
   if ((name === "ValidationException" || name === "ModelErrorException") && CONTENT_FILTER.test(message)) {
     return { type: "filtered" };
@@ -68,6 +69,19 @@ export function classify(error: unknown, now: number): Verdict {
 /** The failure of a call that took longer than it may. */
 export function timedOut(timeoutMs: number): Verdict & { type: "failed" } {
   return failedBy("timeout", { message: `No whole answer within ${timeoutMs} ms` });
+}
+
+/** The failure of a stream that fell silent. */
+export function silent(silenceMs: number): Verdict & { type: "failed" } {
+  return failedBy("timeout", { message: `The stream was silent for ${silenceMs} ms` });
+}
+
+/** The failure of a call for which no credentials came. Whatever got in the way, it was not in the way of the call. */
+export function noIdentity(cause: unknown, now: number): Verdict & { type: "failed" } {
+  const { name, code, message } = readSignals(cause, now);
+  const isKnown = FAILURES.noCredentials.errorClasses.includes(name);
+  const told = [isKnown ? "" : name, code ?? "", message].filter((part) => part !== "");
+  return failedBy("noCredentials", { name, message: told.join(": ") });
 }
 
 /** The failure of a call whose answer makes no sense. */
@@ -113,9 +127,10 @@ function ruleFor(signals: Signals): FailureRule {
   return byCode(signals) ?? byName(signals) ?? byStatus(signals);
 }
 
-function byCode({ code, syscall }: Signals): FailureRule | undefined {
+function byCode({ code, syscall, sent }: Signals): FailureRule | undefined {
   if (code === undefined) return undefined;
   if (NOT_CONNECTED.test(code)) return "unreachable";
+  if (!sent && CONNECTION_CUT.test(code)) return "unreachable";
   if (code === "ETIMEDOUT") return syscall === "connect" ? "unreachable" : "timeout";
   if (CONNECTION_CUT.test(code)) return "cut";
   if (NOT_TRUSTED.test(code)) return "untrusted";

@@ -1,7 +1,6 @@
 /** Converse in Sluice's words: request in, answer out. */
 import {
   ConverseCommand,
-  type BedrockRuntimeClient,
   type ConverseCommandInput,
   type ConverseCommandOutput,
   type TokenUsage,
@@ -10,13 +9,10 @@ import { answerSchema, type Answer, type Clock, type Usage } from "@sluice/job";
 import { answered, refusal } from "./answered.ts";
 import { attempt, stopwatch } from "./attempt.ts";
 import type { CallResult, ConverseCall } from "./caller.ts";
+import type { Client } from "./sdk-client.ts";
 
 /** One Converse call. */
-export async function converse(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: ConverseCall,
-): Promise<CallResult> {
+export async function converse(client: Client, clock: Clock, call: ConverseCall): Promise<CallResult> {
   const elapsed = stopwatch(clock);
   const ended = await attempt(client, clock, call, async ({ send }) => {
     const command = new ConverseCommand(toCommandInput(call));

@@ -1,22 +1,16 @@
 /** InvokeModelWithResponseStream: the model's own chunks, their text heard while it is written. */
-import {
-  InvokeModelWithResponseStreamCommand,
-  type BedrockRuntimeClient,
-} from "@aws-sdk/client-bedrock-runtime";
+import { InvokeModelWithResponseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
 import type { Clock } from "@sluice/job";
 import { answered } from "./answered.ts";
 import type { CallResult, InvokeCall } from "./caller.ts";
 import { createChunks } from "./chunks.ts";
 import { toInvokeInput } from "./invoke.ts";
 import { listen } from "./listen.ts";
+import type { Client } from "./sdk-client.ts";
 import { estimateInputTokens } from "./size.ts";
 
 /** One InvokeModelWithResponseStream call. Its answer has every chunk in `body`, and the text that was read from them. */
-export async function invokeStream(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: InvokeCall,
-): Promise<CallResult> {
+export async function invokeStream(client: Client, clock: Clock, call: InvokeCall): Promise<CallResult> {
   const { model, request } = call;
   const heard = createChunks();
   return listen(client, clock, call, {

@@ -1,21 +1,14 @@
 /** InvokeModel: the model's own body, with options and counts in headers. */
-import {
-  InvokeModelCommand,
-  type BedrockRuntimeClient,
-  type InvokeModelCommandInput,
-} from "@aws-sdk/client-bedrock-runtime";
+import { InvokeModelCommand, type InvokeModelCommandInput } from "@aws-sdk/client-bedrock-runtime";
 import type { Answer, Clock } from "@sluice/job";
 import { answered, refusal } from "./answered.ts";
 import { attempt, stopwatch } from "./attempt.ts";
 import type { CallResult, InvokeCall } from "./caller.ts";
 import { readReply } from "./invoke-reply.ts";
+import type { Client } from "./sdk-client.ts";
 
 /** One InvokeModel call. */
-export async function invoke(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: InvokeCall,
-): Promise<CallResult> {
+export async function invoke(client: Client, clock: Clock, call: InvokeCall): Promise<CallResult> {
   const { model, request } = call;
   const elapsed = stopwatch(clock);
   const ended = await attempt(client, clock, call, async (wire) => {

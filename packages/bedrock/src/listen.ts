@@ -1,10 +1,10 @@
 /** A streamed answer, whichever operation brings it: complete only if its end was heard, cut otherwise. */
-import type { BedrockRuntimeClient } from "@aws-sdk/client-bedrock-runtime";
 import type { Clock } from "@sluice/job";
 import { refusal } from "./answered.ts";
 import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
 import type { AbortedCall, AnsweredCall, CallResult, FailedCall, InvokeCall, StreamCall } from "./caller.ts";
 import { endedEarly } from "./classify.ts";
+import type { Client } from "./sdk-client.ts";
 
 /** What a stream has said so far. It is an answer once the model has given its reason to stop. */
 export interface Heard {
@@ -26,7 +26,7 @@ export interface Listening {
 
 /** Makes one streamed call and hears it to its end. Never rejects. */
 export async function listen(
-  client: BedrockRuntimeClient,
+  client: Client,
   clock: Clock,
   call: StreamCall | InvokeCall,
   { heard, open, answer }: Listening,
@@ -38,6 +38,7 @@ export async function listen(
     for await (const event of (await open(opened.send)) ?? []) {
       // The result is out by then: nothing may follow it.
       if (opened.stop.aborted) break;
+      opened.heard();
       const piece = heard.take(event);
       if (piece !== "") tell(call, piece);
     }

@@ -12,6 +12,8 @@ export interface Signals {
   /** System error code of the error or of the nearest cause that has one. */
   readonly code: string | undefined;
   readonly syscall: string | undefined;
+  /** A byte of the request may have reached the server. */
+  readonly sent: boolean;
   /** HTTP status, if it says failure. A thrown error can carry the 200 its stream began with. */
   readonly status: number | undefined;
   /** The response had a 2xx status. */
@@ -63,7 +65,11 @@ const MAX_CAUSES = 10;
 /**
  * @param now milliseconds since the epoch, to read a `Retry-After` that names a date.
  */
-export function readSignals(error: unknown, now: number): Signals {
+export function readSignals(
+  error: unknown,
+  now: number,
+  { sent = true }: { readonly sent?: boolean } = {},
+): Signals {
   const thrown = readThrown(error);
   const body = jsonBody(thrown.message);
   const status = thrown.$metadata?.httpStatusCode;
@@ -73,6 +79,7 @@ export function readSignals(error: unknown, now: number): Signals {
     message:
       thrown.name === "SyntaxError" ? NOT_JSON : (body?.message ?? body?.Message ?? thrown.message ?? ""),
     ...systemError(thrown),
+    sent,
     status: status === undefined || status < 400 ? undefined : status,
     wasSuccess: status !== undefined && status < 300,
     requestId: thrown.$metadata?.requestId,

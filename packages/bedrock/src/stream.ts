@@ -1,19 +1,16 @@
 /** ConverseStream: the same answer as Converse, heard while it is written. */
-import { ConverseStreamCommand, type BedrockRuntimeClient } from "@aws-sdk/client-bedrock-runtime";
+import { ConverseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
 import type { Clock } from "@sluice/job";
 import { answered } from "./answered.ts";
 import type { CallResult, StreamCall } from "./caller.ts";
 import { toCommandInput } from "./converse.ts";
 import { listen } from "./listen.ts";
+import type { Client } from "./sdk-client.ts";
 import { estimateInputTokens } from "./size.ts";
 import { createTranscript } from "./transcript.ts";
 
 /** One ConverseStream call. */
-export async function stream(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: StreamCall,
-): Promise<CallResult> {
+export async function stream(client: Client, clock: Clock, call: StreamCall): Promise<CallResult> {
   const { model, request } = call;
   const heard = createTranscript();
   return listen(client, clock, call, {

@@ -327,10 +327,12 @@ describe("time", () => {
 const never = (): Promise<never> => new Promise(() => undefined);
 
 describe("credentials that never come", () => {
-  test("take no longer than a call may", async () => {
+  test("are given up after a time of their own, and are no time-out of the call", async () => {
     const { url, bodies } = await endpoint((response) => sendAnswer(response));
-    expect(await call(url, { timeoutMs: 50 }, { credentials: never })).toMatchObject({
-      failure: { errorClass: "TimeoutError" },
+    const client = { credentials: never, credentialsTimeoutMs: 50 };
+    expect(await call(url, {}, client)).toMatchObject({
+      rule: "noCredentials",
+      charge: "nothing",
     });
     expect(bodies).toHaveLength(0);
   });

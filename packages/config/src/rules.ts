@@ -120,13 +120,14 @@ export function poolSchema(
         error: "a mapping whose keys are lanes of this pool",
       },
     )
-    .transform(({ deadline, callTimeout, cache, ...pool }) => ({
+    .transform(({ deadline, callTimeout, streamSilence, cache, ...pool }) => ({
       ...pool,
       ...laneParts(pool.lanes),
       ...tokenBounds(pool),
       burndown: pool.burndown ?? modelFamily(pool.model).burndown,
       deadlineMs: deadline,
       callTimeoutMs: callTimeout,
+      streamSilenceMs: streamSilence,
       cacheMs: cache,
     }));
 }

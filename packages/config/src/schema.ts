@@ -71,6 +71,8 @@ export const poolKeysSchema = z.strictObject(
     maxAttempts: wholeNumber(100).default(5),
     // AWS documents inference of up to 60 minutes.
     callTimeout: durationSchema("1s", "60m").default(120_000),
+    // Models that think, or write the input of a tool, can be silent for long; a black hole is silent for ever.
+    streamSilence: durationSchema("1s", "60m").default(60_000),
     maxWaiting: wholeNumber(100_000_000).default(100_000),
     maxWaitingBytes: wholeNumber(1e12).default(1_073_741_824),
     fallback: z

@@ -60,6 +60,7 @@ describe("a good file", () => {
           cacheMs: null,
           maxAttempts: 5,
           callTimeoutMs: 120_000,
+          streamSilenceMs: 60_000,
           maxWaiting: 100_000,
         },
       },

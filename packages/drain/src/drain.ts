@@ -187,6 +187,7 @@ export class Drain {
           throw error;
         });
       }
+      if (asked.type === "elsewhere") return this.#hands.defer(job, data, "no-identity", ELSEWHERE_MS);
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
   }
@@ -211,7 +212,7 @@ export class Drain {
     if (this.#mustRunAlone(job)) return this.#refund(grant, () => this.#deferSuspect(job, data));
     if (job.stalls >= SUSPECT_STALLS) this.#suspect = job.id;
     const maxCalls = data.maxAttempts + SPARE_CALLS;
-    const leaseMs = this.#options.callTimeoutMs + LEASE_GRACE_MS;
+    const leaseMs = grant.entry.model.budgetMs(candidate.work) + LEASE_GRACE_MS;
     const begun = await this.#ask(() => ledger.begin({ id: job.id, maxCalls, leaseMs }), "ledger", stopping);
     if (begun.type === "go" && begun.lost > maxLostCalls) {
       this.#clear(job);

@@ -21,6 +21,8 @@ export interface JobExplanation<Gate extends GateAnswer> {
   readonly ahead?: number;
   /** What a call of its cost would be answered at the gate now; left out for a job that makes no further call. */
   readonly gate?: Gate;
+  /** Which workers have no valid credentials; left out while all have. */
+  readonly identity?: string;
 }
 
 /** A pool as explaining needs it. */
@@ -29,6 +31,15 @@ export interface ExplainingPool<Gate extends GateAnswer> {
   lane(name: string): ReadingLane & { ahead(id: string): Promise<number | undefined> };
   /** Asks the limiter, and changes nothing. */
   explain(lane: string, cost: Cost): Promise<Gate>;
+  /** How it is about the credentials of the pool's workers; `undefined` while all have some. */
+  identity(): Promise<WorkersIdentity | undefined>;
+}
+
+export interface WorkersIdentity {
+  /** One sentence. */
+  readonly line: string;
+  /** No worker has any, so no call can be made. */
+  readonly isolated: boolean;
 }
 
 export interface ExplainOptions<Gate extends GateAnswer> {
@@ -60,9 +71,18 @@ export function createExplain<Gate extends GateAnswer>(
     if (!data.success) return { ...seen, why: told(WHY[state]) };
     const request = await options.decodePayload(data.data.payload);
     const work = jobRequestSchema.parse({ kind: data.data.kind, request });
-    const gate = await pool.explain(parts.lane, pool.reserve(work));
-    const why = state === "delayed" ? WHY.delayed : waitingBecause(gate, ahead);
-    return { ...seen, why: told(why), gate, ...(ahead === undefined ? {} : { ahead }) };
+    const [gate, identity] = await Promise.all([
+      pool.explain(parts.lane, pool.reserve(work)),
+      pool.identity(),
+    ]);
+    const turn = state === "delayed" ? WHY.delayed : waitingBecause(gate, ahead);
+    return {
+      ...seen,
+      why: told(identity?.isolated === true ? identity.line : turn),
+      gate,
+      ...(ahead === undefined ? {} : { ahead }),
+      ...(identity === undefined ? {} : { identity: identity.line }),
+    };
   };
 }
 

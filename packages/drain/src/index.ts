@@ -16,6 +16,7 @@ export {
   type ExplainOptions,
   type GateAnswer,
   type JobExplanation,
+  type WorkersIdentity,
 } from "./explain.ts";
 export {
   createFind,
@@ -26,6 +27,13 @@ export {
   type ReadingPool,
   type ReadLetter,
 } from "./find.ts";
+export {
+  createIdentityGuard,
+  type IdentityGuard,
+  type IdentityGuardOptions,
+  type LostIdentity,
+  type Told,
+} from "./identity-guard.ts";
 export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";

@@ -159,6 +159,7 @@ export function world(script: Script = {}): World {
         log.push("model.call");
         return (script.call ?? (() => answered))(call, (count.call += 1));
       },
+      budgetMs: () => 30_000,
       reserve: () => ({ requests: 1, tokens: 150 }),
       settled: ({ inputTokens, outputTokens }) => ({ requests: 1, tokens: inputTokens + outputTokens }),
       unfinished: () => ({}),
@@ -208,7 +209,6 @@ export function world(script: Script = {}): World {
     },
     decodePayload: async (payload) => JSON.parse(payload.encoding === "json" ? payload.json : "{"),
     startPolling: async () => void log.push("polls.start"),
-    callTimeoutMs: 30_000,
     abort: abort.signal,
     emit: (name, event) => void events.push({ name, event: { ...event } }),
     clock: () => self.now,

@@ -58,6 +58,21 @@ export interface SluiceEvents {
   };
   /** The scope's tokens per day are used up: all its pools wait until then. 0: released. */
   "quota:parked": { readonly pool: string; readonly untilMs: number };
+  /**
+   * This process has no valid credentials for a scope: it asks for nothing of it, gets new ones, and lets one call try
+   * them. `errorClass`: what refused them, or got in the way of getting any.
+   */
+  "identity:lost": { readonly scope: string; readonly errorClass: string };
+  /** It has some again, after so long. */
+  "identity:found": { readonly scope: string; readonly afterMs: number };
+  /** A whole answer of a pool may be cut though it is healthy: it can be longer than can be written in time. */
+  "pool:answers-too-long": {
+    readonly pool: string;
+    readonly maxOutputTokens: number;
+    readonly tokensInTime: number;
+    /** What to set in the pools file. */
+    readonly advice: string;
+  };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
   /** Something in the pools file works, but hardly as meant. Told at start; `path` as keys joined by dots. */
@@ -77,6 +92,8 @@ export type DeferReason =
   | "running-here"
   /** Another process that is alive has a call for it in flight. */
   | "running-elsewhere"
+  /** This process has no credentials for the scope; another may. */
+  | "no-identity"
   /** An equal request is being answered. */
   | "shared"
   /** Bedrock is not done with an async call. */

@@ -27,7 +27,7 @@ export interface IntakeOptions {
   readonly keySpace: KeySpace;
   readonly pool: string;
   readonly lane: string;
-  readonly slots: Slots;
+  readonly slots: Pick<Slots, "acquire">;
   readonly locks: LockKeeper;
   readonly take: Take;
   readonly onError: (error: unknown) => void;

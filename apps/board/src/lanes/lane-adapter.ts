@@ -4,23 +4,22 @@
  */
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import type { JobCounts, JobStatus } from "@bull-board/api/typings/app";
-import type { Inspection } from "@sluice/limits";
 import type { Queue } from "bullmq";
 import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
 import { redactData } from "../redact.ts";
 import { Refused } from "../refusal.ts";
-import { closedForMs, poolLine } from "./pool-line.ts";
+import { closedForMs, poolLine, type PoolState } from "./pool-line.ts";
 
 export interface LaneAdapterOptions {
   readonly queue: Queue;
   /** The pool's quota and breaker, shared by its lanes. */
-  readonly pool: Kept<Inspection>;
+  readonly pool: Kept<PoolState>;
   /** Whether the connection to Redis stands. */
   readonly isConnected: () => boolean;
 }
 
 export class LaneAdapter extends BullMQAdapter {
-  readonly #pool: Kept<Inspection>;
+  readonly #pool: Kept<PoolState>;
   readonly #isConnected: () => boolean;
   readonly #counts: Kept<JobCounts>;
 

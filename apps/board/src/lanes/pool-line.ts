@@ -3,7 +3,13 @@ import type { Inspection } from "@sluice/limits";
 
 const DIMENSIONS = ["tokens", "requests", "input-tokens", "output-tokens"] as const;
 
-export function poolLine(pool: Inspection): string {
+/** A pool as it is now. */
+export type PoolState = Inspection & {
+  /** Which of its workers have no valid credentials. */
+  readonly identity?: string;
+};
+
+export function poolLine(pool: PoolState): string {
   const quotas = DIMENSIONS.flatMap((name) => {
     const dimension = pool.dimensions[name];
     if (dimension === undefined) return [];
@@ -15,7 +21,8 @@ export function poolLine(pool: Inspection): string {
     ];
   });
   const calls = `${pool.reservations} ${pool.reservations === 1 ? "call" : "calls"} under way`;
-  return [breakerLine(pool), ...dayLine(pool), ...quotas, calls].join(" · ");
+  const identity = pool.identity === undefined ? [] : [pool.identity];
+  return [...identity, breakerLine(pool), ...dayLine(pool), ...quotas, calls].join(" · ");
 }
 
 /** How long the pool takes no calls, milliseconds; 0 while it does. */
