@@ -10,6 +10,7 @@ import { answered, NO_USAGE, refusal } from "./answered.ts";
 import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
 import type { PollAsyncCall, PollResult, StartAsyncCall, StartResult } from "./caller.ts";
 import { invocationEnded } from "./classify.ts";
+import { unmasked } from "./unmask.ts";
 
 const startedSchema = z.object({ invocationArn: z.string().min(1) });
 
@@ -28,7 +29,7 @@ export async function startAsync(
       outputDataConfig: { s3OutputDataConfig: { s3Uri: request.outputS3Uri } },
       clientRequestToken: jobId,
     });
-    return startedSchema.safeParse(await send(command)).data;
+    return startedSchema.safeParse(await send(unmasked(command, "json"))).data;
   });
   if (ended.type === "done") return { type: "started", invocationArn: ended.value.invocationArn };
   return ended.type === "filtered" ? refusal(model, elapsed()) : ended;
@@ -56,7 +57,7 @@ export async function pollAsync(
 ): Promise<PollResult> {
   const ended = await attempt(client, clock, call, async (wire) => {
     const command = new GetAsyncInvokeCommand({ invocationArn: call.invocationArn });
-    const invocation = invocationSchema.safeParse(await wire.send(command)).data;
+    const invocation = invocationSchema.safeParse(await wire.send(unmasked(command, "json"))).data;
     return invocation && readInvocation(invocation, wire);
   });
   if (ended.type === "done") return ended.value;

@@ -119,10 +119,13 @@ describe("an answer", () => {
   });
 
   test.each([
-    ["no usage", { ...ANSWER, usage: undefined }],
-    ["no output", { ...ANSWER, output: undefined }],
     ["nothing", {}],
     ["a list", []],
+    ["a text", "Hello"],
+    ["a number", 7],
+    ["null", null],
+    ["usage alone", { usage: ANSWER.usage }],
+    ["an empty output alone", { output: {} }],
   ])("with %s in it is none", async (_, body) => {
     const { url } = await endpoint((response) => {
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
