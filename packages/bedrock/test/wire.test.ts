@@ -44,12 +44,13 @@ const rows: Readonly<Record<FailureRule, Row>> = {
   internal: { exceptions: [error("InternalServerException"), error("InternalFailure")] },
   modelTimeout: { exceptions: [error("ModelTimeoutException")] },
   modelFailed: {
-    exceptions: [429, 500, 503].map((originalStatusCode) =>
-      error("ModelErrorException", { originalStatusCode }),
-    ),
+    exceptions: [
+      error("ModelErrorException"),
+      ...[429, 500, 503].map((originalStatusCode) => error("ModelErrorException", { originalStatusCode })),
+    ],
   },
   modelError: {
-    exceptions: [error("ModelErrorException"), error("ModelErrorException", { originalStatusCode: 400 })],
+    exceptions: [400, 424].map((originalStatusCode) => error("ModelErrorException", { originalStatusCode })),
   },
   streamRefused: {
     exceptions: [400, 403].map((originalStatusCode) =>
