@@ -7,6 +7,7 @@ import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
 import type { PollAsyncCall, PollResult, StartAsyncCall, StartResult } from "./caller.ts";
 import { invocationEnded } from "./classify.ts";
 import type { Client } from "./sdk-client.ts";
+import { unmasked } from "./unmask.ts";
 
 const startedSchema = z.object({ invocationArn: z.string().min(1) });
 
@@ -21,7 +22,7 @@ export async function startAsync(client: Client, clock: Clock, call: StartAsyncC
       outputDataConfig: { s3OutputDataConfig: { s3Uri: request.outputS3Uri } },
       clientRequestToken: jobId,
     });
-    return startedSchema.safeParse(await send(command)).data;
+    return startedSchema.safeParse(await send(unmasked(command, "json"))).data;
   });
   if (ended.type === "done") return { type: "started", invocationArn: ended.value.invocationArn };
   return ended.type === "filtered" ? refusal(model, elapsed()) : ended;
@@ -45,7 +46,7 @@ type Invocation = z.output<typeof invocationSchema>;
 export async function pollAsync(client: Client, clock: Clock, call: PollAsyncCall): Promise<PollResult> {
   const ended = await attempt(client, clock, call, async (wire) => {
     const command = new GetAsyncInvokeCommand({ invocationArn: call.invocationArn });
-    const invocation = invocationSchema.safeParse(await wire.send(command)).data;
+    const invocation = invocationSchema.safeParse(await wire.send(unmasked(command, "json"))).data;
     return invocation && readInvocation(invocation, wire);
   });
   if (ended.type === "done") return ended.value;

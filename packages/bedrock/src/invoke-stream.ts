@@ -8,6 +8,8 @@ import { toInvokeInput } from "./invoke.ts";
 import { listen } from "./listen.ts";
 import type { Client } from "./sdk-client.ts";
 import { estimateInputTokens } from "./size.ts";
+import { unmasked } from "./unmask.ts";
+import { completeUsage } from "./usage.ts";
 
 /** One InvokeModelWithResponseStream call. Its answer has every chunk in `body`, and the text that was read from them. */
 export async function invokeStream(client: Client, clock: Clock, call: InvokeCall): Promise<CallResult> {
@@ -15,17 +17,15 @@ export async function invokeStream(client: Client, clock: Clock, call: InvokeCal
   const heard = createChunks();
   return listen(client, clock, call, {
     heard,
-    open: async (send) => (await send(new InvokeModelWithResponseStreamCommand(toInvokeInput(call)))).body,
+    open: async (send) => {
+      const command = new InvokeModelWithResponseStreamCommand(toInvokeInput(call));
+      return (await send(unmasked(command, "stream"))).body;
+    },
     answer: (stopReason, latencyMs) => {
       const { text, body, counts, outputTokens } = heard;
-      const usage = {
-        inputTokens: counts.input ?? estimateInputTokens(request),
-        outputTokens: counts.output ?? outputTokens,
-        cacheReadTokens: counts.cacheRead ?? 0,
-        cacheWriteTokens: counts.cacheWrite ?? 0,
-      };
-      const isGuess = counts.input === undefined || counts.output === undefined;
-      return answered({ text, body: [...body], stopReason, model, usage, latencyMs }, isGuess);
+      const guess = { inputTokens: estimateInputTokens(request), outputTokens };
+      const { usage, usageEstimated } = completeUsage(counts, guess);
+      return answered({ text, body: [...body], stopReason, model, usage, latencyMs }, usageEstimated);
     },
   });
 }

@@ -12,8 +12,6 @@ export interface Signals {
   /** System error code of the error or of the nearest cause that has one. */
   readonly code: string | undefined;
   readonly syscall: string | undefined;
-  /** A byte of the request may have reached the server. */
-  readonly sent: boolean;
   /** HTTP status, if it says failure. A thrown error can carry the 200 its stream began with. */
   readonly status: number | undefined;
   /** The response had a 2xx status. */
@@ -22,6 +20,14 @@ export interface Signals {
   readonly originalStatusCode: number | undefined;
   readonly clockSkewCorrected: boolean;
   readonly retryAfterMs: number | undefined;
+  /** A byte of the request may have reached the other end: the model may be at work. */
+  readonly sent: boolean;
+}
+
+/** What the error itself cannot say. */
+export interface Circumstances {
+  /** Whether the request had been written to a connection. Default: it had, which is the dearer mistake to make. */
+  readonly sent?: boolean | undefined;
 }
 
 const text = z.string().optional().catch(undefined);
@@ -57,6 +63,9 @@ function readThrown(error: unknown): Thrown {
 /** Unmodelled stream exceptions have their JSON body as message. */
 const bodySchema = z.object({ message: text, Message: text, originalStatusCode: whole });
 
+/** Node's words for a connection that broke within its handshake, with the code of one that broke at any time. */
+const NEVER_SENT = /before secure TLS connection was established/;
+
 const NOT_JSON = "Expected JSON, got something else";
 
 /** Causes deeper than this are somebody's cycle. */
@@ -65,11 +74,7 @@ const MAX_CAUSES = 10;
 /**
  * @param now milliseconds since the epoch, to read a `Retry-After` that names a date.
  */
-export function readSignals(
-  error: unknown,
-  now: number,
-  { sent = true }: { readonly sent?: boolean } = {},
-): Signals {
+export function readSignals(error: unknown, now: number, { sent = true }: Circumstances = {}): Signals {
   const thrown = readThrown(error);
   const body = jsonBody(thrown.message);
   const status = thrown.$metadata?.httpStatusCode;
@@ -79,13 +84,13 @@ export function readSignals(
     message:
       thrown.name === "SyntaxError" ? NOT_JSON : (body?.message ?? body?.Message ?? thrown.message ?? ""),
     ...systemError(thrown),
-    sent,
     status: status === undefined || status < 400 ? undefined : status,
     wasSuccess: status !== undefined && status < 300,
     requestId: thrown.$metadata?.requestId,
     originalStatusCode: thrown.originalStatusCode ?? body?.originalStatusCode,
     clockSkewCorrected: thrown.$metadata?.clockSkewCorrected ?? false,
     retryAfterMs: retryAfterMs(thrown.$response?.headers ?? {}, now),
+    sent: sent && !NEVER_SENT.test(thrown.message ?? ""),
   };
 }
 

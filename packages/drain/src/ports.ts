@@ -190,6 +190,8 @@ export interface Chunks {
 
 export interface ChunkWriter {
   write(text: string): void;
+  /** Takes back what was written, and has this text instead. */
+  replace(text: string): void;
   /** The last event. Written after the outcome is stored. */
   end(how: "completed" | "failed" | "incomplete"): Promise<void>;
   /** This call's text ends here; a later call goes on. */

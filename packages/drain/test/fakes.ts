@@ -203,6 +203,7 @@ export function world(script: Script = {}): World {
     chunks: {
       open: () => ({
         write: () => {},
+        replace: (text) => void log.push(`chunks.replace ${text}`),
         end: async (how) => void log.push(`chunks.end ${how}`),
         leave: async () => void log.push("chunks.leave"),
       }),
