@@ -4,13 +4,13 @@ import { createBullBoard } from "@bull-board/api";
 import { ExpressAdapter } from "@bull-board/express";
 import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
-import { Replayer, type ReplayPool } from "@sluice/drain";
+import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
 import { createRedisLimiter } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
-import { LaneQueue } from "@sluice/queue";
+import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { describeIdentities, Lineage, readIdentities } from "@sluice/results";
+import { describeIdentities, Lineage, OutcomeStore, readIdentities } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, authenticated, sameOrigin, securityHeaders, type Audit } from "./access/guard.ts";
@@ -63,6 +63,7 @@ export class Board {
   readonly #poolWatches = new Map<string, Kept<PoolState>>();
   readonly #view: LetterView;
   readonly #replayer: Replayer;
+  readonly #find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly #runs: Runs;
   readonly #classes: ClassWatch;
   #server: Server | undefined;
@@ -72,9 +73,11 @@ export class Board {
     const { deadLetters, replaysPerLane, onError } = settings;
     this.#redis = connect(settings.redisUrl, "producer", onError);
     this.#view = new LetterView(deadLetters, Date.now);
+    const jobs = this.#openPools();
+    this.#find = createFind({ pools: jobs, deadLetters });
     this.#replayer = new Replayer({
       letters: deadLetters,
-      pools: this.#openReplayPools(),
+      pools: jobs,
       perLane: replaysPerLane,
       clock: Date.now,
     });
@@ -125,6 +128,7 @@ export class Board {
         classes: () => this.#classes.known,
         replayer: this.#replayer,
         runs: this.#runs,
+        find: this.#find,
         perLane: replaysPerLane,
         onChange: () => this.#view.changed(),
         onError,
@@ -212,25 +216,26 @@ export class Board {
     return watch;
   }
 
-  #openReplayPools(): Map<string, ReplayPool> {
+  /** The pools as letters are replayed into them, and as what became of a job is read from them. */
+  #openPools(): Map<string, ReplayPool & ReadingPool> {
     const { pools, namespace, onError } = this.#settings;
+    const redis = this.#redis;
     return new Map(
       Object.values(pools.pools).map((pool) => {
         const space = keySpace(namespace, pool.scope);
-        const lanes = new Map(
-          pool.lanes.map((lane) => [
-            lane,
-            new LaneQueue({ redis: this.#redis, keySpace: space, pool: pool.name, lane, onError }),
-          ]),
-        );
-        this.#laneQueues.push(...lanes.values());
+        const open = (lane: string): LaneQueue =>
+          new LaneQueue({ redis, keySpace: space, pool: pool.name, lane, onError });
+        const lanes = new Map(pool.lanes.map((lane) => [lane, open(lane)]));
+        const polls = open(POLLS_LANE);
+        this.#laneQueues.push(polls, ...lanes.values());
         const lane = (name: string): LaneQueue => {
           const queue = lanes.get(name);
           if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
           return queue;
         };
-        const lineage = new Lineage(this.#redis, space);
-        return [pool.name, { lanes: pool.lanes, deadlineMs: pool.deadlineMs, lineage, lane }];
+        const { lanes: names, deadlineMs } = pool;
+        const results = { lineage: new Lineage(redis, space), outcomes: new OutcomeStore(redis, space) };
+        return [pool.name, { lanes: names, deadlineMs, ...results, lane, polls }];
       }),
     );
   }
