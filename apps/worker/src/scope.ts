@@ -4,6 +4,7 @@ import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import type { Cache, CacheQuestion, Cancels, Chunks, Gate, Ledger, Outcomes } from "@sluice/drain";
 import type { Emit } from "@sluice/job";
 import {
+  createQuotaLog,
   createRedisLimiter,
   guardLimiter,
   isIdle,
@@ -24,6 +25,7 @@ import {
   type UsedCall,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
+import { tellOverrides } from "./quota-overrides.ts";
 
 export interface ScopeOptions {
   readonly scope: Scope;
@@ -119,9 +121,12 @@ export class ScopeParts {
     this.cache = responseCache(new ResponseCache(redis, space), pools);
   }
 
-  /** Publishes a pool's limits, as the pools file has them. */
+  /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
   async configure(pool: Pool): Promise<void> {
-    await this.#limiter.configure(pool.name, poolLimits(pool, this.#options.scope));
+    const { scope, redis, emit } = this.#options;
+    await this.#limiter.configure(pool.name, poolLimits(pool, scope));
+    const log = createQuotaLog(redis, this.keySpace);
+    await tellOverrides(pool, { limiter: this.#limiter, log, scope, emit });
   }
 
   /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */

@@ -60,6 +60,19 @@ export interface SluiceEvents {
   "quota:parked": { readonly pool: string; readonly untilMs: number };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
+  /** Quotas in force that are not the file's: set by hand, by whom if that is known. Told at start and at a change. */
+  "quota:overridden": {
+    readonly pool: string;
+    readonly by?: string;
+    readonly quotas: readonly {
+      readonly quota: string;
+      /** `null`: not limited. */
+      readonly inForce: number | null;
+      readonly declared: number | null;
+      /** More than twice or less than half of what the file says. */
+      readonly far: boolean;
+    }[];
+  };
   /** Something in the pools file works, but hardly as meant. Told at start; `path` as keys joined by dots. */
   "config:warning": { readonly path: string; readonly line?: number; readonly message: string };
   /** A part met an error that it survives by trying again. */

@@ -23,6 +23,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "breaker:changed": "warn",
   "quota:parked": "error",
   "limits:changed": "info",
+  "quota:overridden": "warn",
   "config:warning": "warn",
   "worker:error": "error",
   "worker:started": "info",

@@ -27,6 +27,11 @@ const examples: SluiceEvents = {
   "breaker:changed": { pool: "p", from: "closed", to: "open", untilMs: 5_000 },
   "quota:parked": { pool: "p", untilMs: 900_000 },
   "limits:changed": { pool: "p", version: 2 },
+  "quota:overridden": {
+    pool: "p",
+    by: "anna@desk",
+    quotas: [{ quota: "tokensPerMinute", inForce: 500, declared: 2_000, far: true }],
+  },
   "config:warning": { path: "pools.p.callTimeout", line: 7, message: "30 s cannot hold it" },
   "worker:error": { part: "gate", error: "Error: no Redis" },
   "worker:started": { pools: ["p"], slots: 8 },
