@@ -63,11 +63,14 @@ const QUOTA_NAMES: Readonly<Record<keyof Quota, string>> = {
 
 /** Quotas that somebody has set by hand, or that no worker has read from the file yet. */
 function overrideLine(inForce: Quota, declared: Quota): string[] {
-  const amount = (value: number | null): string => (value === null ? "no limit" : value.toLocaleString("en"));
   return quotaOverrides(inForce, declared).map(
     ({ quota, ...values }) =>
       `Quota not as in the file: ${amount(values.inForce)} ${QUOTA_NAMES[quota]} instead of ${amount(values.declared)}`,
   );
+}
+
+function amount(value: number | null): string {
+  return value === null ? "no limit" : value.toLocaleString("en");
 }
 
 function seconds(ms: number): string {
