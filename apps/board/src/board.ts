@@ -2,7 +2,7 @@
 import type { Server } from "node:http";
 import { createBullBoard } from "@bull-board/api";
 import { ExpressAdapter } from "@bull-board/express";
-import type { Pool, Pools } from "@sluice/config";
+import { poolLimits, type Pool, type Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
@@ -175,7 +175,8 @@ export class Board {
   }
 
   #laneAdapters(pool: Pool): LaneAdapter[] {
-    const { namespace, onError } = this.#settings;
+    const { namespace, onError, pools } = this.#settings;
+    const scope = pools.scopes[pool.scope] ?? { tokensPerDay: null };
     return pool.lanes.map((lane) => {
       const queue = new Queue(queueName(pool.name, lane), {
         connection: this.#redis,
@@ -189,6 +190,7 @@ export class Board {
       return new LaneAdapter({
         queue,
         pool: this.#poolWatch(pool),
+        declared: poolLimits(pool, scope).quota,
         isConnected: () => this.#redis.status === "ready",
       });
     });

@@ -1,6 +1,5 @@
 /** What the pools of one scope share in a worker: the connection to Bedrock, the limiter, and who has a call in flight. */
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
-import { tokensInTime } from "@sluice/bedrock/estimate";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import {
   createIdentityGuard,
@@ -15,6 +14,7 @@ import {
 } from "@sluice/drain";
 import type { Emit } from "@sluice/job";
 import {
+  createQuotaLog,
   createRedisLimiter,
   guardLimiter,
   isIdle,
@@ -37,6 +37,7 @@ import {
 } from "@sluice/results";
 import type { Redis } from "ioredis";
 import { guardedBedrock } from "./guarded-bedrock.ts";
+import { tellOverrides } from "./quota-overrides.ts";
 
 export interface ScopeOptions {
   readonly scope: Scope;
@@ -144,18 +145,12 @@ export class ScopeParts {
     this.cache = responseCache(new ResponseCache(redis, space), pools);
   }
 
-  /** Publishes a pool's limits, as the pools file has them. */
+  /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
   async configure(pool: Pool): Promise<void> {
-    await this.#limiter.configure(pool.name, poolLimits(pool, this.#options.scope));
-    const inTime = tokensInTime(pool.callTimeoutMs);
-    if (pool.maxOutputTokens > inTime) {
-      this.#options.emit("pool:answers-too-long", {
-        pool: pool.name,
-        maxOutputTokens: pool.maxOutputTokens,
-        tokensInTime: inTime,
-        advice: `Set \`maxOutputTokens\` to ${inTime} or less, or ask for longer answers as streams`,
-      });
-    }
+    const { scope, redis, emit } = this.#options;
+    await this.#limiter.configure(pool.name, poolLimits(pool, scope));
+    const log = createQuotaLog(redis, this.keySpace);
+    await tellOverrides(pool, { limiter: this.#limiter, log, scope, emit });
   }
 
   /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */

@@ -1,12 +1,7 @@
 /** How long a call may take. A whole answer is silent for as long as the model writes it; a stream is not. Pure. */
 import type { JobRequest } from "@sluice/job";
+import { LONGEST_CALL_MS, SLOW_TOKEN_MS } from "@sluice/job/time";
 import { sizedPart } from "./quota-cost.ts";
-
-/** The longest that AWS lets an inference take, milliseconds. */
-export const LONGEST_CALL_MS: number = 60 * 60_000;
-
-/** What a slow model needs for a token of its answer, milliseconds: 20 tokens a second. */
-export const SLOW_TOKEN_MS = 50;
 
 /**
  * The time of a call, from connecting to the last byte, milliseconds. Of a whole answer: the pool's `callTimeout`, and
@@ -22,14 +17,6 @@ export function callBudgetMs(callTimeoutMs: number, work: JobRequest): number {
 /** Whether the answer comes in parts. */
 export function isStreamed(work: JobRequest): boolean {
   return work.kind === "stream" || (work.kind === "invoke" && work.request.stream);
-}
-
-/**
- * The most tokens that a whole answer can be sure to be written with before its time is up. A pool whose
- * `maxOutputTokens` is above it can cut an answer that is healthy: such answers should be streamed.
- */
-export function tokensInTime(callTimeoutMs: number): number {
-  return Math.max(0, Math.floor((LONGEST_CALL_MS - callTimeoutMs) / SLOW_TOKEN_MS));
 }
 
 function wholeAnswerMs(callTimeoutMs: number, maxTokens: number): number {

@@ -61,8 +61,8 @@ test("loads nothing but itself: no SDK, no schemas", async () => {
       ([, from]) => from,
     );
     for (const from of loaded) {
-      expect(from).toMatch(/^\.\//);
-      await visit(from ?? "");
+      expect(from).toMatch(/^\.\/|^@sluice\/job\/time$/);
+      if (from?.startsWith("./")) await visit(from);
     }
   };
   await visit("./estimate.ts");

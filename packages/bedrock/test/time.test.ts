@@ -2,7 +2,8 @@
 import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { callBudgetMs, LONGEST_CALL_MS, tokensInTime } from "../src/estimate.ts";
+import { LONGEST_CALL_MS } from "@sluice/job/time";
+import { callBudgetMs } from "../src/estimate.ts";
 import { createBedrock } from "../src/index.ts";
 import { timeLimit, watchLoop } from "../src/time-limit.ts";
 import { startEndpoint } from "./endpoint.ts";
@@ -33,15 +34,6 @@ describe("the budget of a call", () => {
   ] as const)("%s", (_, work, expected) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- read-only by `as const`
     expect(callBudgetMs(120_000, work as Parameters<typeof callBudgetMs>[1])).toBe(expected);
-  });
-
-  test("says what fits into it", () => {
-    const tokens = tokensInTime(120_000);
-    const whole = (maxTokens: number) =>
-      callBudgetMs(120_000, { kind: "converse", request: { messages: [], maxTokens } });
-    expect(whole(tokens)).toBeLessThanOrEqual(LONGEST_CALL_MS);
-    expect(tokens).toBe(69_600);
-    expect(tokensInTime(LONGEST_CALL_MS)).toBe(0);
   });
 });
 

@@ -1,4 +1,5 @@
 /** What of a good pools file works, but hardly as its author meant. */
+import { LONGEST_CALL_MS, SLOW_TOKEN_MS } from "@sluice/job/time";
 import type { Finding } from "./problems.ts";
 import type { Pool } from "./rules.ts";
 import type { Scope } from "./schema.ts";
@@ -12,19 +13,17 @@ export function warnings({ scopes, pools }: GoodFile): Finding[] {
   return [...Object.values(pools).flatMap(shortTimeout), ...daysCountedApart(Object.values(scopes))];
 }
 
-/** Output tokens a second of the fastest models; most write a half or a quarter of it. */
-const FASTEST_TOKENS_PER_SECOND = 100;
-
+/** A whole answer has `callTimeout`, and what a slow model needs to write it, but no longer than AWS allows. */
 function shortTimeout({ name, callTimeoutMs, maxOutputTokens }: Pool): Finding[] {
-  const neededSeconds = Math.ceil(maxOutputTokens / FASTEST_TOKENS_PER_SECOND);
-  if (callTimeoutMs >= neededSeconds * 1_000) return [];
+  const tokens = Math.max(0, Math.floor((LONGEST_CALL_MS - callTimeoutMs) / SLOW_TOKEN_MS));
+  if (maxOutputTokens <= tokens) return [];
   return [
     {
       path: ["pools", name, "callTimeout"],
       message:
-        `\`pools.${name}.callTimeout\` of ${callTimeoutMs / 1_000} s cannot hold \`maxOutputTokens\` of ` +
-        `${maxOutputTokens}: at ${FASTEST_TOKENS_PER_SECOND} tokens a second they take ${neededSeconds} s. ` +
-        "A call that is cut off has been paid for: raise the one or lower the other",
+        `\`pools.${name}.callTimeout\` of ${callTimeoutMs / 1_000} s leaves a slow model the time to write ${tokens} ` +
+        `tokens before AWS ends the call, and \`maxOutputTokens\` is ${maxOutputTokens}: lower it, or ask for longer ` +
+        "answers as streams. A call that is cut off has been paid for",
     },
   ];
 }

@@ -14,17 +14,17 @@ function warningsOf(keys: object, scopes: object = SCOPES) {
 }
 
 test("a timeout that cannot hold `maxOutputTokens` is told with its place and both figures", () => {
-  expect(warningsOf({ callTimeout: "30s", maxOutputTokens: 64_000 })).toEqual([
+  expect(warningsOf({ callTimeout: "50m", maxOutputTokens: 64_000 })).toEqual([
     {
       path: "pools.claude.callTimeout",
       line: 14,
-      message: expect.stringMatching(/30 s cannot hold `maxOutputTokens` of 64000.*640 s/),
+      message: expect.stringMatching(/3000 s .* write 12000 tokens .* `maxOutputTokens` is 64000/),
     },
   ]);
 });
 
 test("a timeout that holds it is no matter", () => {
-  expect(warningsOf({ callTimeout: "60m", maxOutputTokens: 64_000 })).toEqual([]);
+  expect(warningsOf({ callTimeout: "5m", maxOutputTokens: 64_000 })).toEqual([]);
   expect(warningsOf({ maxOutputTokens: 4_000 })).toEqual([]);
 });
 

@@ -65,16 +65,21 @@ export interface SluiceEvents {
   "identity:lost": { readonly scope: string; readonly errorClass: string };
   /** It has some again, after so long. */
   "identity:found": { readonly scope: string; readonly afterMs: number };
-  /** A whole answer of a pool may be cut though it is healthy: it can be longer than can be written in time. */
-  "pool:answers-too-long": {
-    readonly pool: string;
-    readonly maxOutputTokens: number;
-    readonly tokensInTime: number;
-    /** What to set in the pools file. */
-    readonly advice: string;
-  };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
+  /** Quotas in force that are not the file's: set by hand, by whom if that is known. Told at start and at a change. */
+  "quota:overridden": {
+    readonly pool: string;
+    readonly by?: string;
+    readonly quotas: readonly {
+      readonly quota: string;
+      /** `null`: not limited. */
+      readonly inForce: number | null;
+      readonly declared: number | null;
+      /** More than twice or less than half of what the file says. */
+      readonly far: boolean;
+    }[];
+  };
   /** Something in the pools file works, but hardly as meant. Told at start; `path` as keys joined by dots. */
   "config:warning": { readonly path: string; readonly line?: number; readonly message: string };
   /** A part met an error that it survives by trying again. */

@@ -28,13 +28,12 @@ const examples: SluiceEvents = {
   "quota:parked": { pool: "p", untilMs: 900_000 },
   "identity:lost": { scope: "main", errorClass: "ExpiredTokenException" },
   "identity:found": { scope: "main", afterMs: 45_000 },
-  "pool:answers-too-long": {
-    pool: "claude",
-    maxOutputTokens: 128_000,
-    tokensInTime: 69_600,
-    advice: "Set `maxOutputTokens` to 69600 or less",
-  },
   "limits:changed": { pool: "p", version: 2 },
+  "quota:overridden": {
+    pool: "p",
+    by: "anna@desk",
+    quotas: [{ quota: "tokensPerMinute", inForce: 500, declared: 2_000, far: true }],
+  },
   "config:warning": { path: "pools.p.callTimeout", line: 7, message: "30 s cannot hold it" },
   "worker:error": { part: "gate", error: "Error: no Redis" },
   "worker:started": { pools: ["p"], slots: 8 },
