@@ -58,6 +58,8 @@ export interface SluiceEvents {
   };
   /** The scope's tokens per day are used up: all its pools wait until then. 0: released. */
   "quota:parked": { readonly pool: string; readonly untilMs: number };
+  /** The server asked for it: a pool takes no calls until then, milliseconds since the epoch. */
+  "pool:held": { readonly pool: string; readonly untilMs: number };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
   /** A part met an error that it survives by trying again. */

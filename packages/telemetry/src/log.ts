@@ -22,6 +22,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "dead-letter:blocked": "error",
   "breaker:changed": "warn",
   "quota:parked": "error",
+  "pool:held": "warn",
   "limits:changed": "info",
   "worker:error": "error",
   "worker:started": "info",

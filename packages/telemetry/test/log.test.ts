@@ -26,6 +26,7 @@ const examples: SluiceEvents = {
   "dead-letter:blocked": { waiting: 7, error: "Error: no table" },
   "breaker:changed": { pool: "p", from: "closed", to: "open", untilMs: 5_000 },
   "quota:parked": { pool: "p", untilMs: 900_000 },
+  "pool:held": { pool: "p", untilMs: 30_000 },
   "limits:changed": { pool: "p", version: 2 },
   "worker:error": { part: "gate", error: "Error: no Redis" },
   "worker:started": { pools: ["p"], slots: 8 },
