@@ -10,8 +10,8 @@ export interface PoolKeys {
   readonly reservations: string;
   /** Sorted set: reservation id by the time it is dropped. */
   readonly expiry: string;
-  /** Hash of one-second buckets: calls and failures. Ten at most. */
-  readonly outcomes: string;
+  /** Hash: calls and failures by slots of their start, five minutes of them, and the last answers by operation. */
+  readonly starts: string;
   /** List: quotas set by hand, newest first. A hundred at most. */
   readonly changes: string;
   /** Tokens per day, of the scope. */
@@ -29,7 +29,7 @@ export function poolKeys(space: KeySpace, pool: string): PoolKeys {
     state: `${prefix}:state`,
     reservations: `${prefix}:reservations`,
     expiry: `${prefix}:expiry`,
-    outcomes: `${prefix}:outcomes`,
+    starts: `${prefix}:starts`,
     changes: `${prefix}:changes`,
     // A pool's name has no upper case, so no pool's prefix is this key.
     day: `${space}:limits:DAY`,

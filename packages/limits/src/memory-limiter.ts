@@ -82,7 +82,8 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
       return admission;
     },
     async settle(settlement) {
-      assertAmounts({ ...settlement.actual, weight: settlement.weight });
+      const { weight, holdMs } = settlement;
+      assertAmounts({ ...settlement.actual, weight, holdMs });
       const reply = settle(poolOf(settlement.pool).gate, settlement, now());
       if (reply.type === "settled") tell(reply.changes);
       return reply;
@@ -113,5 +114,14 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
 }
 
 function newGate(pool: string, parameters: Gate["parameters"], state: Gate["state"], day: DayState): Gate {
-  return { pool, parameters, state, day, outcomes: new Map(), reservations: new Map(), nextExpiry: Infinity };
+  return {
+    pool,
+    parameters,
+    state,
+    day,
+    starts: new Map(),
+    answers: [],
+    reservations: new Map(),
+    nextExpiry: Infinity,
+  };
 }
