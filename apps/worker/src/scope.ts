@@ -7,10 +7,11 @@ import {
   createRedisLimiter,
   guardLimiter,
   lanesNamed,
+  watchLimits,
   type LimitsChange,
   type OperableLimiter,
 } from "@sluice/limits";
-import { keySpace, type KeySpace } from "@sluice/redis";
+import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
   CallLedger,
@@ -36,11 +37,16 @@ export interface ScopeOptions {
   readonly heartbeatTtlMs: number;
   /** A caller wants this job no more. */
   readonly onCancel: (id: string) => void;
+  /** A pool takes no calls from now on. */
+  readonly onShut: (pool: string) => void;
   readonly emit: Emit;
   /** The jobs at the gate and in flight: asked after a reconnect, which may have missed somebody's cancelling. */
   readonly inHand: () => Iterable<string>;
   readonly onError: (part: string) => (error: unknown) => void;
 }
+
+/** What a breaker moves to when calls that it granted shall not start. */
+const SHUT: ReadonlySet<string> = new Set(["open", "suspected", "isolated"]);
 
 /** Room for calls that an answer is still being read from while the next have begun. */
 const SPARE_CONNECTIONS = 8;
@@ -65,6 +71,7 @@ export class ScopeParts {
   readonly #heartbeat: Heartbeat;
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
+  #news: Redis | undefined;
 
   constructor(options: ScopeOptions) {
     const { scope, pools, namespace, redis, onError, heartbeatTtlMs: ttlMs } = options;
@@ -124,11 +131,27 @@ export class ScopeParts {
     const { onCancel, inHand, onError } = this.#options;
     await this.#heartbeat.start();
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
+    this.#listen();
+  }
+
+  /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
+  #listen(): void {
+    const { redis, onShut, onError, pools } = this.#options;
+    const subscriber = redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
+    this.#news = subscriber;
+    subscriber.on("error", onError("news"));
+    const hear = (change: LimitsChange): void => {
+      if (change.type === "breaker" && SHUT.has(change.to)) onShut(change.pool);
+      // The day's tokens are those of the scope.
+      if (change.type === "day" && change.untilMs > 0) for (const { name } of pools) onShut(name);
+    };
+    void watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
   }
 
   /** Says farewell, so that calls it left open may be repeated at once. */
   async stop(): Promise<void> {
     this.#subscription?.stop();
+    this.#news?.disconnect();
     await this.#heartbeat.stop();
     this.bedrock.close();
   }

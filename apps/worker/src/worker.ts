@@ -7,6 +7,7 @@ import type { Pool, Pools } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { describe, Drain, insist, Mover, Poller, type Entry, type Model, type Outbox } from "@sluice/drain";
 import { emitter, type Emit, type Listener } from "@sluice/job";
+import { lanesNamed } from "@sluice/limits";
 import {
   decodePayload,
   FailedSet,
@@ -17,6 +18,7 @@ import {
   Slots,
   Sweeper,
   type LockTimes,
+  type SlotShares,
   type Take,
 } from "@sluice/queue";
 import { assertFit, connect } from "@sluice/redis";
@@ -128,7 +130,7 @@ export class Worker {
   }
 
   /**
-   * Takes no more jobs, hands back what waits at the gate, lets calls in flight finish for `graceMs`, then aborts and
+   * Takes no more jobs, hands back what has not started, lets calls in flight finish for `graceMs`, then aborts and
    * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone.
    */
   async stop(graceMs: number): Promise<void> {
@@ -175,6 +177,7 @@ export class Worker {
           heartbeatTtlMs,
           redis: this.#commandRedis,
           onCancel: (id) => this.#drains.forEach((drain) => drain.cancel(id)),
+          onShut: (name) => this.#drains.forEach((drain) => drain.shut(name)),
           emit: this.#emit,
           inHand: () => this.#drains.flatMap((drain) => [...drain.inHand]),
           onError: (part) => this.#onError(part),
@@ -189,7 +192,7 @@ export class Worker {
     return {
       pool,
       scope,
-      slots: new Slots(pool.lanes, pool.slots),
+      slots: new Slots(pool.lanes, pool.slots, sharesOf(pool)),
       model: createModel(pool, scope.bedrock, scope.onUsage),
     };
   }
@@ -309,8 +312,13 @@ function entryOf({ pool, scope, slots, model }: PoolParts, from: Pool): Entry {
     },
     gate: scope.gate,
     model,
-    tryAcquire: (lane) => slots.tryAcquire(lane),
+    tryAcquire: (lane) => slots.tryAcquireCall(lane),
   };
+}
+
+/** What the lanes get of the quota, whatever the others ask for, they get of the slots too. */
+function sharesOf({ lanes }: Pool): SlotShares {
+  return Object.fromEntries(lanesNamed(lanes).map(({ name, share }) => [name, share]));
 }
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
