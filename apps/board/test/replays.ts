@@ -45,6 +45,7 @@ export async function startReplays({ perLane = 20 } = {}) {
       {
         ...LANE,
         outcomes,
+        cancels: { isRequested: async () => false },
         size: async () => failed.size(),
         oldest: async (limit) => failed.oldest(limit),
         drop: async (job) => failed.drop(job),

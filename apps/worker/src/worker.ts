@@ -249,7 +249,7 @@ export class Worker {
   }
 
   #wireLane({ pool, scope }: PoolParts, lane: string, slots: Slots, take: Take): Outbox {
-    const { keySpace, outcomes } = scope;
+    const { keySpace, outcomes, cancels } = scope;
     const names = { keySpace, pool: pool.name, lane };
     this.#intakes.push(
       new Intake({
@@ -275,6 +275,7 @@ export class Worker {
       pool: pool.name,
       lane,
       outcomes,
+      cancels,
       size: async () => failed.size(),
       oldest: async (limit, skip) => failed.oldest(limit, skip),
       drop: async (job) => failed.drop(job),

@@ -12,7 +12,7 @@ import {
   type Random,
 } from "@sluice/job";
 import { describe } from "./insist.ts";
-import type { Outcomes } from "./ports.ts";
+import type { Cancels, Outcomes } from "./ports.ts";
 
 /** A dead job in the outbox. */
 export interface Dead {
@@ -29,6 +29,7 @@ export interface Outbox {
   readonly pool: string;
   readonly lane: string;
   readonly outcomes: Outcomes;
+  readonly cancels: Cancels;
   size(): Promise<number>;
   /** Oldest first, without the first `skip`. */
   oldest(limit: number, skip: number): Promise<readonly Dead[]>;
@@ -141,6 +142,7 @@ export class Mover {
     // It was answered or cancelled before something failed it: that is how it ended, and no letter is owed.
     if (ended !== undefined && ended.outcome !== "dead") return outbox.drop(job);
     const data = readable(outbox, job);
+    if (await outbox.cancels.isRequested(job.id)) return this.#endCancelled(outbox, job, data);
     const { failure, attempts, stalls, diedAt } = job;
     await deadLetters.put({ data, failure, attempts, stalls, diedAt });
     await outbox.outcomes.put({
@@ -155,6 +157,16 @@ export class Mover {
     const dropped = await outbox.drop(job);
     if (dropped)
       emit("dead-letter:stored", { id: job.id, errorClass: failure.errorClass, kind: failure.kind });
+    return dropped;
+  }
+
+  /** Its caller was told that it will be cancelled, and it failed before it could be: no letter is owed. */
+  async #endCancelled(outbox: Outbox, job: Dead, data: JobData): Promise<boolean> {
+    const { id, diedAt: endedAt, attempts } = job;
+    const { tenant, pool, lane, acceptedAt } = data;
+    await outbox.outcomes.put({ outcome: "cancelled", id, tenant, acceptedAt, endedAt, attempts });
+    const dropped = await outbox.drop(job);
+    if (dropped) this.#options.emit("job:cancelled", { id, tenant, pool, lane });
     return dropped;
   }
 

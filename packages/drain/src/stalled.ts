@@ -74,11 +74,7 @@ export class StalledJobs {
     await this.#settle(job, ({ model }) => (answer === undefined ? NOTHING : model.settled(answer.usage)));
   }
 
-  async #orDie(
-    job: Held,
-    data: JobData,
-    work: JobRequest | undefined,
-  ): Promise<JobRequest | undefined> {
+  async #orDie(job: Held, data: JobData, work: JobRequest | undefined): Promise<JobRequest | undefined> {
     return work ?? this.#hands.die(job, data, malformed());
   }
 

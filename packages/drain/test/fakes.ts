@@ -256,7 +256,9 @@ export function world(script: Script = {}): World {
       const turn = await drain.take(job, stop.signal);
       if (turn !== undefined) {
         if (turn.waitMs > 0) await sleep(turn.waitMs, undefined, { signal: turn.off }).catch(() => undefined);
-        await (await turn.start())?.();
+        await (
+          await turn.start()
+        )?.();
       }
       if (left.length > 1) throw new Error(`Expected the job to leave once, got ${JSON.stringify(left)}`);
       return left[0];

@@ -191,7 +191,9 @@ describe("Slots", () => {
           expect(sum).toBeLessThanOrEqual(total);
           for (const [place, each] of LANES.entries()) {
             const kept = calls.slice(0, place).filter((ofLane) => ofLane === 0).length;
-            const waits = askers.some((asker) => asker.calls && asker.slot === "waiting" && asker.lane === each);
+            const waits = askers.some(
+              (asker) => asker.calls && asker.slot === "waiting" && asker.lane === each,
+            );
             if (waits) expect(sum + kept).toBeGreaterThanOrEqual(total);
           }
         }

@@ -32,7 +32,12 @@ async function two(graceMs: number): Promise<{ redis: RunningService; a: Member;
   const times = { ttlMs: TTL_MS, graceMs };
   const a = await member(space, times, redis.url);
   const b = await member(space, times, redis.url);
-  expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: 1, lost: 0, justLost: false });
+  expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
+    type: "go",
+    call: 1,
+    lost: 0,
+    justLost: false,
+  });
   return { redis, a, b };
 }
 
