@@ -176,6 +176,9 @@ describe("a job is put off", () => {
   });
 });
 
+/** What was settled: of which fetch, and for how much. */
+const settled = (w: World): unknown[] => w.settlements.map(({ id, actual }) => [id.split("/")[1], actual]);
+
 describe("a job whose worker vanished", () => {
   test("is read with a call of its own in the ledger: if that kills its worker, it is found out", async () => {
     const w = world({
@@ -198,8 +201,6 @@ describe("a job whose worker vanished", () => {
     });
     expect(w.log).toEqual(["ledger.begin", "job.defer"]);
   });
-
-  const settled = (w: World): unknown[] => w.settlements.map(({ id, actual }) => [id.split("/")[1], actual]);
 
   test("before its call gets all back that its last worker had reserved for it", async () => {
     const w = world({ admit: () => ({ type: "wait", afterMs: 60_000 }) });
