@@ -48,6 +48,8 @@ export interface Grant {
 export interface Turn {
   /** Milliseconds until then. */
   readonly waitMs: number;
+  /** It did not have to wait for quota at all. */
+  readonly atOnce: boolean;
   /** Fires when the job shall not start after all: call `start` at once, which disposes of it. */
   readonly off: AbortSignal;
   /** The last look before the call. Resolves to the call, or to `undefined` when the job has been disposed of. */

@@ -183,18 +183,23 @@ export class Drain {
     this.#lines.set(lane, line);
     const leave = await line.enter(AbortSignal.any([stopping, visit.cancelled.signal]));
     try {
-      return await this.#waitAtGate(candidate, stopping, visit);
+      return await this.#waitAtGate(candidate, line, stopping, visit);
     } finally {
       leave();
     }
   }
 
-  async #waitAtGate(candidate: Candidate, stopping: AbortSignal, visit: Visit): Promise<Turn | undefined> {
+  async #waitAtGate(
+    candidate: Candidate,
+    line: Line,
+    stopping: AbortSignal,
+    visit: Visit,
+  ): Promise<Turn | undefined> {
     const { clock, random } = this.#options;
     const { job, data } = candidate;
     const { cancelled } = visit;
     const woken = AbortSignal.any([stopping, cancelled.signal]);
-    for (;;) {
+    for (let denied = false; ; denied = true) {
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
       if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
       if (clock() >= data.deadlineAt) {
@@ -203,7 +208,11 @@ export class Drain {
       const asked = await askChain(candidate, this.#options, async (question) =>
         this.#starter.ask(question, "gate", stopping),
       );
-      if (asked.type === "granted") return this.#turn(candidate, asked, stopping, visit);
+      const atOnce = asked.type === "granted" && asked.waitMs === 0 && !denied;
+      line.passed(atOnce);
+      if (asked.type === "granted") {
+        return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
+      }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
   }
@@ -214,7 +223,7 @@ export class Drain {
     { grant, waitMs }: { grant: Grant; waitMs: number },
     stopping: AbortSignal,
     visit: Visit,
-  ): Turn {
+  ): Omit<Turn, "atOnce"> {
     const { job } = candidate;
     const cancelled = visit.cancelled.signal;
     const shut = visit.shut.signal;

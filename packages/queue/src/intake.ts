@@ -22,6 +22,8 @@ export type Run = () => Promise<void>;
 export interface Turn {
   /** Milliseconds until then. Meanwhile the job holds no slot. */
   readonly waitMs: number;
+  /** It did not have to wait for quota at all. */
+  readonly atOnce: boolean;
   /** Fires when the job shall not start after all: call `start` at once, which disposes of it. */
   readonly off: AbortSignal;
   /** The last look before the call. Resolves to the call, or to `undefined` when the job has been disposed of. */
@@ -63,10 +65,14 @@ const ERROR_PAUSE_MS = 1_000;
 const DEFAULT_KEEP: KeepCompleted = { age: 3_600, count: 200 };
 
 /**
- * Jobs that are fetched and looked up while one asks at the gate. Fetching, looking up and asking take a round trip to
- * Redis each; with two more in hand the gate is asked all the time. More would only be hidden from other workers.
+ * Jobs that are fetched and looked up beside one that asks at the gate. Fetching, looking up and asking take a round trip
+ * to Redis each; with two more in hand the gate is asked all the time. More would only be hidden from other workers, but
+ * when quota is there for all who ask: then it is the round trips that hold up, and more of them are made side by side.
  */
-const READ_AHEAD = 2;
+const READ_AHEAD = { waiting: 2, atOnce: 8 } as const;
+
+/** Fetches that are on their way at a time, while jobs are found. */
+const FETCHES = 3;
 
 /**
  * Grants of the lane that wait for their start at most. A lane is granted at most its horizon ahead (2 s of quota for
@@ -79,6 +85,7 @@ export class Intake {
   readonly #worker: Worker<unknown>;
   readonly #keys: LaneKeys;
   readonly #stopping = new AbortController();
+  readonly #fetching = new Set<Promise<void>>();
   /** Jobs that are being looked up, or ask at the gate. */
   readonly #taking = new Set<Promise<void>>();
   /** Granted jobs that have not started. */
@@ -87,6 +94,10 @@ export class Intake {
   #loop: Promise<void> = Promise.resolve();
   /** Resolves when there may be room to fetch. */
   #room = Promise.withResolvers<void>();
+  /** Whether the last fetch found a job. */
+  #found = false;
+  /** Whether the last job that was granted could start at once. */
+  #atOnce = false;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -122,8 +133,8 @@ export class Intake {
     this.#room.resolve();
     await this.#worker.getBackend().disconnectBlocking();
     await this.#loop;
-    while (this.#taking.size + this.#waiting.size > 0) {
-      await Promise.all([...this.#taking, ...this.#waiting]);
+    while (this.#fetching.size + this.#taking.size + this.#waiting.size > 0) {
+      await Promise.all([...this.#fetching, ...this.#taking, ...this.#waiting]);
     }
   }
 
@@ -140,23 +151,40 @@ export class Intake {
   async #fetchLoop(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      if (this.#taking.size > READ_AHEAD || this.#waiting.size >= WAITING_AT_MOST) {
+      if (!this.#mayFetch()) {
         await this.#room.promise;
         this.#room = Promise.withResolvers();
         continue;
       }
       const release = await this.#options.slots.acquire(this.#options.lane, signal);
       if (release === undefined) return;
-      try {
-        const job = await this.#fetch();
-        if (job === undefined) release();
-        else this.#track(this.#taking, this.#take(job, release));
-      } catch (error) {
-        release();
-        this.#options.onError(error);
-        await this.#pause();
-      }
+      this.#track(this.#fetching, this.#fetchOne(release));
     }
+  }
+
+  #mayFetch(): boolean {
+    const fetching = this.#fetching.size;
+    // One that finds nothing sleeps until there is a job: the others would ask in vain meanwhile.
+    if (fetching >= (this.#found ? FETCHES : 1)) return false;
+    const ahead = this.#atOnce ? READ_AHEAD.atOnce : READ_AHEAD.waiting;
+    return fetching + this.#taking.size <= ahead && this.#waiting.size < WAITING_AT_MOST;
+  }
+
+  async #fetchOne(release: ReleaseSlot): Promise<void> {
+    try {
+      const job = await this.#fetch();
+      this.#found = job !== undefined;
+      if (job !== undefined) {
+        this.#track(this.#taking, this.#take(job, release));
+        return;
+      }
+    } catch (error) {
+      this.#options.onError(error);
+      this.#found = false;
+      release();
+      await this.#pause();
+    }
+    release();
   }
 
   async #fetch(): Promise<HeldJob | undefined> {
@@ -184,6 +212,7 @@ export class Intake {
       const taken = await take(job, this.#stopping.signal);
       if (taken !== undefined) {
         const turn = typeof taken === "function" ? startingNow(taken) : taken;
+        this.#atOnce = turn.atOnce;
         this.#track(this.#waiting, this.#waitForStart(job, turn, release));
         return;
       }
@@ -248,5 +277,5 @@ export class Intake {
 const NEVER: AbortSignal = new AbortController().signal;
 
 function startingNow(run: Run): Turn {
-  return { waitMs: 0, off: NEVER, start: async () => run };
+  return { waitMs: 0, atOnce: true, off: NEVER, start: async () => run };
 }

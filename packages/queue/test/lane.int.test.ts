@@ -138,6 +138,7 @@ describe("an intake", () => {
         const takenAt = performance.now();
         return {
           waitMs: 400,
+          atOnce: false,
           off: new AbortController().signal,
           start: async () => {
             times.set(job.id, { takenAt, startedAt: performance.now() });

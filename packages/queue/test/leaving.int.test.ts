@@ -31,6 +31,7 @@ describe("an intake that stops", () => {
     const { intake } = await lane.startIntake(
       async (job, signal) => ({
         waitMs: 60_000,
+        atOnce: false,
         off: signal,
         start: async () => {
           await job.defer({ delayMs: 0, attempt: false });
