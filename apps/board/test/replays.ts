@@ -47,6 +47,7 @@ export async function startReplays({ perLane = 20 } = {}) {
         ...LANE,
         queue: queueName(LANE.pool, LANE.lane),
         outcomes,
+        cancels: { isRequested: async () => false },
         size: async () => failed.size(),
         oldest: async (limit) => failed.oldest(limit),
         drop: async (job) => failed.drop(job),

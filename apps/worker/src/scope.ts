@@ -18,10 +18,12 @@ import {
   createRedisLimiter,
   guardLimiter,
   isIdle,
+  watchLimits,
   type LimitsChange,
   type OperableLimiter,
+  type PoolLimits,
 } from "@sluice/limits";
-import { keySpace, type KeySpace } from "@sluice/redis";
+import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
   CallLedger,
@@ -50,11 +52,16 @@ export interface ScopeOptions {
   readonly heartbeatTtlMs: number;
   /** A caller wants this job no more. */
   readonly onCancel: (id: string) => void;
+  /** A pool takes no calls from now on. */
+  readonly onShut: (pool: string) => void;
   readonly emit: Emit;
   /** The jobs at the gate and in flight: asked after a reconnect, which may have missed somebody's cancelling. */
   readonly inHand: () => Iterable<string>;
   readonly onError: (part: string) => (error: unknown) => void;
 }
+
+/** What a breaker moves to when calls that it granted shall not start. */
+const SHUT: ReadonlySet<string> = new Set(["open", "suspected", "isolated"]);
 
 /** Room for calls that an answer is still being read from while the next have begun. */
 const SPARE_CONNECTIONS = 8;
@@ -86,6 +93,7 @@ export class ScopeParts {
   readonly #note: IdentityNote;
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
+  #news: Redis | undefined;
 
   constructor(options: ScopeOptions) {
     const { scope, pools, namespace, redis, onError, heartbeatTtlMs: ttlMs } = options;
@@ -148,9 +156,14 @@ export class ScopeParts {
   /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
   async configure(pool: Pool): Promise<void> {
     const { scope, redis, emit } = this.#options;
-    await this.#limiter.configure(pool.name, poolLimits(pool, scope));
+    await this.#limiter.configure(pool.name, this.limitsOf(pool));
     const log = createQuotaLog(redis, this.keySpace);
     await tellOverrides(pool, { limiter: this.#limiter, log, scope, emit });
+  }
+
+  /** The limits of a pool as the pools file has them. */
+  limitsOf(pool: Pool): PoolLimits {
+    return poolLimits(pool, this.#options.scope);
   }
 
   /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */
@@ -166,6 +179,22 @@ export class ScopeParts {
     const { onCancel, inHand, onError } = this.#options;
     await this.#heartbeat.start();
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
+    this.#listen();
+  }
+
+  /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
+  #listen(): void {
+    const { redis, onShut, onError, pools } = this.#options;
+    const subscriber = redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
+    this.#news = subscriber;
+    subscriber.on("error", onError("news"));
+    const hear = (change: LimitsChange): void => {
+      if (change.type === "breaker" && SHUT.has(change.to)) onShut(change.pool);
+      if (change.type === "hold") onShut(change.pool);
+      // The day's tokens are those of the scope.
+      if (change.type === "day" && change.untilMs > 0) for (const { name } of pools) onShut(name);
+    };
+    void watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
   }
 
   /** Says farewell, so that calls it left open may be repeated at once. */
@@ -173,6 +202,7 @@ export class ScopeParts {
     this.#subscription?.stop();
     this.identity.stop();
     await this.#note.stop();
+    this.#news?.disconnect();
     await this.#heartbeat.stop();
     this.bedrock.close();
   }

@@ -17,6 +17,7 @@ import {
   Slots,
   Sweeper,
   type LockTimes,
+  type SlotShares,
   type Take,
 } from "@sluice/queue";
 import { assertFit, connect } from "@sluice/redis";
@@ -129,7 +130,7 @@ export class Worker {
   }
 
   /**
-   * Takes no more jobs, hands back what waits at the gate, lets calls in flight finish for `graceMs`, then aborts and
+   * Takes no more jobs, hands back what has not started, lets calls in flight finish for `graceMs`, then aborts and
    * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone.
    */
   async stop(graceMs: number): Promise<void> {
@@ -176,6 +177,7 @@ export class Worker {
           heartbeatTtlMs,
           redis: this.#commandRedis,
           onCancel: (id) => this.#drains.forEach((drain) => drain.cancel(id)),
+          onShut: (name) => this.#drains.forEach((drain) => drain.shut(name)),
           emit: this.#emit,
           inHand: () => this.#drains.flatMap((drain) => [...drain.inHand]),
           onError: (part) => this.#onError(part),
@@ -190,7 +192,7 @@ export class Worker {
     return {
       pool,
       scope,
-      slots: new Slots(pool.lanes, pool.slots),
+      slots: new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope })),
       model: createModel(pool, scope.bedrock, scope.onUsage),
     };
   }
@@ -246,7 +248,7 @@ export class Worker {
   }
 
   #wireLane({ pool, scope }: PoolParts, lane: string, slots: Slots, take: Take): Outbox {
-    const { keySpace, outcomes } = scope;
+    const { keySpace, outcomes, cancels } = scope;
     const names = { keySpace, pool: pool.name, lane };
     this.#intakes.push(
       new Intake({
@@ -258,6 +260,7 @@ export class Worker {
             if (pool.fallback.length === 0) await scope.identity.ready(signal);
             return slots.acquire(laneName, signal);
           },
+          acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
         },
         locks: this.#locks,
         take,
@@ -282,6 +285,7 @@ export class Worker {
       lane: pool.lanes.includes(lane) ? lane : (pool.lanes.at(-1) ?? lane),
       queue: queueName(pool.name, lane),
       outcomes,
+      cancels,
       size: async () => failed.size(),
       oldest: async (limit, skip) => failed.oldest(limit, skip),
       drop: async (job) => failed.drop(job),
@@ -319,8 +323,13 @@ function entryOf({ pool, scope, slots, model }: PoolParts, from: Pool): Entry {
     },
     gate: scope.gate,
     model,
-    tryAcquire: (lane) => slots.tryAcquire(lane),
+    tryAcquire: (lane) => slots.tryAcquireCall(lane),
   };
+}
+
+/** What the lanes get of the quota, whatever the others ask for, they get of the slots too. */
+function sharesOf({ pool, scope }: Pick<PoolParts, "pool" | "scope">): SlotShares {
+  return Object.fromEntries(scope.limitsOf(pool).lanes.map(({ name, share }) => [name, share]));
 }
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {

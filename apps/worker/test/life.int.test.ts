@@ -27,7 +27,7 @@ test("a cancelled call is aborted by the process that holds it, and never made a
   await vi.waitFor(async () => expect(await countInFlight(fleet.simulatorUrl)).toBe(1), PATIENTLY);
   expect((await fleet.limiter.inspect(POOL)).reservations).toBe(1);
 
-  expect(await fleet.cancels.request(id, "somebody")).toBe(true);
+  expect(await fleet.cancels.request(id, "somebody")).toBe("first");
 
   await vi.waitFor(async () => expect(await fleet.ends([id])).toEqual(["cancelled"]), PATIENTLY);
   await vi.waitFor(async () => expect(await fleet.counts()).toEqual(EMPTY), PATIENTLY);

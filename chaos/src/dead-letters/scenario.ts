@@ -111,6 +111,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
               get: async (id) => outcomes.get(id),
               put: async (outcome) => crashes.around(async () => outcomes.put(outcome)),
             },
+            cancels: { isRequested: async () => false },
             size: async () => failed.size(),
             oldest: async (limit) => failed.oldest(limit),
             drop: async (job) => crashes.around(async () => failed.drop(job)),

@@ -9,7 +9,8 @@ export type Cancelling = "cancelled" | "requested" | "ended";
 /** A pool as cancelling needs it. */
 export interface CancellingPool {
   readonly outcomes: { put(outcome: Outcome): Promise<boolean> };
-  readonly cancels: { request(id: string, by: string): Promise<unknown> };
+  /** `ended`: the job has an outcome. */
+  readonly cancels: { request(id: string, by: string): Promise<"first" | "again" | "ended"> };
   lane(name: string): ReadingLane & {
     /** Takes the job out of its lane, if it has not started. */
     withdraw(id: string): Promise<boolean>;
@@ -32,13 +33,14 @@ export function createCancel(
     const pool = parts && options.pools.get(parts.pool);
     if (view === undefined || parts === undefined || pool === undefined) return undefined;
     if (view.state !== "waiting" && view.state !== "delayed" && view.state !== "active") return "ended";
-    // The flag first: from here on every step of the job sees it, whatever becomes of what follows.
+    // The flag first: from here on every step of the job sees it, whatever becomes of what follows. It is raised only
+    // if the job has no outcome, and an answer that comes after it is not stored.
     const jobId = lifeId(view);
-    await pool.cancels.request(jobId, tenant);
+    if ((await pool.cancels.request(jobId, tenant)) === "ended") return "ended";
     const lane = pool.lane(parts.lane);
     const found = view.state === "active" ? undefined : await lane.find(jobId);
     const data = jobDataSchema.safeParse(found?.data);
-    if (found === undefined || !data.success) return "requested";
+    if (found === undefined || !data.success) return requestedOrEnded(options, tenant, id);
     // Its end goes on record before it goes: a job without either would be lost.
     await pool.outcomes.put({
       outcome: "cancelled",
@@ -48,6 +50,11 @@ export function createCancel(
       endedAt: options.clock(),
       attempts: found.attemptsMade,
     });
-    return (await lane.withdraw(jobId)) ? "cancelled" : "requested";
+    return (await lane.withdraw(jobId)) ? "cancelled" : requestedOrEnded(options, tenant, id);
   };
+}
+
+/** A job that had failed before the flag was raised is dead, though its outcome may not be stored yet. */
+async function requestedOrEnded({ find }: CancelOptions, tenant: string, id: string): Promise<Cancelling> {
+  return (await find(tenant, id))?.state === "dead" ? "ended" : "requested";
 }

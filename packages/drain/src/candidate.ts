@@ -15,8 +15,6 @@ export interface DrainOptions {
   readonly startPolling: (data: JobData) => Promise<void>;
   /** What callers get instead of an answer that a content filter stopped. Default: what the model said. */
   readonly filteredMessage?: string | undefined;
-  /** A job whose worker died in the middle of its call more often than this is dead. Default 3. */
-  readonly maxLostCalls?: number;
   /** Fires when the process has no time left: calls in flight are aborted and handed back. */
   readonly abort: AbortSignal;
   readonly emit: Emit;
@@ -39,5 +37,19 @@ export interface Grant {
   readonly index: number;
   readonly lane: string;
   readonly reservation: string;
+  /** The call finds out whether the pool works again. */
+  readonly probe: boolean;
   readonly release: () => void;
+}
+
+/** A job that may start. */
+export interface Turn {
+  /** Milliseconds until then. */
+  readonly waitMs: number;
+  /** It did not have to wait for quota at all. */
+  readonly atOnce: boolean;
+  /** Fires when the job shall not start after all: call `start` at once, which disposes of it. */
+  readonly off: AbortSignal;
+  /** The last look before the call. Resolves to the call, or to `undefined` when the job has been disposed of. */
+  start(): Promise<(() => Promise<void>) | undefined>;
 }

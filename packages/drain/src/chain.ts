@@ -1,6 +1,6 @@
 /** One round of questions at the gates of a pool and of those that may answer in its place. */
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
-import type { Admission, Entry, Held } from "./ports.ts";
+import type { Admission } from "./ports.ts";
 
 export type ChainAnswer =
   | { readonly type: "granted"; readonly waitMs: number; readonly grant: Grant }
@@ -40,17 +40,18 @@ export async function askChain(
     const lane = entry.laneFor(data.lane);
     const release = index === 0 ? () => {} : entry.tryAcquire(lane);
     if (release === undefined) continue;
-    const reservation = reservationId(job, entry);
+    const reservation = reservationId(job.id, job.attemptsStarted, entry.pool);
     const cost = entry.model.reserve(work);
     const ttlMs = entry.model.budgetMs(work) + RESERVATION_GRACE_MS;
     let granted = false;
     try {
       const admission = await ask(() =>
-        entry.gate.admit({ pool: entry.pool, lane, id: reservation, job: job.id, cost, ttlMs }),
+        entry.gate.admit({ pool: entry.pool, lane, job: job.id, id: reservation, cost, ttlMs }),
       );
       if (admission.type === "granted") {
         granted = true;
-        const grant = { entry, index, lane, release, reservation };
+        const probe = admission.probe === true;
+        const grant = { entry, index, lane, release, reservation, probe };
         return { type: "granted", waitMs: admission.waitMs, grant };
       }
       if (admission.type === "open" && admission.elsewhere === true) elsewhere = true;
@@ -67,6 +68,7 @@ export async function askChain(
   return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS };
 }
 
-function reservationId(job: Held, entry: Entry): string {
-  return `${job.id}/${job.attemptsStarted}/${entry.pool}`;
+/** @param fetched how often the job had been fetched: a name for each time it asks. */
+export function reservationId(id: string, fetched: number, pool: string): string {
+  return `${id}/${fetched}/${pool}`;
 }

@@ -89,7 +89,7 @@ export function createExplain<Gate extends GateAnswer>(
 const WHY: Readonly<Record<JobView["state"], string>> = {
   waiting: "It waits its turn",
   delayed: "It waits for its time: a start that was asked for, or the next try",
-  active: "It is at Bedrock, or next at the gate",
+  active: "It is at Bedrock, waits for its start, or is next at the gate",
   completed: "It was answered",
   filtered: "A content filter stopped it",
   cancelled: "It was cancelled",

@@ -8,7 +8,7 @@ export {
   type RefusalCode,
 } from "./accept.ts";
 export { createCancel, type Cancelling, type CancellingPool, type CancelOptions } from "./cancel.ts";
-export type { DrainOptions } from "./candidate.ts";
+export type { DrainOptions, Turn } from "./candidate.ts";
 export { Drain } from "./drain.ts";
 export {
   createExplain,

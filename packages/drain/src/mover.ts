@@ -5,7 +5,7 @@
 import type { Clock, Emit, Failure, JobData, Random } from "@sluice/job";
 import { adopted, type FoundDead } from "./adopt.ts";
 import { describe } from "./insist.ts";
-import type { Outcomes } from "./ports.ts";
+import type { Cancels, Outcomes } from "./ports.ts";
 
 /** A dead job in the outbox. */
 export type Dead = FoundDead;
@@ -18,6 +18,7 @@ export interface Outbox {
   /** Names the set: ids of foreign jobs are unique within it only. */
   readonly queue: string;
   readonly outcomes: Outcomes;
+  readonly cancels: Cancels;
   size(): Promise<number>;
   /** Oldest first, without the first `skip`. */
   oldest(limit: number, skip: number): Promise<readonly Dead[]>;
@@ -130,6 +131,7 @@ export class Mover {
     const ended = await outbox.outcomes.get(data.id);
     // It was answered or cancelled before something failed it: that is how it ended, and no letter is owed.
     if (ended !== undefined && ended.outcome !== "dead") return outbox.drop(job);
+    if (await outbox.cancels.isRequested(data.id)) return this.#endCancelled(outbox, job, data);
     await deadLetters.put({ data, failure, attempts, stalls, diedAt });
     await outbox.outcomes.put({
       outcome: "dead",
@@ -143,6 +145,16 @@ export class Mover {
     const dropped = await outbox.drop(job);
     if (dropped)
       emit("dead-letter:stored", { id: data.id, errorClass: failure.errorClass, kind: failure.kind });
+    return dropped;
+  }
+
+  /** Its caller was told that it will be cancelled, and it failed before it could be: no letter is owed. */
+  async #endCancelled(outbox: Outbox, job: Dead, data: JobData): Promise<boolean> {
+    const { id, diedAt: endedAt, attempts } = job;
+    const { tenant, pool, lane, acceptedAt } = data;
+    await outbox.outcomes.put({ outcome: "cancelled", id, tenant, acceptedAt, endedAt, attempts });
+    const dropped = await outbox.drop(job);
+    if (dropped) this.#options.emit("job:cancelled", { id, tenant, pool, lane });
     return dropped;
   }
 

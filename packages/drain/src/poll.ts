@@ -110,7 +110,11 @@ export class Poller {
 
   async #end(job: Held, data: JobData, outcome: Exclude<Outcome, { outcome: "dead" }>): Promise<undefined> {
     const { outcomes, emit, abort } = this.#options;
-    await insist(() => outcomes.put(outcome), { part: "outcomes", signal: abort, emit });
-    return this.#hands.end(job, data, outcome);
+    const insisting = { part: "outcomes", signal: abort, emit };
+    const first = await insist(() => outcomes.put(outcome), insisting);
+    const ended = first ? outcome : await insist(() => outcomes.get(job.id), insisting);
+    // Somebody cancelled it meanwhile: that is how it ended.
+    if (ended?.outcome === "dead") return this.#hands.recover(job, data, ended);
+    return this.#hands.end(job, data, ended ?? outcome);
   }
 }

@@ -45,8 +45,8 @@ export type Cost = Readonly<
 >;
 
 export type Admission =
-  /** The quota is reserved; the call may start in `waitMs`. */
-  | { readonly type: "granted"; readonly waitMs: number }
+  /** The quota is reserved; the call may start in `waitMs`. `probe`: it finds out whether the pool works again. */
+  | { readonly type: "granted"; readonly waitMs: number; readonly probe?: true }
   /** Nothing is reserved; ask again. */
   | { readonly type: "wait"; readonly afterMs: number }
   /** The pool takes no calls at all for now. `elsewhere`: of this process alone, so that another may make the call. */
@@ -74,17 +74,19 @@ export interface Settlement {
   readonly retry?: boolean;
 }
 
+export interface AdmitRequest {
+  readonly pool: string;
+  readonly lane: string;
+  readonly job: string;
+  /** Names the reservation. */
+  readonly id: string;
+  readonly cost: Cost;
+  readonly ttlMs: number;
+}
+
 /** The limiter: may this call go now? */
 export interface Gate {
-  admit(request: {
-    pool: string;
-    lane: string;
-    id: string;
-    /** The job that calls, the same in each of its tries. */
-    job: string;
-    cost: Cost;
-    ttlMs: number;
-  }): Promise<Admission>;
+  admit(request: AdmitRequest): Promise<Admission>;
   settle(settlement: Settlement): Promise<Settled>;
 }
 
@@ -112,8 +114,11 @@ export interface Outcomes {
 }
 
 export type LedgerAnswer =
-  /** The job's `call`-th; `lost` earlier ones were in flight when their process died. */
-  | { readonly type: "go"; readonly call: number; readonly lost: number }
+  /**
+   * The job's `call`-th; `lost` earlier ones were in flight when their process died, `justLost` says whether the last one
+   * was: nobody had found that out before.
+   */
+  | { readonly type: "go"; readonly call: number; readonly lost: number; readonly justLost: boolean }
   /** A process that is alive has a call in flight. */
   | { readonly type: "busy"; readonly retryAfterMs: number }
   /** The job has had all the calls it may have. */

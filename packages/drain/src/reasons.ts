@@ -1,6 +1,9 @@
 /** Failures that Sluice itself ends a job with. */
 import { OWN_FAILURES, type Failure } from "@sluice/job";
 
+/** A job that lost more calls than this because their worker died is dead. */
+export const MAX_LOST_CALLS = 3;
+
 /** @param times how often its worker vanished under it. */
 export function stalledTooOften(times: number, deferredFailure?: string): Failure {
   const message = deferredFailure ?? `Its worker vanished under it ${times} times`;

@@ -242,9 +242,11 @@ export class Runner {
     writer: ChunkWriter | undefined,
     outcome: Exclude<Outcome, { outcome: "dead" }>,
   ): Promise<undefined> {
-    await this.#store(outcome);
+    const first = await this.#store(outcome);
     await this.#endStream(writer, "incomplete");
-    return this.#hands.end(job, data, outcome);
+    const ended = first ? outcome : await this.#firstEnd(job.id);
+    if (ended?.outcome === "dead") return this.#hands.recover(job, data, ended);
+    return this.#hands.end(job, data, ended ?? outcome);
   }
 
   /** Readers find the outcome by themselves, just later: losing this event is not worth holding the job for. */

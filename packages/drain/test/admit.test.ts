@@ -1,6 +1,6 @@
 /** At the gate, and from the grant to the start. */
 import { describe, expect, test } from "vitest";
-import { NOW, newData, world } from "./fakes.ts";
+import { answered, NOW, newData, world } from "./fakes.ts";
 
 const refunded = {
   outcome: "neutral",
@@ -16,8 +16,8 @@ describe("a job at the gate", () => {
       {
         pool: "pool",
         lane: "bulk",
-        id: `${data.id}/3/pool`,
         job: data.id,
+        id: `${data.id}/3/pool`,
         cost: { requests: 1, tokens: 150 },
         // The longest call and a grace.
         ttlMs: 90_000,
@@ -142,7 +142,12 @@ describe("a granted job", () => {
     expect(await w.through(data)).toEqual({ how: "completed", reference: { outcome: "cancelled" } });
     expect(w.settlements).toMatchObject([refunded]);
     expect(w.outcomes.get(data.id)).toMatchObject({ outcome: "cancelled" });
-    expect(w.log).toEqual(["gate.admit", "gate.settle neutral", "outcomes.put cancelled", "job.complete"]);
+    expect(w.log.filter((entry) => entry !== "ledger.begin")).toEqual([
+      "gate.admit",
+      "gate.settle neutral",
+      "outcomes.put cancelled",
+      "job.complete",
+    ]);
   });
 
   test("that hears of its cancelling before its start gives its grant back at once", async () => {
@@ -171,6 +176,53 @@ describe("a granted job", () => {
     const w = world({ ledger: () => ({ type: "cap", calls: 5 }) });
     expect(await w.through(newData())).toMatchObject({ how: "failed", failure: { kind: "terminal" } });
     expect(w.settlements).toMatchObject([refunded]);
+  });
+
+  test("leaves the gate at once: the next of its lane asks while it waits for its start", async () => {
+    const w = world({ admit: () => ({ type: "granted", waitMs: 600_000 }) });
+    const [first, second] = [w.hold(newData()), w.hold(newData())];
+    const turn = await w.drain.take(first.job, w.stop.signal);
+    expect(turn).toMatchObject({ waitMs: 600_000 });
+    expect(await w.drain.take(second.job, w.stop.signal)).toMatchObject({ waitMs: 600_000 });
+    // Nothing says yet that a call is made.
+    expect(w.log).toEqual(["gate.admit", "gate.admit"]);
+    expect([...w.drain.inHand]).toEqual([first.job.id, second.job.id]);
+  });
+
+  test("goes back, and its grant whole, when its pool is shut before its start", async () => {
+    const w = world({
+      admit: () => {
+        setImmediate(() => {
+          w.drain.shut("another pool");
+          w.drain.shut("pool");
+        });
+        return { type: "granted", waitMs: 600_000 };
+      },
+    });
+    expect(await w.through(newData())).toEqual({ how: "deferred", deferral: { delayMs: 0, attempt: false } });
+    expect(w.event("job:deferred")).toMatchObject({ reason: "pool-shut" });
+    expect(w.settlements).toMatchObject([refunded]);
+    expect(w.log).toEqual(["gate.admit", "gate.settle neutral", "job.defer"]);
+  });
+
+  test("starts when its pool is shut but its call is to find out whether it works again", async () => {
+    const w = world({
+      admit: () => {
+        setImmediate(() => w.drain.shut("pool"));
+        return { type: "granted", waitMs: 20, probe: true };
+      },
+    });
+    expect(await w.through(newData())).toMatchObject({ how: "completed" });
+  });
+
+  test("is not taken back once its call has begun", async () => {
+    const w = world({
+      call: () => {
+        w.drain.shut("pool");
+        return answered;
+      },
+    });
+    expect(await w.through(newData())).toMatchObject({ how: "completed" });
   });
 
   test("says how long it waited since it was accepted", async () => {

@@ -1,4 +1,5 @@
 /** The drain's ports as plain objects that write down, in one list, what is asked of them. */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   FAILURES,
   newJobId,
@@ -116,7 +117,7 @@ export interface Script {
   putOutcome?: (puts: number) => void;
   getOutcome?: (gets: number) => void;
   settle?: (settles: number) => Settled;
-  ledger?: () => LedgerAnswer;
+  ledger?: (id: string) => LedgerAnswer;
   cancelRequested?: (asked: number) => boolean;
   cache?: () => CacheLead;
   notes?: Notes;
@@ -187,9 +188,9 @@ export function world(script: Script = {}): World {
       },
     },
     ledger: {
-      async begin() {
+      async begin({ id }) {
         log.push("ledger.begin");
-        return script.ledger?.() ?? { type: "go", call: 1, lost: 0 };
+        return script.ledger?.(id) ?? { type: "go", call: 1, lost: 0, justLost: false };
       },
       end: async () => void log.push("ledger.end"),
       abandon: async () => void log.push("ledger.abandon"),
@@ -253,8 +254,13 @@ export function world(script: Script = {}): World {
     hold,
     async through(data: unknown, part: Partial<Held> = {}) {
       const { job, left } = hold(data, part);
-      const run = await drain.take(job, stop.signal);
-      await run?.();
+      const turn = await drain.take(job, stop.signal);
+      if (turn !== undefined) {
+        if (turn.waitMs > 0) await sleep(turn.waitMs, undefined, { signal: turn.off }).catch(() => undefined);
+        await (
+          await turn.start()
+        )?.();
+      }
       if (left.length > 1) throw new Error(`Expected the job to leave once, got ${JSON.stringify(left)}`);
       return left[0];
     },

@@ -21,6 +21,7 @@ function world(
 ) {
   const failed = new Map(jobs.map((job) => [job.id, job]));
   const log: string[] = [];
+  const cancelled = new Set<string>();
   let reads = 0;
   const letters: Parameters<MoverOptions["deadLetters"]["put"]>[0][] = [];
   const outcomes = new Map<string, Outcome>();
@@ -37,6 +38,7 @@ function world(
         return true;
       },
     },
+    cancels: { isRequested: async (id) => cancelled.has(id) },
     size: async () => failed.size,
     async oldest(limit, skip) {
       reads += 1;
@@ -63,7 +65,7 @@ function world(
     everyMs,
   });
   onTestFinished(async () => mover.stop());
-  return { mover, outbox, failed, log, letters, outcomes, events, reads: () => reads };
+  return { mover, outbox, failed, log, letters, outcomes, cancelled, events, reads: () => reads };
 }
 
 describe("a sweep", () => {
@@ -82,6 +84,16 @@ describe("a sweep", () => {
     expect(w.log).toEqual(["drop"]);
     expect(w.outcomes.get(job.id)).toMatchObject({ outcome: "cancelled" });
     expect(w.events).toEqual([]);
+  });
+
+  test("owes no letter to a job whose caller was told that it is cancelled before it failed", async () => {
+    const job = deadJob();
+    const w = world([job]);
+    w.cancelled.add(job.id);
+    expect(await w.mover.sweep()).toBe(1);
+    expect(w.log).toEqual(["tombstone", "drop"]);
+    expect(w.outcomes.get(job.id)).toMatchObject({ outcome: "cancelled", tenant: "acme" });
+    expect(w.events).toMatchObject([{ name: "job:cancelled", event: { id: job.id } }]);
   });
 
   test("passes over letters that the store refuses, more than a batch of them", async () => {

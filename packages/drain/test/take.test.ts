@@ -1,6 +1,7 @@
 /** Everything that is decided about a job before it asks for quota. */
 import { describe, expect, test } from "vitest";
-import { answer, answered, failed, NOW, newData, usage, world } from "./fakes.ts";
+import { NOTHING } from "../src/settlement.ts";
+import { answer, answered, failed, NOW, newData, SECRET, usage, world, type World } from "./fakes.ts";
 
 describe("a job is dead at once", () => {
   test.each([
@@ -29,7 +30,7 @@ describe("a job is dead at once", () => {
   });
 
   test("when its worker died in the middle of its call more often than crashes explain", async () => {
-    const w = world({ ledger: () => ({ type: "go", call: 5, lost: 4 }) });
+    const w = world({ ledger: () => ({ type: "go", call: 5, lost: 4, justLost: false }) });
     expect(await w.through(newData())).toMatchObject({
       failure: {
         kind: "terminal",
@@ -37,7 +38,7 @@ describe("a job is dead at once", () => {
         message: "Its worker vanished under it 4 times",
       },
     });
-    const once = world({ ledger: () => ({ type: "go", call: 4, lost: 3 }) });
+    const once = world({ ledger: () => ({ type: "go", call: 4, lost: 3, justLost: false }) });
     expect(await once.through(newData())).toMatchObject({ how: "completed" });
   });
 
@@ -116,55 +117,123 @@ describe("a job is put off", () => {
     expect(w.log.filter((entry) => entry === "model.call")).toHaveLength(1);
   });
 
-  test("while another one that has stalled twice runs here, so that a killer takes no neighbour with it", async () => {
+  test("when two calls ended with its worker, while many like it run here: soon, and at no cost", async () => {
     const call = Promise.withResolvers<undefined>();
     const w = world({
+      ledger: () => ({ type: "go", call: 3, lost: 2, justLost: false }),
+      call: async () => {
+        await call.promise;
+        return answered;
+      },
+    });
+    const together = Array.from({ length: 8 }, async () => w.through(newData(), { stalls: 2 }));
+    await expect.poll(() => w.log.filter((entry) => entry === "model.call")).toHaveLength(8);
+    const other = newData();
+    expect(await w.through(other, { stalls: 2 })).toEqual({
+      how: "deferred",
+      deferral: { delayMs: 375, attempt: false },
+    });
+    expect(w.event("job:deferred")).toMatchObject({ reason: "suspect", id: other.id });
+    call.resolve(undefined);
+    await Promise.all(together);
+    expect(await w.through(other, { stalls: 2 })).toMatchObject({ how: "completed" });
+  });
+
+  test("when it can afford no other lost call, while any suspect runs here: it could be beside the killer", async () => {
+    const call = Promise.withResolvers<undefined>();
+    const lost = new Map<string, number>();
+    const w = world({
+      ledger: (id) => ({ type: "go", call: 4, lost: lost.get(id) ?? 0, justLost: false }),
       call: async (_call, calls) => {
         if (calls === 1) await call.promise;
         return answered;
       },
     });
-    const suspect = w.through(newData(), { stalls: 2 });
+    const [suspect, atItsLast, once] = [newData(), newData(), newData()];
+    lost.set(suspect.id, 2).set(atItsLast.id, 3).set(once.id, 1);
+    const running = w.through(suspect, { stalls: 2 });
     await expect.poll(() => w.log).toContain("model.call");
-    const other = newData();
-    expect(await w.through(other, { stalls: 2 })).toEqual({
-      how: "deferred",
-      deferral: { delayMs: 1_500, attempt: false },
-    });
-    expect(w.event("job:deferred")).toMatchObject({ reason: "suspect", id: other.id });
+    expect(await w.through(atItsLast, { stalls: 3 })).toMatchObject({ how: "deferred" });
     // Once is no suspicion: a crash sends everything back that was in flight.
-    expect(await w.through(newData(), { stalls: 1 })).toMatchObject({ how: "completed" });
+    expect(await w.through(once, { stalls: 9 })).toMatchObject({ how: "completed" });
     call.resolve(undefined);
-    await suspect;
-    expect(await w.through(other, { stalls: 2 })).toMatchObject({ how: "completed" });
+    await running;
+    expect(await w.through(atItsLast, { stalls: 3 })).toMatchObject({ how: "completed" });
   });
 
-  test("also when two such jobs waited at the gate together", async () => {
-    const grant = Promise.withResolvers<undefined>();
+  test("not when its worker vanished before its call, however often: any number of them run side by side", async () => {
     const call = Promise.withResolvers<undefined>();
-    let inFlight = 0;
     const w = world({
-      admit: async () => {
-        await grant.promise;
-        return { type: "granted", waitMs: 0 };
-      },
       call: async () => {
-        inFlight += 1;
         await call.promise;
         return answered;
       },
     });
-    // One per lane of the pool.
-    const both = [newData({ lane: "bulk" }), newData({ lane: "critical" })].map(async (data) =>
-      w.through(data, { stalls: 2 }),
-    );
-    await expect.poll(() => w.admitted.length).toBeGreaterThan(0);
-    grant.resolve(undefined);
-    expect(await Promise.race(both)).toMatchObject({ how: "deferred", deferral: { attempt: false } });
-    await expect.poll(() => inFlight).toBe(1);
+    const all = Array.from({ length: 30 }, async () => w.through(newData(), { stalls: 9 }));
+    await expect.poll(() => w.log.filter((entry) => entry === "model.call")).toHaveLength(30);
     call.resolve(undefined);
-    const lefts = await Promise.all(both);
-    expect(new Set(lefts.map((left) => left?.how))).toEqual(new Set(["completed", "deferred"]));
+    expect(new Set((await Promise.all(all)).map((left) => left?.how))).toEqual(new Set(["completed"]));
+  });
+});
+
+/** What was settled: of which fetch, and for how much. */
+const settled = (w: World): unknown[] => w.settlements.map(({ id, actual }) => [id.split("/")[1], actual]);
+
+describe("a job whose worker vanished", () => {
+  test("is read with a call of its own in the ledger: if that kills its worker, it is found out", async () => {
+    const w = world({
+      options: {
+        decodePayload: async () => {
+          w.log.push("decode");
+          return { messages: [{ role: "user", content: [{ text: SECRET }] }], maxTokens: 50 };
+        },
+      },
+    });
+    await w.through(newData(), { stalls: 1 });
+    expect(w.log.slice(0, 4)).toEqual(["ledger.begin", "decode", "ledger.abandon", "gate.admit"]);
+  });
+
+  test("is not even read while somebody who lives may be calling for it", async () => {
+    const w = world({ ledger: () => ({ type: "busy", retryAfterMs: 900 }) });
+    expect(await w.through(newData(), { stalls: 1 })).toEqual({
+      how: "deferred",
+      deferral: { delayMs: 900, attempt: false },
+    });
+    expect(w.log).toEqual(["ledger.begin", "job.defer"]);
+  });
+
+  test("before its call gets all back that its last worker had reserved for it", async () => {
+    const w = world({ admit: () => ({ type: "wait", afterMs: 60_000 }) });
+    const data = newData();
+    const { job } = w.hold(data, { stalls: 1, attemptsStarted: 3 });
+    void w.drain.take(job, w.stop.signal);
+    await expect.poll(() => w.log).toContain("gate.admit");
+    expect(settled(w)).toEqual(["1", "2"].map((fetched) => [fetched, NOTHING]));
+    expect(w.settlements.map(({ id }) => id)).toEqual([`${data.id}/1/pool`, `${data.id}/2/pool`]);
+    w.stop.abort();
+  });
+
+  test("in its call pays for a call that was cut, and no more", async () => {
+    const w = world({
+      ledger: () => ({ type: "go", call: 2, lost: 1, justLost: true }),
+      admit: () => ({ type: "wait", afterMs: 60_000 }),
+    });
+    const { job } = w.hold(newData(), { stalls: 1, attemptsStarted: 2 });
+    void w.drain.take(job, w.stop.signal);
+    await expect.poll(() => w.log).toContain("gate.admit");
+    // What is left out counts as reserved.
+    expect(settled(w)).toEqual([["1", {}]]);
+    w.stop.abort();
+  });
+
+  test("after its answer was stored pays for that answer", async () => {
+    const w = world();
+    const data = newData();
+    const ended = { tenant: "acme", acceptedAt: 1, endedAt: 2, attempts: 1, id: data.id };
+    w.outcomes.set(data.id, { ...ended, outcome: "completed", answer });
+    await w.through(data, { stalls: 1, attemptsStarted: 2 });
+    expect(settled(w)).toEqual([["1", { requests: 1, tokens: 120 }]]);
+    expect(w.log).toEqual(["gate.settle neutral", "job.complete"]);
   });
 });
 

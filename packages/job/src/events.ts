@@ -93,8 +93,10 @@ export interface SluiceEvents {
 export type DeferReason =
   /** The process leaves. */
   | "shutdown"
-  /** Another job that has stalled before runs here. */
+  /** A job whose worker died under it more than once waits until others of its kind have ended here. */
   | "suspect"
+  /** The pool that had granted its call takes none now. */
+  | "pool-shut"
   /** An earlier run of the job is still under way in this process. */
   | "running-here"
   /** Another process that is alive has a call for it in flight. */

@@ -63,7 +63,7 @@ export class HeldJob {
     this.deferredFailure = job.deferredFailure === "" ? undefined : job.deferredFailure;
   }
 
-  /** True from the start of the call, when the lock must outlive a Redis outage. */
+  /** True from the start of the call, when losing the lock costs more than another fetch. */
   get calling(): boolean {
     return this.#calling;
   }

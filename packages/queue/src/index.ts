@@ -2,7 +2,7 @@ export { POLLS_LANE } from "./keys.ts";
 export { CapacityGuard, type Capacity, type LaneBounds } from "./capacity.ts";
 export { FailedSet, type FailedJob } from "./failed-set.ts";
 export { HeldJob, type Deferral, type KeepCompleted } from "./held-job.ts";
-export { Intake, type IntakeOptions, type Take } from "./intake.ts";
+export { Intake, type IntakeOptions, type Run, type Take, type Turn } from "./intake.ts";
 export {
   LaneQueue,
   type LaneCounts,
@@ -12,5 +12,5 @@ export {
 } from "./lane-queue.ts";
 export { LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
 export { decodePayload, encodePayload } from "./payload.ts";
-export { Slots, type ReleaseSlot } from "./slots.ts";
+export { Slots, type ReleaseSlot, type SlotShares } from "./slots.ts";
 export { Sweeper, type SweeperOptions } from "./sweeper.ts";

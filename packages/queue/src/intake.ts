@@ -1,7 +1,8 @@
 /**
  * One lane's way into one process. Free slot first, then fetch, then the gate: a job is claimed only when it could
- * run, and only one job per lane and process waits at the gate. BullMQ's own Worker loop claims the next job while
- * it finishes the last, which leaves no place to say no; hence its manual API.
+ * run. While one job asks at the gate the next are fetched and looked up, so that a slow Redis costs its round trips
+ * side by side; a job that is granted leaves the gate at once and waits for its start beside it. BullMQ's own Worker
+ * loop claims the next job while it finishes the last, which leaves no place to say no; hence its manual API.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,11 +16,27 @@ import type { LockKeeper } from "./lock-keeper.ts";
 import type { ReleaseSlot, Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
 
+/** Starts a call. It settles when the call is over. */
+export type Run = () => Promise<void>;
+
+/** A job whose start has been set. */
+export interface Turn {
+  /** Milliseconds until then. Meanwhile the job holds no slot. */
+  readonly waitMs: number;
+  /** It did not have to wait for quota at all. */
+  readonly atOnce: boolean;
+  /** Fires when the job shall not start after all: call `start` at once, which disposes of it. */
+  readonly off: AbortSignal;
+  /** The last look before the call. Resolves to the call, or to `undefined` when the job has been disposed of. */
+  start(): Promise<Run | undefined>;
+}
+
 /**
- * Decides about a job in hand. Resolves to the run, which the intake starts without waiting for it, or to
- * `undefined` when the job has been disposed of already. Must heed the signal: the process wants to stop.
+ * Decides about a job in hand. Resolves to its turn, or to the run of one that starts now, which the intake sees through
+ * without waiting for it; to `undefined` when the job has been disposed of already. Must heed the signal: the process
+ * wants to stop.
  */
-export type Take = (job: HeldJob, signal: AbortSignal) => Promise<(() => Promise<void>) | undefined>;
+export type Take = (job: HeldJob, signal: AbortSignal) => Promise<Turn | Run | undefined>;
 
 export interface IntakeOptions {
   /** A connection of the `worker` profile. BullMQ adds a blocking one per lane. */
@@ -27,7 +44,7 @@ export interface IntakeOptions {
   readonly keySpace: KeySpace;
   readonly pool: string;
   readonly lane: string;
-  readonly slots: Pick<Slots, "acquire">;
+  readonly slots: Pick<Slots, "acquire" | "acquireCall">;
   readonly locks: LockKeeper;
   readonly take: Take;
   readonly onError: (error: unknown) => void;
@@ -43,10 +60,26 @@ export interface IntakeOptions {
  */
 const NEVER_BY_BULLMQ = 1_000_000;
 
-/** Pause after an error of the fetch, so that a full Redis yields one error a second and not thousands. */
+/** Pause after an error, so that a full Redis yields one error a second and not thousands. */
 const ERROR_PAUSE_MS = 1_000;
 
 const DEFAULT_KEEP: KeepCompleted = { age: 3_600, count: 200 };
+
+/**
+ * Jobs that are fetched and looked up beside one that asks at the gate. Fetching, looking up and asking take a round trip
+ * to Redis each; with two more in hand the gate is asked all the time. More would only be hidden from other workers, but
+ * when quota is there for all who ask: then it is the round trips that hold up, and more of them are made side by side.
+ */
+const READ_AHEAD = { waiting: 2, atOnce: 8 } as const;
+
+/** Fetches that are on their way at a time, while jobs are found. */
+const FETCHES = 3;
+
+/**
+ * Grants of the lane that wait for their start at most. A lane is granted at most its horizon ahead (2 s of quota for
+ * the most urgent); more than this is a quota far beyond what one process can call, and would only be lost with it.
+ */
+const WAITING_AT_MOST = 256;
 
 export class Intake {
   readonly #options: IntakeOptions;
@@ -54,8 +87,19 @@ export class Intake {
   readonly #keys: LaneKeys;
   readonly #turns: Turns;
   readonly #stopping = new AbortController();
-  readonly #running = new Set<Promise<void>>();
+  readonly #fetching = new Set<Promise<void>>();
+  /** Jobs that are being looked up, or ask at the gate. */
+  readonly #taking = new Set<Promise<void>>();
+  /** Granted jobs that have not started. */
+  readonly #waiting = new Set<Promise<void>>();
+  readonly #calling = new Set<Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
+  /** Resolves when there may be room to fetch. */
+  #room = Promise.withResolvers<void>();
+  /** Whether the last fetch found a job. */
+  #found = false;
+  /** Whether the last job that was granted could start at once. */
+  #atOnce = false;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -75,7 +119,7 @@ export class Intake {
 
   /** Calls in flight through this intake. */
   get running(): number {
-    return this.#running.size;
+    return this.#calling.size;
   }
 
   async start(): Promise<void> {
@@ -84,18 +128,22 @@ export class Intake {
   }
 
   /**
-   * Fetches nothing more and hands back what waits at the gate. Resolves when the loop has ended; calls in flight
-   * go on, see `settled`.
+   * Fetches nothing more and hands back what has not started. Resolves when that is done; calls in flight go on, see
+   * `settled`.
    */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#room.resolve();
     await this.#worker.getBackend().disconnectBlocking();
     await this.#loop;
+    while (this.#fetching.size + this.#taking.size + this.#waiting.size > 0) {
+      await Promise.all([...this.#fetching, ...this.#taking, ...this.#waiting]);
+    }
   }
 
   /** Resolves when no call of this intake is in flight. */
   async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    while (this.#calling.size > 0) await Promise.all(this.#calling);
   }
 
   /** Closes the connections. Call after `stop`; jobs still in flight are left to the stall check. */
@@ -106,30 +154,51 @@ export class Intake {
   async #fetchLoop(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
+      if (!this.#mayFetch()) {
+        await this.#room.promise;
+        this.#room = Promise.withResolvers();
+        continue;
+      }
       const release = await this.#options.slots.acquire(this.#options.lane, signal);
       if (release === undefined) return;
-      let handedOver = false;
-      try {
-        handedOver = await this.#fetchOne(release, signal);
-      } catch (error) {
-        this.#options.onError(error);
-        await sleep(ERROR_PAUSE_MS, undefined, { signal }).catch(() => undefined);
-      } finally {
-        if (!handedOver) release();
-      }
+      this.#track(this.#fetching, this.#fetchOne(release));
     }
   }
 
-  /** True when a run took over the slot. */
-  async #fetchOne(release: ReleaseSlot, signal: AbortSignal): Promise<boolean> {
-    const { locks, take, redis } = this.#options;
+  #mayFetch(): boolean {
+    const fetching = this.#fetching.size;
+    // One that finds nothing sleeps until there is a job: the others would ask in vain meanwhile.
+    if (fetching >= (this.#found ? FETCHES : 1)) return false;
+    const ahead = this.#atOnce ? READ_AHEAD.atOnce : READ_AHEAD.waiting;
+    return fetching + this.#taking.size <= ahead && this.#waiting.size < WAITING_AT_MOST;
+  }
+
+  async #fetchOne(release: ReleaseSlot): Promise<void> {
+    try {
+      const job = await this.#fetch();
+      this.#found = job !== undefined;
+      if (job !== undefined) {
+        this.#track(this.#taking, this.#take(job, release));
+        return;
+      }
+    } catch (error) {
+      this.#options.onError(error);
+      this.#found = false;
+      release();
+      await this.#pause();
+    }
+    release();
+  }
+
+  async #fetch(): Promise<HeldJob | undefined> {
+    const { locks, redis } = this.#options;
     // A token per fetch: with one per process, a second run of the same job would pass for the first.
     const token = randomUUID();
     // Sent before the fetch, so carried out before it: nobody waits for the answer.
     this.#turns.next().catch(this.#options.onError);
     const job = await this.#worker.getNextJob(token);
     this.#turns.fetched(job?.priority);
-    if (job === undefined) return false;
+    if (job === undefined) return undefined;
     const held = new HeldJob({
       job,
       token,
@@ -139,23 +208,80 @@ export class Intake {
       keepCompleted: this.#options.keepCompleted ?? DEFAULT_KEEP,
     });
     locks.keep(held, this.#worker);
-    let run: (() => Promise<void>) | undefined;
-    try {
-      run = await take(held, signal);
-    } finally {
-      if (run === undefined) locks.release(held);
-    }
-    if (run === undefined) return false;
-    held.callStarts();
-    locks.nudge();
-    const running = run()
-      .catch(this.#options.onError)
-      .finally(() => {
-        locks.release(held);
-        release();
-        this.#running.delete(running);
-      });
-    this.#running.add(running);
-    return true;
+    return held;
   }
+
+  async #take(job: HeldJob, release: ReleaseSlot): Promise<void> {
+    const { locks, take, onError } = this.#options;
+    let failed = false;
+    try {
+      const taken = await take(job, this.#stopping.signal);
+      if (taken !== undefined) {
+        const turn = typeof taken === "function" ? startingNow(taken) : taken;
+        this.#atOnce = turn.atOnce;
+        this.#track(this.#waiting, this.#waitForStart(job, turn, release));
+        return;
+      }
+    } catch (error) {
+      onError(error);
+      failed = true;
+    }
+    locks.release(job);
+    release();
+    if (failed) await this.#pause();
+  }
+
+  async #waitForStart(job: HeldJob, turn: Turn, release: ReleaseSlot): Promise<void> {
+    const { lane, locks, slots, onError } = this.#options;
+    if (turn.waitMs > 0) {
+      release();
+      await sleep(turn.waitMs, undefined, { signal: turn.off }).catch(() => undefined);
+    }
+    // Taken before the other one is given back: nobody can come between.
+    const releaseCall = await slots.acquireCall(lane, turn.off);
+    release();
+    try {
+      const run = await turn.start();
+      if (run !== undefined) {
+        job.callStarts();
+        locks.nudge();
+        this.#track(this.#calling, this.#call(run, job, releaseCall));
+        return;
+      }
+    } catch (error) {
+      onError(error);
+    }
+    locks.release(job);
+    releaseCall?.();
+  }
+
+  async #call(run: Run, job: HeldJob, release: ReleaseSlot | undefined): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      this.#options.onError(error);
+    } finally {
+      this.#options.locks.release(job);
+      release?.();
+    }
+  }
+
+  /** @param step never rejects. */
+  #track(steps: Set<Promise<void>>, step: Promise<void>): void {
+    const tracked = step.finally(() => {
+      steps.delete(tracked);
+      this.#room.resolve();
+    });
+    steps.add(tracked);
+  }
+
+  async #pause(): Promise<void> {
+    await sleep(ERROR_PAUSE_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  }
+}
+
+const NEVER: AbortSignal = new AbortController().signal;
+
+function startingNow(run: Run): Turn {
+  return { waitMs: 0, atOnce: true, off: NEVER, start: async () => run };
 }

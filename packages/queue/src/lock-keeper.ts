@@ -1,15 +1,15 @@
 /**
- * Keeps the locks of every job in hand, for the whole process: one timer, one batch per lane. Short locks while a
- * job waits at the gate, so that a killed worker's jobs come back fast; long ones from the start of the call, so
- * that a Redis outage does not make another worker pay for the same call.
+ * Keeps the locks of every job in hand, for the whole process: one timer, one batch per lane. Short locks until the
+ * call, longer ones from its start. Neither has to outlast anything: when a lock runs out while its worker lives, the
+ * call ledger refuses a second call, and the job waits for the answer of the first.
  */
 import type { Worker } from "bullmq";
 import type { HeldJob } from "./held-job.ts";
 
 export interface LockTimes {
-  /** Lock while a job is in hand but not calling, milliseconds. 10 to 15 s suits production. */
+  /** Lock while a job is in hand but not calling, milliseconds. 6 s suits production. */
   readonly inHandMs: number;
-  /** Lock from the start of the call, milliseconds. 60 to 120 s suits production. */
+  /** Lock from the start of the call, milliseconds. 10 s suits production. */
   readonly callMs: number;
 }
 

@@ -109,9 +109,9 @@ describe("an intake", () => {
     expect(intake.running).toBe(0);
   });
 
-  test("holds one job at the gate at a time", async () => {
+  test("reads two jobs ahead of the one that asks at the gate, and no more", async () => {
     const lane = testLane();
-    await lane.addMany(3);
+    await lane.addMany(6);
     const atGate: string[] = [];
     const gate = Promise.withResolvers<undefined>();
     await lane.startIntake(
@@ -120,12 +120,46 @@ describe("an intake", () => {
         await gate.promise;
         return async () => job.complete({});
       },
-      { slots: 3 },
+      { slots: 6 },
     );
-    await vi.waitUntil(() => atGate.length > 0);
-    expect(await lane.queue.counts()).toMatchObject({ active: 1, waiting: 2 });
+    await vi.waitUntil(() => atGate.length === 3, { timeout: 5_000 });
+    expect(await lane.queue.counts()).toMatchObject({ active: 3, waiting: 3 });
     gate.resolve(undefined);
-    await vi.waitUntil(() => atGate.length === 3);
+    await vi.waitUntil(() => atGate.length === 6, { timeout: 5_000 });
+  });
+
+  test("lets granted jobs wait for their start without a slot, and starts them when their time has come", async () => {
+    const lane = testLane();
+    const ids = await lane.addMany(5);
+    const started: string[] = [];
+    const times = new Map<string, { takenAt: number; startedAt: number }>();
+    const { intake } = await lane.startIntake(
+      async (job) => {
+        const takenAt = performance.now();
+        return {
+          waitMs: 400,
+          atOnce: false,
+          off: new AbortController().signal,
+          start: async () => {
+            times.set(job.id, { takenAt, startedAt: performance.now() });
+            started.push(job.id);
+            return async () => job.complete({});
+          },
+        };
+      },
+      { slots: 1 },
+    );
+    // With its one slot it could not hold a second one, if a grant that waits held one.
+    await vi.waitUntil(async () => (await lane.queue.counts()).active === 5, {
+      timeout: 5_000,
+      interval: 10,
+    });
+    expect(intake.running).toBe(0);
+    await vi.waitUntil(() => started.length === 5, { timeout: 5_000 });
+    expect(started).toEqual(ids);
+    for (const { takenAt, startedAt } of times.values()) {
+      expect(startedAt - takenAt).toBeGreaterThanOrEqual(399);
+    }
   });
 
   test("goes on after a run and after a take that throw, and tells both", async () => {

@@ -25,6 +25,27 @@ describe("an intake that stops", () => {
     expect(taken).toEqual([id]);
   });
 
+  test("hands back what was granted and has not started", async () => {
+    const lane = testLane();
+    const ids = await lane.addMany(3);
+    const { intake } = await lane.startIntake(
+      async (job, signal) => ({
+        waitMs: 60_000,
+        atOnce: false,
+        off: signal,
+        start: async () => {
+          await job.defer({ delayMs: 0, attempt: false });
+          return undefined;
+        },
+      }),
+      { slots: 1 },
+    );
+    await vi.waitUntil(async () => (await lane.queue.counts()).active === 3, { timeout: 5_000 });
+    await intake.stop();
+    const { waiting, delayed, active } = await lane.queue.counts();
+    expect({ open: waiting + delayed, active }).toEqual({ open: ids.length, active: 0 });
+  });
+
   test("while it sleeps stops at once, and fetches nothing that comes later", async () => {
     const lane = testLane();
     const taken: string[] = [];

@@ -12,7 +12,7 @@
   lost, is not a second call
   ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
 
-  Reply: { 'go', n, lost } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
+  Reply: { 'go', n, lost, 1 if the last call was found to be lost just now, else 0 } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
 ]]
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -34,7 +34,7 @@ end
 if entry[2] then
   if entry[3] == run then
     redis.call("HSET", KEYS[1], "lease", now + lease)
-    return { "go", calls, lost }
+    return { "go", calls, lost, 0 }
   end
   local until_ = math.min(aliveUntil(entry[2]), tonumber(entry[4]))
   if until_ > now then
@@ -59,6 +59,7 @@ end
 if entry[2] then
   lost = lost + 1
 end
+local justLost = entry[2] and 1 or 0
 redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost)
 redis.call("PEXPIRE", KEYS[1], ARGV[6])
-return { "go", calls + 1, lost }
+return { "go", calls + 1, lost, justLost }

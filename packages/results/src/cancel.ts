@@ -5,7 +5,7 @@
 import { connectionOptions, defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { cancelChannel, cancelKey } from "./keys.ts";
+import { cancelChannel, cancelKey, outcomeKey } from "./keys.ts";
 
 /** Longer than the longest deadline of a job: a job that waits for weeks must not forget it was cancelled. */
 const FLAG_TTL_MS = 31 * 24 * 60 * 60 * 1000;
@@ -21,10 +21,18 @@ export interface Cancellation {
 
 const flagSchema = z.object({ by: z.string(), at: z.int() });
 
-const cancel: Script<{ flag: string; channel: string; id: string; by: string }, boolean> = defineScript(
+/** `ended`: the job has an outcome, and is not cancelled. Else it will end as cancelled; `first`: nobody had asked before. */
+export type CancelReply = "first" | "again" | "ended";
+
+const replySchema = z.enum(["first", "again", "ended"]);
+
+const cancel: Script<{ keySpace: KeySpace; id: string; by: string }, CancelReply> = defineScript(
   new URL("../lua/cancel.lua", import.meta.url),
-  ({ flag, channel, id, by }) => ({ keys: [flag], argv: [by, FLAG_TTL_MS, channel, id] }),
-  (reply) => reply === 1,
+  ({ keySpace, id, by }) => ({
+    keys: [cancelKey(keySpace, id), outcomeKey(keySpace, id)],
+    argv: [by, FLAG_TTL_MS, cancelChannel(keySpace), id],
+  }),
+  (reply) => replySchema.parse(reply),
 );
 
 export interface CancelListener {
@@ -52,16 +60,11 @@ export class CancelFlags {
   }
 
   /**
-   * Raises the flag and nudges everyone. Resolves to whether it was the first request. Safe to repeat.
+   * Raises the flag and nudges everyone, unless the job has ended. Safe to repeat.
    * @param by who asks, for the record.
    */
-  async request(id: string, by: string): Promise<boolean> {
-    return cancel.run(this.#redis, {
-      flag: cancelKey(this.#keySpace, id),
-      channel: cancelChannel(this.#keySpace),
-      id,
-      by,
-    });
+  async request(id: string, by: string): Promise<CancelReply> {
+    return cancel.run(this.#redis, { keySpace: this.#keySpace, id, by });
   }
 
   async isRequested(id: string): Promise<boolean> {

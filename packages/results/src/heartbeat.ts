@@ -13,7 +13,7 @@ import type { Redis } from "ioredis";
 import { heartbeatKeys } from "./keys.ts";
 
 /** How long after its last beat a process counts as alive, milliseconds. */
-export const HEARTBEAT_TTL_MS: number = 30_000;
+export const HEARTBEAT_TTL_MS: number = 12_000;
 
 const beat: Script<{ keys: readonly string[]; owner: string; ttlMs: number }, boolean> = defineScript(
   new URL("../lua/heartbeat.lua", import.meta.url),

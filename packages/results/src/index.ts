@@ -1,5 +1,11 @@
 export { cacheKey, ResponseCache, type CachedRequest, type Share } from "./cache.ts";
-export { CancelFlags, type Cancellation, type CancelListener, type CancelSubscription } from "./cancel.ts";
+export {
+  CancelFlags,
+  type Cancellation,
+  type CancelListener,
+  type CancelReply,
+  type CancelSubscription,
+} from "./cancel.ts";
 export { canonicalJson } from "./canonical-json.ts";
 export type { ChunkEnd, ChunkEvent } from "./chunk-events.ts";
 export { CHUNKS_TTL_MS, type ChunkWriter, type ChunkWriterOptions } from "./chunk-writer.ts";

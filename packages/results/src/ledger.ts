@@ -29,8 +29,11 @@ export interface Begin {
 }
 
 export type Permission =
-  /** Send it: this is the job's `call`-th. `lost` earlier ones were in flight when their owner died. */
-  | { readonly type: "go"; readonly call: number; readonly lost: number }
+  /**
+   * Send it: this is the job's `call`-th. `lost` earlier ones were in flight when their owner died; `justLost`: the last
+   * one was, which nobody had found out before.
+   */
+  | { readonly type: "go"; readonly call: number; readonly lost: number; readonly justLost: boolean }
   /** A call is in flight, or may be. Ask again then, or sooner: the job may have ended by that time. */
   | { readonly type: "busy"; readonly retryAfterMs: number }
   /** The job has had all its calls. */
@@ -40,8 +43,8 @@ export type Permission =
 
 const beginReply = z.union([
   z
-    .tuple([z.literal("go"), z.number(), z.number()])
-    .transform(([type, call, lost]) => ({ type, call, lost })),
+    .tuple([z.literal("go"), z.number(), z.number(), z.number()])
+    .transform(([type, call, lost, justLost]) => ({ type, call, lost, justLost: justLost === 1 })),
   z.tuple([z.literal("busy"), z.number()]).transform(([type, retryAfterMs]) => ({ type, retryAfterMs })),
   z.tuple([z.literal("cap"), z.number()]).transform(([type, calls]) => ({ type, calls })),
   z.tuple([z.literal("ended")]).transform(([type]) => ({ type })),

@@ -5,18 +5,31 @@
 import { outcomeSchema, type Outcome } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
-import { ledgerKey, outcomeKey } from "./keys.ts";
+import { cancelKey, ledgerKey, outcomeKey } from "./keys.ts";
 import { readStored } from "./stored.ts";
 
 /** How long an outcome can be read, from the job's end, milliseconds. At least the idempotency window. */
 export const OUTCOME_TTL_MS: number = 24 * 60 * 60 * 1000;
 
-const putAndClose: Script<{ outcome: string; ledger: string; json: string; owner: string }, boolean> =
-  defineScript(
-    new URL("../lua/outcome-put-and-close.lua", import.meta.url),
-    ({ outcome, ledger, json, owner }) => ({ keys: [outcome, ledger], argv: [json, OUTCOME_TTL_MS, owner] }),
-    (reply) => reply === 1,
-  );
+const putAndClose: Script<{ keySpace: KeySpace; outcome: Outcome; owner: string }, boolean> = defineScript(
+  new URL("../lua/outcome-put-and-close.lua", import.meta.url),
+  ({ keySpace, outcome, owner }) => ({
+    keys: [
+      outcomeKey(keySpace, outcome.id),
+      ledgerKey(keySpace, outcome.id),
+      cancelKey(keySpace, outcome.id),
+    ],
+    argv: [JSON.stringify(outcome), OUTCOME_TTL_MS, owner, instead(outcome)],
+  }),
+  (reply) => reply === 1,
+);
+
+/** How a cancelled job ends although it was answered, as JSON. The answer was paid, but its caller was told otherwise. */
+function instead({ outcome, id, tenant, acceptedAt, endedAt, attempts }: Outcome): string {
+  if (outcome !== "completed" && outcome !== "filtered") return "";
+  const cancelled: Outcome = { outcome: "cancelled", id, tenant, acceptedAt, endedAt, attempts };
+  return JSON.stringify(cancelled);
+}
 
 export class OutcomeStore {
   readonly #redis: Redis;
@@ -41,16 +54,13 @@ export class OutcomeStore {
 
   /**
    * `put`, and the end of the owner's entry in the call ledger, in one step: there is no moment in which a job has an
-   * answer and may be called again, or has none and nobody is known to work on it. Safe to repeat.
+   * answer and may be called again, or has none and nobody is known to work on it. An answer to a job that was cancelled
+   * before this moment is not stored: the job ends as cancelled. Resolves to whether the job has ended so, now and for
+   * the first time; else `get` tells how it ended. Safe to repeat.
    * @param owner as in `CallLedger.begin`. An entry that another owner took over stays with that owner.
    */
   async putAndClose(outcome: Outcome, owner: string): Promise<boolean> {
-    return putAndClose.run(this.#redis, {
-      outcome: this.#key(outcome.id),
-      ledger: ledgerKey(this.#keySpace, outcome.id),
-      json: JSON.stringify(outcome),
-      owner,
-    });
+    return putAndClose.run(this.#redis, { keySpace: this.#keySpace, outcome, owner });
   }
 
   /**

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ownRedis, testKeySpace, testRedis } from "../../redis/test/redis.ts";
-import { CancelFlags, type CancelListener, type CancelSubscription } from "../src/index.ts";
-import { id } from "./samples.ts";
+import { CancelFlags, OutcomeStore, type CancelListener, type CancelSubscription } from "../src/index.ts";
+import { answer, id } from "./samples.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -17,8 +17,8 @@ describe("a cancellation", () => {
     const space = testKeySpace();
     const flags = new CancelFlags(redis, space);
     expect(await flags.isRequested(id)).toBe(false);
-    expect(await flags.request(id, "alice")).toBe(true);
-    expect(await flags.request(id, "bob")).toBe(false);
+    expect(await flags.request(id, "alice")).toBe("first");
+    expect(await flags.request(id, "bob")).toBe("again");
     expect(await flags.isRequested(id)).toBe(true);
     const found = await flags.find(id);
     expect(found?.by).toBe("alice");
@@ -27,6 +27,50 @@ describe("a cancellation", () => {
     const ttl = await redis.pttl(`${space}:cancel:${id}`);
     expect(ttl).toBeGreaterThan(30 * DAY_MS);
     expect(ttl).toBeLessThanOrEqual(31 * DAY_MS);
+  });
+
+  test("is decided against the outcome: a job that was said to be cancelled does not end otherwise", async () => {
+    const space = testKeySpace();
+    const flags = new CancelFlags(testRedis("command"), space);
+    const outcomes = new OutcomeStore(testRedis("command"), space);
+    const seen = new Set<string>();
+    for (let race = 0; race < 400; race += 1) {
+      const job = `${id}-${String(race)}`;
+      const ended = { id: job, tenant: "acme", acceptedAt: 1, endedAt: 2, attempts: 1 };
+      const outcome = race % 2 === 0 ? "completed" : "filtered";
+      // Each a head start now and then: the replies to both cross on the way.
+      const ask = async () => flags.request(job, "alice");
+      const put = async () => outcomes.putAndClose({ ...ended, outcome, answer }, "owner");
+      const [reply, first] =
+        race % 3 === 0 ? await Promise.all([ask(), put()]) : (await Promise.all([put(), ask()])).toReversed();
+      const stored = await outcomes.get(job);
+      expect({ reply, first, stored }).toEqual(
+        reply === "ended"
+          ? { reply, first: true, stored: { ...ended, outcome, answer } }
+          : { reply: "first", first: false, stored: { ...ended, outcome: "cancelled" } },
+      );
+      seen.add(String(reply));
+    }
+    expect(seen).toEqual(new Set(["first", "ended"]));
+  });
+
+  test("does not undo a death", async () => {
+    const space = testKeySpace();
+    const flags = new CancelFlags(testRedis("command"), space);
+    const outcomes = new OutcomeStore(testRedis("command"), space);
+    const failure = { kind: "terminal", errorClass: "ValidationException", message: "no" } as const;
+    const dead = {
+      id,
+      tenant: "acme",
+      acceptedAt: 1,
+      endedAt: 2,
+      attempts: 1,
+      outcome: "dead",
+      failure,
+    } as const;
+    await flags.request(id, "alice");
+    expect(await outcomes.putAndClose(dead, "owner")).toBe(true);
+    expect(await flags.request(id, "alice")).toBe("ended");
   });
 
   test("that is not one of ours is an error", async () => {

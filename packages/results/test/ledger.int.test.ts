@@ -17,7 +17,9 @@ describe("a call", () => {
         .map(async ({ ledger, owner }) => ledger.begin({ ...call, owner })),
     );
     expect(asked).toHaveLength(50);
-    expect(asked.filter(({ type }) => type === "go")).toEqual([{ type: "go", call: 1, lost: 0 }]);
+    expect(asked.filter(({ type }) => type === "go")).toEqual([
+      { type: "go", call: 1, lost: 0, justLost: false },
+    ]);
     expect(asked.filter(({ type }) => type === "busy")).toHaveLength(49);
   });
 
@@ -33,7 +35,12 @@ describe("a call", () => {
   test("that is over may be followed by another, until the job has had them all", async () => {
     const a = await member(testKeySpace());
     for (const n of [1, 2, 3]) {
-      expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: n, lost: 0 });
+      expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
+        type: "go",
+        call: n,
+        lost: 0,
+        justLost: false,
+      });
       expect(await a.ledger.end({ id, owner: a.owner })).toBe(true);
     }
     expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "cap", calls: 3 });
@@ -43,10 +50,20 @@ describe("a call", () => {
     const a = await member(testKeySpace());
     await a.ledger.begin({ ...call, owner: a.owner });
     await a.ledger.end({ id, owner: a.owner });
-    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: 2, lost: 0 });
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
+      type: "go",
+      call: 2,
+      lost: 0,
+      justLost: false,
+    });
     expect(await a.ledger.abandon({ id, owner: a.owner })).toBe(true);
     expect(await a.ledger.abandon({ id, owner: a.owner })).toBe(false);
-    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: 2, lost: 0 });
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
+      type: "go",
+      call: 2,
+      lost: 0,
+      justLost: false,
+    });
   });
 
   test("of a process that said goodbye may be repeated at once", async () => {
@@ -54,7 +71,12 @@ describe("a call", () => {
     const [a, b] = [await member(space), await member(space)];
     await a.ledger.begin({ ...call, owner: a.owner });
     await a.heartbeat.stop();
-    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual({ type: "go", call: 2, lost: 1 });
+    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual({
+      type: "go",
+      call: 2,
+      lost: 1,
+      justLost: true,
+    });
   });
 
   test("of a process that was killed may be repeated when its heartbeat has expired, not before", async () => {
@@ -64,7 +86,7 @@ describe("a call", () => {
     await a.ledger.begin({ ...call, owner: a.owner });
     await a.crash();
     const killedAt = Date.now();
-    expect((await untilFree(b, call)).answer).toEqual({ type: "go", call: 2, lost: 1 });
+    expect((await untilFree(b, call)).answer).toEqual({ type: "go", call: 2, lost: 1, justLost: true });
     // The last beat was at most a sixth of the time to live before the kill.
     expect(Date.now() - killedAt).toBeGreaterThan(700);
   });
@@ -75,7 +97,12 @@ describe("a call", () => {
     const refused = await a.ledger.begin({ ...call, owner: a.owner });
     expect(refused.type).toBe("busy");
     await sleep(refused.type === "busy" ? refused.retryAfterMs : 0);
-    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "go", call: 2, lost: 1 });
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
+      type: "go",
+      call: 2,
+      lost: 1,
+      justLost: true,
+    });
   });
 
   test("is refused to a process whose heartbeat nobody hears", async () => {

@@ -1,0 +1,122 @@
+/** From the grant to the call: the last look, the ledger, and the way back for a job that does not start after all. */
+import { deadlineFailure, type JobData } from "@sluice/job";
+import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
+import { names, type Hands } from "./hands.ts";
+import { insist } from "./insist.ts";
+import type { Held, LedgerAnswer } from "./ports.ts";
+import { callCap, MAX_LOST_CALLS, stalledTooOften } from "./reasons.ts";
+import type { Runner } from "./run.ts";
+import { NOTHING } from "./settlement.ts";
+import { Suspects } from "./suspects.ts";
+
+/** Time to store an answer, beyond the call; and all the time that reading a request may take. */
+export const LEASE_GRACE_MS = 60_000;
+
+/** Calls beyond its attempts that crashes may cost a job. */
+const SPARE_CALLS = 2;
+
+/** How long a suspect stays away that may not run beside others here. Many calls take no longer. */
+const SUSPECT_MS = 250;
+
+/**
+ * How often a question before the call is asked again, over about 25 s. An outage of Redis is mostly shorter; what will
+ * never be answered (a record of another version) must not hold its lane for ever.
+ */
+const QUESTION_TRIES = 16;
+
+/** What may happen between the grant and the start. */
+export interface Signals {
+  /** The process leaves. */
+  readonly stopping: AbortSignal;
+  /** The caller wants the job no more. */
+  readonly cancelled: AbortSignal;
+  /** The pool that granted the call takes none now. */
+  readonly shut: AbortSignal;
+}
+
+export class Starter {
+  readonly suspects: Suspects = new Suspects(MAX_LOST_CALLS);
+  readonly #options: DrainOptions;
+  readonly #hands: Hands;
+  readonly #runner: Runner;
+
+  constructor(options: DrainOptions, hands: Hands, runner: Runner) {
+    this.#options = options;
+    this.#hands = hands;
+    this.#runner = runner;
+  }
+
+  /** The start has come. Resolves to the call, or to `undefined` when the job has been disposed of. */
+  async start(
+    candidate: Candidate,
+    grant: Grant,
+    { stopping, cancelled, shut }: Signals,
+  ): Promise<(() => Promise<void>) | undefined> {
+    const { emit, clock, ledger, cancels } = this.#options;
+    const { job, data } = candidate;
+    if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
+    if (cancelled.aborted) return this.#refund(grant, () => this.#runner.cancel(candidate));
+    if (clock() >= data.deadlineAt) {
+      return this.#refund(grant, () => this.#runner.die(candidate, deadlineFailure(candidate.notes.last)));
+    }
+    if (shut.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "pool-shut", 0));
+    const [isCancelled, begun] = await Promise.all([
+      this.ask(() => cancels.isRequested(job.id), "cancels", stopping),
+      this.begin(job, data, grant.entry.model.budgetMs(candidate.work) + LEASE_GRACE_MS, stopping),
+    ]);
+    const giveBack = async (then: () => Promise<undefined>): Promise<undefined> => {
+      if (begun.type === "go") await this.ask(() => ledger.abandon(job.id), "ledger", stopping);
+      return this.#refund(grant, then);
+    };
+    // Its end closes the entry in the ledger too.
+    if (isCancelled) return this.#refund(grant, () => this.#runner.cancel(candidate));
+    switch (begun.type) {
+      case "busy":
+        return giveBack(() => this.#hands.defer(job, data, "running-elsewhere", begun.retryAfterMs));
+      case "ended":
+        // Its outcome was stored between the first look and this one: the next fetch finds it.
+        return giveBack(() => this.#hands.defer(job, data, "running-elsewhere", 0));
+      case "cap":
+        return giveBack(() => this.#runner.die(candidate, callCap(begun.calls)));
+      case "go":
+        break;
+    }
+    const { lost, call } = begun;
+    if (lost > MAX_LOST_CALLS) return giveBack(() => this.#runner.die(candidate, stalledTooOften(lost)));
+    if (!this.suspects.tryEnter(job.id, lost)) return giveBack(() => this.deferSuspect(job, data));
+    emit("job:granted", { ...names(data), waitedMs: clock() - data.acceptedAt });
+    if (grant.index > 0) emit("job:fallback", { ...names(data), to: grant.entry.pool });
+    return async () => {
+      try {
+        await this.#runner.run(candidate, grant, call, cancelled);
+      } finally {
+        this.suspects.leave(job.id);
+        grant.release();
+      }
+    };
+  }
+
+  /** Asks the ledger for a call that counts as in flight for `leaseMs` at most. */
+  async begin(job: Held, data: JobData, leaseMs: number, stopping: AbortSignal): Promise<LedgerAnswer> {
+    const { ledger } = this.#options;
+    const maxCalls = data.maxAttempts + SPARE_CALLS;
+    return this.ask(() => ledger.begin({ id: job.id, maxCalls, leaseMs }), "ledger", stopping);
+  }
+
+  async deferSuspect(job: Held, data: JobData): Promise<undefined> {
+    return this.#hands.defer(job, data, "suspect", SUSPECT_MS * (1 + this.#options.random()));
+  }
+
+  /** Asks until there is an answer. */
+  async ask<T>(question: () => Promise<T>, part: string, signal: AbortSignal): Promise<T> {
+    return insist(question, { part, signal, emit: this.#options.emit, tries: QUESTION_TRIES });
+  }
+
+  /** Gives the whole grant back: nothing was sent. */
+  async #refund(grant: Grant, then: () => Promise<undefined>): Promise<undefined> {
+    const { pool } = grant.entry;
+    await this.#runner.settle(grant, { pool, outcome: "neutral", actual: NOTHING });
+    grant.release();
+    return then();
+  }
+}
