@@ -7,6 +7,8 @@ export interface CommandContext {
   readonly timeoutMs: number;
   /** Parts of the scenario to run, by name. Default: all. */
   readonly cases: readonly string[] | undefined;
+  /** Jobs of the arms of a case. */
+  readonly sizes: readonly number[];
   /** Say which parts there are, and run none. */
   readonly list: boolean;
   /** Folder for data and logs. */

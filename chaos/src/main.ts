@@ -14,7 +14,8 @@ const USAGE = `pnpm chaos <scenario> [--seed 1] [--json]
                 [--jobs 500] [--timeout <seconds, 240>]
   dead-letters  every job dies; movers, two operators and reconcilers crash at every step
                 [--jobs 500] [--timeout <seconds, 240>]
-  blameless     faults that no job is to blame for, shorter than the deadlines [--cases <name,…>] [--list]
+  blameless     faults that no job is to blame for, shorter than the deadlines
+                [--cases <name,…>] [--sizes 1,10,300] [--list]
   lanes         how one, two and three workers share the quota between two full lanes [--cases <tokens,…>] [--list]
   sporadic      a healthy model that fails now and then, and a storm of kills [--cases <name,…>] [--list]`;
 
@@ -34,6 +35,11 @@ const optionsSchema = z.object({
     .string()
     .transform((names) => names.split(","))
     .optional(),
+  sizes: z
+    .string()
+    .regex(/^\d{1,3}(,\d{1,3})*$/, "Expected numbers of jobs such as 1,10,300")
+    .default("1,10,300")
+    .transform((sizes) => sizes.split(",").map(Number)),
   list: z.boolean().default(false),
   json: z.boolean().default(false),
 });
@@ -47,6 +53,7 @@ const { values, positionals } = parseArgs({
     seed: { type: "string" },
     timeout: { type: "string" },
     cases: { type: "string" },
+    sizes: { type: "string" },
     list: { type: "boolean" },
     json: { type: "boolean" },
   },

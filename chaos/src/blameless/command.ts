@@ -9,13 +9,15 @@ export async function blamelessCommand(context: CommandContext): Promise<Verdict
   if (list) return { isGood: true, figures: { faults: FAULTS.map(({ name }) => name) } };
   const { sums, rows } = await runBlameless({ ...common, seed, cases });
   for (const line of show(rows)) common.onProgress(line);
-  const isGood = sums.dead === 0 && sums.lost === 0 && sums.paidTwice === 0;
+  const vacuous = rows.filter((row) => row.vacuous).length;
+  if (vacuous > 0) common.onProgress(`${vacuous} arms prove nothing: no call met their fault`);
+  const isGood = sums.dead + sums.lost + sums.paidTwice + vacuous === 0;
   return { isGood, figures: sums };
 }
 
 function show(rows: readonly BlamelessRow[]): string[] {
   const heads =
-    "fault,workers,jobs,arrival,asked by,answered,dead,lost,twice,calls,paid for,back s,drained s,died of";
+    "fault,workers,jobs,arrival,asked by,answered,dead,lost,twice,struck,calls,paid for,back s,drained s,died of";
   return table(
     heads.split(","),
     rows.map((row) => [
@@ -28,6 +30,7 @@ function show(rows: readonly BlamelessRow[]): string[] {
       row.dead,
       row.lost,
       row.paidTwice,
+      row.struck,
       row.maxCalls,
       row.maxPaidFor,
       row.firstAnswerS?.toFixed(1) ?? "-",

@@ -3,13 +3,15 @@ import type { SeenCall } from "../evidence.ts";
 import type { Found } from "../records.ts";
 import type { Arm, Case } from "./plan.ts";
 
+type FoundEnd = Pick<Found, "outcome" | "lane">;
+
 /** An arm when it is over. */
 export interface EndedArm {
   readonly of: Case;
   readonly arm: Arm;
   readonly ids: readonly string[];
   /** In the order of `ids`. */
-  readonly found: readonly Found[];
+  readonly found: readonly FoundEnd[];
   /** When the fault ended, milliseconds since the epoch. */
   readonly faultEndedAt: number;
 }
@@ -27,6 +29,8 @@ export interface ArmFigures {
   /** Most calls of one job, and most that may have been billed: those that had got past the quota. */
   readonly maxCalls: number;
   readonly maxPaidFor: number;
+  /** Calls that met the fault, of those that reached the simulator. 0 of a fault of the model proves nothing. */
+  readonly struck: number;
   /** From the end of the fault to the end of the first call that was answered then, seconds. */
   readonly firstAnswerS: number | undefined;
   /** From the end of the fault to the end of the last job that had been accepted by then, seconds. */
@@ -70,6 +74,7 @@ export function armFigures(
     paidTwice,
     maxCalls: Math.max(0, ...callsOf.map(({ length }) => length)),
     maxPaidFor: Math.max(0, ...callsOf.map((all) => all.filter(({ admitted }) => admitted).length)),
+    struck: callsOf.flat().filter(({ fault }) => fault !== null).length,
     firstAnswerS: secondsTo(answers.map(({ endedAt }) => endedAt).toSorted((a, b) => a - b)[0]),
     drainedS: secondsTo(left.toSorted((a, b) => b - a)[0]),
   };
@@ -79,7 +84,7 @@ export function armFigures(
   }
 }
 
-function causeOfDeath(found: Found | undefined): string | undefined {
+function causeOfDeath(found: FoundEnd | undefined): string | undefined {
   if (found?.lane === "failed") return IN_OUTBOX;
   return found?.outcome?.outcome === "dead" ? found.outcome.failure.errorClass : undefined;
 }

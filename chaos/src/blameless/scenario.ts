@@ -18,6 +18,8 @@ export interface BlamelessOptions extends Partial<Sizes> {
   readonly cases?: readonly string[] | undefined;
   /** How long each fault lasts, milliseconds. Default 30 s. */
   readonly faultMs?: number;
+  /** From the beginning of one fault to that of the next, milliseconds. Default 6 s. */
+  readonly staggerMs?: number;
   readonly dataDir: string;
   /** Given services are used, others are started. */
   readonly redisUrl?: string | undefined;
@@ -28,6 +30,8 @@ export interface BlamelessOptions extends Partial<Sizes> {
 export interface BlamelessRow extends ArmFigures {
   readonly fault: string;
   readonly workers: number;
+  /** Its fault should have met a call, and met none: the arm proves nothing. */
+  readonly vacuous: boolean;
   readonly arrival: Arm["arrival"];
   readonly shape: Arm["shape"];
 }
@@ -47,7 +51,7 @@ const END_GRACE_MS = 15_000;
 const MAX_ATTEMPTS = 5;
 const MAX_TOKENS = 60;
 
-/** A new fault begins so often: a handful are under way at once, and two cores can carry them. */
+/** A handful of faults are under way at once, and two cores can carry them. */
 const STAGGER_MS = 6_000;
 
 const LOOK_EVERY_MS = 500;
@@ -67,7 +71,7 @@ export function chosenFaults(names: readonly string[] | undefined): readonly Bla
 
 export async function runBlameless(options: BlamelessOptions): Promise<BlamelessReport> {
   const { seed, dataDir, redisUrl, dynamoDbUrl, onProgress } = options;
-  const { sizes = [1, 10, 300], fleets = [1, 2] } = options;
+  const { sizes = [1, 10, 300], fleets = [1, 2], staggerMs = STAGGER_MS } = options;
   const cases = makeCases(chosenFaults(options.cases), seed, { sizes, fleets });
   await using services = await startServices({
     dataDir,
@@ -85,7 +89,7 @@ export async function runBlameless(options: BlamelessOptions): Promise<Blameless
   const names = [...new Set(cases.map(({ fault }) => fault.name))];
   const ended = await Promise.all(
     cases.map(async (each) => {
-      await sleep(names.indexOf(each.fault.name) * STAGGER_MS);
+      await sleep(names.indexOf(each.fault.name) * staggerMs);
       return runCase(each, shared.get(each.workers), services, options);
     }),
   );
@@ -118,7 +122,7 @@ async function runAt(site: Site, of: Case, options: BlamelessOptions): Promise<E
       const ids = await feed(site, arm, options);
       const faultEndedAt = await over;
       await untilEmpty(site, arm, ids);
-      const found = await site.installation.records.findAll(ids);
+      const found = await site.installation.records.findEnds(ids);
       const answered = found.filter(({ outcome }) => outcome?.outcome === "completed").length;
       onProgress(`${describeArm(of, arm)}: ${answered} of ${ids.length} answered`);
       return { of, arm, ids, found, faultEndedAt };
@@ -174,5 +178,7 @@ export function describeArm({ fault, workers }: Case, { jobs, arrival, shape }: 
 
 function rowOf({ of, arm }: EndedArm, figures: ArmFigures): BlamelessRow {
   const { arrival, shape } = arm;
-  return { fault: of.fault.name, workers: of.workers, arrival, shape, ...figures };
+  const { name, ailment } = of.fault;
+  const vacuous = ailment.at === "model" && ailment.rate === undefined && figures.struck === 0;
+  return { fault: name, workers: of.workers, arrival, shape, vacuous, ...figures };
 }

@@ -63,7 +63,7 @@ export async function offer(options: OfferOptions): Promise<Offered[]> {
     arms.map(async (arm) => {
       const ids = await offerTo(arm);
       await sleep(arm.latencyMs * ANSWER_TIMES + RETRY_MS);
-      const found = await records.findAll(ids);
+      const found = await records.findEnds(ids);
       const ended = (end: string): number => found.filter(({ outcome }) => outcome?.outcome === end).length;
       const answered = ended("completed");
       onProgress(`${arm.name}: ${answered} of ${ids.length} answered`);
