@@ -7,11 +7,12 @@ import { runBlameless, type BlamelessRow } from "./scenario.ts";
 export async function blamelessCommand(context: CommandContext): Promise<Verdict> {
   const { seed, cases, list, ...common } = context;
   if (list) return { isGood: true, figures: { faults: FAULTS.map(({ name }) => name) } };
-  const { sums, rows } = await runBlameless({ ...common, seed, cases });
+  const { sums, rows, failures } = await runBlameless({ ...common, seed, cases });
   for (const line of show(rows)) common.onProgress(line);
   const vacuous = rows.filter((row) => row.vacuous).length;
   if (vacuous > 0) common.onProgress(`${vacuous} arms prove nothing: no call met their fault`);
-  const isGood = sums.dead + sums.lost + sums.paidTwice + vacuous === 0;
+  for (const failure of failures) common.onProgress(failure);
+  const isGood = failures.length === 0 && sums.dead + sums.lost + sums.paidTwice + vacuous === 0;
   return { isGood, figures: sums };
 }
 

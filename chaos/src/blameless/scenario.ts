@@ -39,6 +39,8 @@ export interface BlamelessRow extends ArmFigures {
 export interface BlamelessReport {
   readonly sums: Sums;
   readonly rows: readonly BlamelessRow[];
+  /** Cases that could not be run to their end, and why. Their jobs are in no figure. */
+  readonly failures: readonly string[];
 }
 
 const FAULT_MS = 30_000;
@@ -87,16 +89,20 @@ export async function runBlameless(options: BlamelessOptions): Promise<Blameless
   }
   onProgress(`${cases.length} cases, seed ${seed}`);
   const names = [...new Set(cases.map(({ fault }) => fault.name))];
-  const ended = await Promise.all(
+  const settled = await Promise.allSettled(
     cases.map(async (each) => {
       await sleep(names.indexOf(each.fault.name) * staggerMs);
       return runCase(each, shared.get(each.workers), services, options);
     }),
   );
+  const ended = settled.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+  const failures = settled.flatMap((each, index) =>
+    each.status === "rejected" ? [`${describeCase(cases[index])}: ${String(each.reason)}`] : [],
+  );
   await sleep(SETTLE_MS);
   const calls = await readCalls(services.simulatorUrl);
-  const rows = ended.flat().map((arm) => rowOf(arm, armFigures(arm, calls)));
-  return { sums: sums(rows), rows };
+  const rows = ended.map((arm) => rowOf(arm, armFigures(arm, calls)));
+  return { sums: sums(rows), rows, failures };
 }
 
 function isShared({ fault }: Case): boolean {
@@ -172,8 +178,12 @@ async function untilEmpty(
   }
 }
 
-export function describeArm({ fault, workers }: Case, { jobs, arrival, shape }: Arm): string {
-  return `${fault.name}, ${workers === 1 ? "1 worker" : "2 workers"}, ${jobs} ${arrival}, ${shape}`;
+function describeArm(of: Case, { jobs, arrival, shape }: Arm): string {
+  return `${describeCase(of)}, ${jobs} ${arrival}, ${shape}`;
+}
+
+function describeCase(of: Case | undefined): string {
+  return `${of?.fault.name}, ${of?.workers === 1 ? "1 worker" : "2 workers"}`;
 }
 
 function rowOf({ of, arm }: EndedArm, figures: ArmFigures): BlamelessRow {
