@@ -81,7 +81,8 @@ export function check(jobs: readonly CheckedJob[], strays: number): Report {
   return { jobs: jobs.length, outcomes, maxCallsPerJob, lost, disagreements, problems };
 }
 
-function isLost({ outcome, lane, polls, letter }: Found): boolean {
+/** Accepted, and nowhere to be found. */
+export function isLost({ outcome, lane, polls, letter }: Found): boolean {
   if (outcome !== undefined || letter !== undefined) return false;
   // BullMQ keeps a completed job for a while: without an outcome it is a job that nobody will ever answer. An async
   // job leaves its lane so when it is started; then it is polled.

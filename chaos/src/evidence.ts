@@ -4,10 +4,14 @@ import { z } from "zod";
 const callSchema = z.object({
   seq: z.int(),
   operation: z.string(),
+  model: z.string(),
   /** The SDK's own count of tries; more than 1 is a call that nobody here knows of. */
   attempt: z.int().nullable(),
   startedAt: z.number(),
   endedAt: z.number(),
+  /** It had got past the quota: the model may have worked on it. */
+  admitted: z.boolean(),
+  settledTokens: z.int(),
   inputTokens: z.int(),
   outputTokens: z.int(),
   fault: z.string().nullable(),

@@ -27,6 +27,11 @@ export interface InstallationOptions {
   readonly simulatorUrl: string;
   /** Where the pools file goes. */
   readonly folder: string;
+  /**
+   * `short`: a killed worker's jobs are back within a second or two, for tests that kill. `shipped`: as the worker
+   * has them by itself. Default `short`.
+   */
+  readonly locks?: "short" | "shipped";
 }
 
 export interface Installation extends AsyncDisposable {
@@ -44,14 +49,15 @@ export interface Installation extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Short, so that the jobs of a killed worker are back within a second or two. */
-const SHORT_LOCKS = {
-  SLUICE_LOCK_IN_HAND_MS: "500",
-  SLUICE_LOCK_CALL_MS: "1000",
-  SLUICE_STALLED_INTERVAL_MS: "200",
-  SLUICE_HEARTBEAT_TTL_MS: "1000",
-  SLUICE_SHUTDOWN_GRACE_MS: "5000",
-};
+const LOCKS = {
+  short: {
+    SLUICE_LOCK_IN_HAND_MS: "500",
+    SLUICE_LOCK_CALL_MS: "1000",
+    SLUICE_STALLED_INTERVAL_MS: "200",
+    SLUICE_HEARTBEAT_TTL_MS: "1000",
+  },
+  shipped: {},
+} as const;
 
 const WORKER = new URL("../../apps/worker/src/main.ts", import.meta.url);
 const API = new URL("../../apps/api/src/main.ts", import.meta.url);
@@ -59,7 +65,7 @@ const API = new URL("../../apps/api/src/main.ts", import.meta.url);
 const STOP_TIMEOUT_MS = 20_000;
 
 export async function startInstallation(options: InstallationOptions): Promise<Installation> {
-  const { pools, redisUrl, dynamoDbUrl, simulatorUrl, folder } = options;
+  const { pools, redisUrl, dynamoDbUrl, simulatorUrl, folder, locks = "short" } = options;
   const namespace = `chaos-${randomBytes(4).toString("hex")}`;
   const poolsFile = join(folder, `${namespace}.json`);
   await writeFile(poolsFile, JSON.stringify(pools));
@@ -85,7 +91,8 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     AWS_SECRET_ACCESS_KEY: "local",
     // `job:granted` is our own count of calls.
     LOG_LEVEL: "debug",
-    ...SHORT_LOCKS,
+    SLUICE_SHUTDOWN_GRACE_MS: "5000",
+    ...LOCKS[locks],
   };
   const workers: Started[] = [];
   const others: Started[] = [];

@@ -1,27 +1,48 @@
-/** `pnpm chaos <scenario>`: faults on real processes. Exit code 0 only when nothing was lost and both sides agree. */
+/** `pnpm chaos <scenario>`: faults on real processes. The exit code is 0 only when everything held that should. */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { runDeadLetters } from "./dead-letters/scenario.ts";
-import { runJobs } from "./jobs/scenario.ts";
+import { blamelessCommand } from "./blameless/command.ts";
+import type { CommandContext, Verdict } from "./command.ts";
+import { deadLettersCommand } from "./dead-letters/command.ts";
+import { jobsCommand } from "./jobs/command.ts";
+import { lanesCommand } from "./lanes/command.ts";
+import { sporadicCommand } from "./sporadic/command.ts";
 
-const USAGE = `pnpm chaos <scenario> [--jobs 500] [--seed 1] [--timeout <seconds, 240>] [--json]
+const USAGE = `pnpm chaos <scenario> [--seed 1] [--json]
   jobs          every kind of call with every fault, mixed by the seed, over two workers
-  dead-letters  every job dies; movers, two operators and reconcilers crash at every step`;
+                [--jobs 500] [--timeout <seconds, 240>]
+  dead-letters  every job dies; movers, two operators and reconcilers crash at every step
+                [--jobs 500] [--timeout <seconds, 240>]
+  blameless     faults that no job is to blame for, shorter than the deadlines
+                [--cases <name,…>] [--sizes 1,10,300] [--list]
+  lanes         how one, two and three workers share the quota between two full lanes [--cases <tokens,…>] [--list]
+  sporadic      a healthy model that fails now and then, and a storm of kills [--cases <name,…>] [--list]`;
+
+const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Verdict>>> = {
+  jobs: jobsCommand,
+  "dead-letters": deadLettersCommand,
+  blameless: blamelessCommand,
+  lanes: lanesCommand,
+  sporadic: sporadicCommand,
+};
 
 const optionsSchema = z.object({
   jobs: z.coerce.number().int().min(1).max(50_000).default(500),
   seed: z.coerce.number().int().nonnegative().default(1),
   timeout: z.coerce.number().int().min(1).default(240),
+  cases: z
+    .string()
+    .transform((names) => names.split(","))
+    .optional(),
+  sizes: z
+    .string()
+    .regex(/^\d{1,3}(,\d{1,3})*$/, "Expected numbers of jobs such as 1,10,300")
+    .default("1,10,300")
+    .transform((sizes) => sizes.split(",").map(Number)),
+  list: z.boolean().default(false),
   json: z.boolean().default(false),
 });
-
-/** What a scenario comes to. */
-interface Verdict {
-  readonly isGood: boolean;
-  readonly problems: readonly string[];
-  readonly figures: object;
-}
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -31,42 +52,31 @@ const { values, positionals } = parseArgs({
     jobs: { type: "string" },
     seed: { type: "string" },
     timeout: { type: "string" },
+    cases: { type: "string" },
+    sizes: { type: "string" },
+    list: { type: "boolean" },
     json: { type: "boolean" },
   },
 });
 const options = optionsSchema.safeParse(values);
-const [scenario] = positionals;
-if ((scenario !== "jobs" && scenario !== "dead-letters") || !options.success) {
+const [name = ""] = positionals;
+const scenario = Object.hasOwn(SCENARIOS, name) ? SCENARIOS[name] : undefined;
+if (scenario === undefined || !options.success) {
   print(options.success ? USAGE : `${z.prettifyError(options.error)}\n${USAGE}`);
   process.exitCode = positionals.length > 0 ? 1 : 0;
 } else {
-  const { jobs, seed, timeout, json } = options.data;
-  const common = {
-    jobs,
-    seed,
+  const { timeout, json, ...rest } = options.data;
+  const { isGood, figures } = await scenario({
+    ...rest,
+    cases: rest.cases,
     timeoutMs: timeout * 1_000,
     dataDir: fileURLToPath(new URL("../../.sluice", import.meta.url)),
     redisUrl: process.env["TEST_REDIS_URL"],
     dynamoDbUrl: process.env["TEST_DYNAMODB_URL"],
-    onProgress: print,
-  };
-  const { isGood, problems, figures } = await (scenario === "jobs" ? ofJobs() : ofDeadLetters());
-  for (const problem of problems) print(problem);
-  if (!json)
-    for (const [name, figure] of Object.entries(figures)) print(`${name}  ${JSON.stringify(figure)}`);
-  else print(JSON.stringify(figures));
+    // Figures go to standard output, and nothing else does.
+    onProgress: (line) => void process.stderr.write(`${line}\n`),
+  });
+  if (json) print(JSON.stringify(figures));
+  else for (const [figure, value] of Object.entries(figures)) print(`${figure}  ${JSON.stringify(value)}`);
   process.exitCode = isGood ? 0 : 1;
-
-  async function ofJobs(): Promise<Verdict> {
-    const { problems: found, ...rest } = await runJobs(common);
-    return { isGood: rest.lost === 0 && rest.disagreements === 0, problems: found, figures: rest };
-  }
-
-  async function ofDeadLetters(): Promise<Verdict> {
-    const report = await runDeadLetters(common);
-    const { missing, duplicates, doubleReplays, leftInRedis } = report;
-    const wrong = { missing, duplicates, doubleReplays, leftInRedis };
-    const none = Object.values(wrong).every((count) => count === 0);
-    return { isGood: none && report.dead === jobs, problems: [], figures: report };
-  }
 }

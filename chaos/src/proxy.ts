@@ -14,6 +14,11 @@ export interface Weather {
    * and nobody hears of it. `both`: a cable that was pulled.
    */
   readonly lost?: "requests" | "replies" | "both";
+  /**
+   * What a new connection meets; open ones are reset when it begins. `closed`: nobody listens, it is refused.
+   * `slammed`: it is taken and reset before a byte has passed.
+   */
+  readonly door?: "closed" | "slammed";
 }
 
 export interface FaultProxy extends AsyncDisposable {
@@ -62,6 +67,11 @@ export async function startFaultProxy(target: { host: string; port: number }): P
   };
 
   const listener = createServer((client) => {
+    if (weather.door === "slammed") {
+      client.on("error", () => {});
+      client.resetAndDestroy();
+      return;
+    }
     const pair: Pair = { client, server: connect(target), damaged: false };
     pairs.add(pair);
     client.setNoDelay(true);
@@ -73,6 +83,7 @@ export async function startFaultProxy(target: { host: string; port: number }): P
   await once(listener, "listening");
   const address = listener.address();
   if (address === null || typeof address === "string") throw new Error("Expected the proxy to have a port");
+  const { port } = address;
 
   const cut = (which: (pair: Pair) => boolean): void => {
     for (const pair of [...pairs].filter(which)) {
@@ -89,13 +100,16 @@ export async function startFaultProxy(target: { host: string; port: number }): P
   };
   return {
     host: "127.0.0.1",
-    port: address.port,
+    port,
     get connections() {
       return pairs.size;
     },
     set(next) {
       weather = next;
       if (next.lost === undefined) cut(({ damaged }) => damaged);
+      if (next.door !== undefined) cut(() => true);
+      if (next.door === "closed") listener.close();
+      else if (!listener.listening) listener.listen(port, "127.0.0.1");
     },
     reset: () => cut(() => true),
     stop,

@@ -19,8 +19,9 @@ function found(over: Partial<Found>): Found {
 
 function call(outcome: SeenCall["outcome"], over: Partial<SeenCall> = {}): SeenCall {
   const times = { startedAt: 0, endedAt: 1, inputTokens: 10, outputTokens: 5 };
-  const rest = { seq: 1, operation: "Converse", attempt: 1, fault: null, requestMetadata: null };
-  return { ...times, ...rest, outcome, ...over };
+  const quota = { admitted: true, settledTokens: 15 };
+  const rest = { seq: 1, operation: "Converse", model: "m", attempt: 1, fault: null, requestMetadata: null };
+  return { ...times, ...quota, ...rest, outcome, ...over };
 }
 
 function job(over: Partial<CheckedJob>): CheckedJob {

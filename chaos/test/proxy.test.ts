@@ -123,3 +123,20 @@ test("resets what is open, takes what comes, and ends with its server", async ()
   await echo.proxy.stop();
   expect(await last).toBe("ECONNRESET");
 });
+
+test("a closed door refuses, a slammed one resets, both end what is open, and both open again", async () => {
+  await using echo = await startEcho();
+  for (const [door, code] of [
+    ["closed", "ECONNREFUSED"],
+    ["slammed", "ECONNRESET"],
+  ] as const) {
+    const open = await echo.client();
+    const end = endOf(open);
+    echo.proxy.set({ door });
+    expect(await end).toBe("ECONNRESET");
+    expect(await endOf(connect(echo.proxy.port, echo.proxy.host))).toBe(code);
+    echo.proxy.set({});
+    expect(await say(await echo.client(), "again")).toBe("again");
+  }
+  expect(echo.heard).toEqual(["again", "again"]);
+});
