@@ -3,10 +3,11 @@ import type { Server } from "node:http";
 import type { Pool, Pools, Scope } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
-import { emitter, parseJobId, type Listener } from "@sluice/job";
+import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
+import { describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
@@ -23,6 +24,7 @@ export interface ApiSettings {
 
 export class Api {
   readonly #settings: ApiSettings;
+  readonly #emit: Emit;
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
   readonly #deadLetters: DynamoDbStore;
@@ -32,6 +34,7 @@ export class Api {
     this.#settings = settings;
     const { namespace } = settings;
     const emit = emitter(settings.listeners);
+    this.#emit = emit;
     const onError = (error: unknown): void => emit("worker:error", { part: "api", error: describe(error) });
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
@@ -57,11 +60,17 @@ export class Api {
       find,
       cancel: createCancel({ pools, find, clock: Date.now }),
       explain: createExplain({ pools, find, decodePayload }),
-      read: (id, after, signal) => this.#poolOf(id).chunks.read({ id, after, signal }),
-      inspect: async (pool) => pools.get(pool)?.inspect(),
+      read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
+      inspect: async (name) => {
+        const pool = pools.get(name);
+        if (pool === undefined) return undefined;
+        const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
+        return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
+      },
       ping: async () => {
         await redis.ping();
       },
+      identities: async () => this.#identities(),
       onError,
     });
     this.#server = httpServer(app);
@@ -69,7 +78,8 @@ export class Api {
 
   /** Listens. Resolves to the URL. */
   async start(): Promise<string> {
-    const { host, port } = this.#settings;
+    const { host, port, pools } = this.#settings;
+    for (const warning of pools.warnings) this.#emit("config:warning", warning);
     return listen(this.#server, host, port);
   }
 
@@ -79,6 +89,18 @@ export class Api {
     await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
     this.#deadLetters.close();
     this.#redis.disconnect();
+  }
+
+  /** What there is to say about the credentials of workers, by scope. */
+  async #identities(): Promise<Readonly<Record<string, string>>> {
+    const { pools, namespace } = this.#settings;
+    const lines = await Promise.all(
+      Object.keys(pools.scopes).map(async (scope) => {
+        const identities = await readIdentities(this.#redis, keySpace(namespace, scope));
+        return [scope, describeIdentities(identities)?.line] as const;
+      }),
+    );
+    return Object.fromEntries(lines.flatMap(([scope, line]) => (line === undefined ? [] : [[scope, line]])));
   }
 
   /** The pool of a job that was found. */

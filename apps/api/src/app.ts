@@ -1,10 +1,10 @@
 /** The HTTP face of accept, find, cancel and explain. Parses at the edge, answers JSON, holds no state. */
-import type { Acceptance, Cancelling, JobView } from "@sluice/drain";
+import { lifeId, type Acceptance, type Cancelling, type JobView } from "@sluice/drain";
 import { submissionSchema, type Submission } from "@sluice/job";
 import express, { type Express, type Response } from "express";
 import helmet from "helmet";
 import { z } from "zod";
-import { iso, present } from "./present.ts";
+import { iso, present, stateOf } from "./present.ts";
 import { problemHandler, sendProblem, sendRefusal } from "./problem.ts";
 import { sendStream, type StreamEvent } from "./stream.ts";
 
@@ -13,14 +13,24 @@ export interface AppOptions {
   readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly cancel: (tenant: string, id: string) => Promise<Cancelling | undefined>;
   readonly explain: (tenant: string, id: string) => Promise<object | undefined>;
-  /** The text of a job, from after the event with the id `after`. */
-  readonly read: (id: string, after: string | undefined, signal: AbortSignal) => AsyncIterable<StreamEvent>;
+  /** The text of one life of a job. */
+  readonly read: (id: string, options: ReadOptions) => AsyncIterable<StreamEvent>;
   /** A pool as it is now; `undefined` when there is none of that name. */
   readonly inspect: (pool: string) => Promise<object | undefined>;
   /** Resolves when the queue answers. */
   readonly ping: () => Promise<void>;
+  /** What there is to say about the credentials of workers, by scope; a scope whose workers all have some is left out. */
+  readonly identities: () => Promise<Readonly<Record<string, string>>>;
   /** Told of every error that is not the caller's. */
   readonly onError: (error: unknown) => void;
+}
+
+export interface ReadOptions {
+  /** Go on after this event. */
+  readonly after: string | undefined;
+  /** The job is known to have ended so. */
+  readonly ended: "failed" | undefined;
+  readonly signal: AbortSignal;
 }
 
 /** The one tenant there is until callers have keys. */
@@ -43,7 +53,12 @@ export function createApp(options: AppOptions): Express {
   });
   app.get("/readyz", async (_request, response) => {
     await ping();
-    response.json({ status: "ready" });
+    // Jobs are taken whatever the workers lack: they wait.
+    const identities = await options.identities();
+    response.json({
+      status: "ready",
+      ...(Object.keys(identities).length === 0 ? {} : { identities }),
+    });
   });
 
   app.post("/v1/jobs", express.json({ limit: BODY_LIMIT }), async (request, response) => {
@@ -66,10 +81,14 @@ export function createApp(options: AppOptions): Express {
       return;
     }
     const { id, repeated, deadlineAt } = acceptance;
-    response
-      .status(repeated ? 200 : 202)
-      .location(`/v1/jobs/${id}`)
-      .json({ id, repeated, ...(repeated ? {} : { deadlineAt: iso(deadlineAt) }) });
+    response.status(repeated ? 200 : 202).location(`/v1/jobs/${id}`);
+    if (!repeated) {
+      response.json({ id, repeated, deadlineAt: iso(deadlineAt) });
+      return;
+    }
+    // The job is there, whatever can be said of it now.
+    const view = await find(TENANT, id).catch(onError);
+    response.json({ id, repeated, ...(view === undefined ? {} : stateOf(view)) });
   });
 
   app.get("/v1/jobs/:id", async (request, response) => {
@@ -100,11 +119,13 @@ export function createApp(options: AppOptions): Express {
       sendProblem(response, 400, "invalid-request", "Expected Last-Event-ID to be the id of an event");
       return;
     }
-    if ((await find(TENANT, id)) === undefined) {
+    const view = await find(TENANT, id);
+    if (view === undefined) {
       unknownJob(response);
       return;
     }
-    await sendStream(response, (signal) => read(id, after.data, signal));
+    const ended = view.state === "dead" ? "failed" : undefined;
+    await sendStream(response, (signal) => read(lifeId(view), { after: after.data, ended, signal }));
   });
 
   app.get("/v1/pools/:pool", async (request, response) => {

@@ -1,12 +1,20 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
 import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
-import { usableQuota, type Pool, type Scope } from "@sluice/config";
+import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
 import type { JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
-import { CancelFlags, ChunkStream, ClaimStore, OutcomeStore } from "@sluice/results";
+import {
+  CancelFlags,
+  ChunkStream,
+  ClaimStore,
+  describeIdentities,
+  Lineage,
+  OutcomeStore,
+  readIdentities,
+} from "@sluice/results";
 import type { Redis } from "ioredis";
 
 export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, ExplainingPool<Explanation> {
@@ -50,15 +58,17 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
       const sized = sizedPart(work);
       return quotaCost(sized === undefined ? 0 : estimator.reserve(sized).tokens);
     },
-    tooCostly: (cost) => misfit(usableQuota(pool, scope), cost),
+    tooCostly: (cost) => misfit(poolLimits(pool, scope), cost),
     claims: new ClaimStore(redis, keySpace),
     outcomes: new OutcomeStore(redis, keySpace),
+    lineage: new Lineage(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
     chunks: new ChunkStream(redis, keySpace),
     capacity: async (name) => guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }),
     lane,
     polls,
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
+    identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
     inspect: async () => limiter.inspect(pool.name),
     async close() {
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));

@@ -2,25 +2,34 @@
 import type { JobView } from "@sluice/drain";
 
 export function present(view: JobView): object {
+  const { id } = view;
+  return { id, ...stateOf(view), ...detailsOf(view) };
+}
+
+/** Where a job is, and as which replay. */
+export function stateOf({ state, replay }: JobView): object {
+  return { state, ...(replay === undefined ? {} : { replay }) };
+}
+
+function detailsOf(view: JobView): object {
   switch (view.state) {
     case "waiting":
     case "delayed":
     case "active": {
-      const { id, state, attempts, acceptedAt, deadlineAt } = view;
-      return { id, state, attempts, acceptedAt: iso(acceptedAt), deadlineAt: iso(deadlineAt) };
+      const { attempts, acceptedAt, deadlineAt } = view;
+      return { attempts, acceptedAt: iso(acceptedAt), deadlineAt: iso(deadlineAt) };
     }
     case "completed":
     case "filtered": {
-      const { id, state, outcome } = view;
-      const { acceptedAt, endedAt, attempts, answer } = outcome;
-      return { id, state, attempts, acceptedAt: iso(acceptedAt), endedAt: iso(endedAt), answer };
+      const { acceptedAt, endedAt, attempts, answer } = view.outcome;
+      return { attempts, acceptedAt: iso(acceptedAt), endedAt: iso(endedAt), answer };
     }
     case "cancelled":
-      return view;
+      return {};
     case "dead": {
-      const { id, state, failure } = view;
-      if (failure === undefined) return { id, state };
-      return { id, state, failure: { errorClass: failure.errorClass, message: failure.message } };
+      const { failure } = view;
+      if (failure === undefined) return {};
+      return { failure: { errorClass: failure.errorClass, message: failure.message } };
     }
   }
 }

@@ -68,6 +68,7 @@ export async function startApi({ redisUrl, dynamoDbUrl }: { redisUrl: string; dy
   }
 
   return {
+    name,
     url,
     redis,
     lane,

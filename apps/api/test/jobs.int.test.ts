@@ -45,7 +45,7 @@ test("the same Idempotency-Key and body is the same job, 200 and `repeated`", as
   expect(first.status).toBe(202);
   const again = await api.post(Object.fromEntries(Object.entries(good).toReversed()), headers);
   expect(again.status).toBe(200);
-  expect(again.body).toEqual({ id: idOf(first.body), repeated: true });
+  expect(again.body).toEqual({ id: idOf(first.body), repeated: true, state: "waiting" });
   expect(again.headers.get("location")).toBe(first.headers.get("location"));
   const inBody = await api.post({ ...good, idempotencyKey: "once" });
   expect(inBody.body).toEqual(again.body);

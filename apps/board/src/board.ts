@@ -2,14 +2,15 @@
 import type { Server } from "node:http";
 import { createBullBoard } from "@bull-board/api";
 import { ExpressAdapter } from "@bull-board/express";
-import type { Pool, Pools } from "@sluice/config";
+import { poolLimits, type Pool, type Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
-import { Replayer, type ReplayPool } from "@sluice/drain";
+import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
-import { createRedisLimiter, type Inspection } from "@sluice/limits";
+import { createRedisLimiter } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
-import { LaneQueue } from "@sluice/queue";
+import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
+import { describeIdentities, Lineage, OutcomeStore, readIdentities } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, authenticated, sameOrigin, securityHeaders, type Audit } from "./access/guard.ts";
@@ -18,6 +19,7 @@ import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
 import { Kept, PATIENCE_MS } from "./kept.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
+import type { PoolState } from "./lanes/pool-line.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
 import { LetterView } from "./letters/letter-view.ts";
@@ -58,9 +60,10 @@ export class Board {
   readonly #redis;
   readonly #queues: Queue[] = [];
   readonly #laneQueues: LaneQueue[] = [];
-  readonly #poolWatches = new Map<string, Kept<Inspection>>();
+  readonly #poolWatches = new Map<string, Kept<PoolState>>();
   readonly #view: LetterView;
   readonly #replayer: Replayer;
+  readonly #find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly #runs: Runs;
   readonly #classes: ClassWatch;
   #server: Server | undefined;
@@ -70,9 +73,11 @@ export class Board {
     const { deadLetters, replaysPerLane, onError } = settings;
     this.#redis = connect(settings.redisUrl, "producer", onError);
     this.#view = new LetterView(deadLetters, Date.now);
+    const jobs = this.#openPools();
+    this.#find = createFind({ pools: jobs, deadLetters });
     this.#replayer = new Replayer({
       letters: deadLetters,
-      pools: this.#openReplayPools(),
+      pools: jobs,
       perLane: replaysPerLane,
       clock: Date.now,
     });
@@ -123,6 +128,7 @@ export class Board {
         classes: () => this.#classes.known,
         replayer: this.#replayer,
         runs: this.#runs,
+        find: this.#find,
         perLane: replaysPerLane,
         onChange: () => this.#view.changed(),
         onError,
@@ -169,7 +175,8 @@ export class Board {
   }
 
   #laneAdapters(pool: Pool): LaneAdapter[] {
-    const { namespace, onError } = this.#settings;
+    const { namespace, onError, pools } = this.#settings;
+    const scope = pools.scopes[pool.scope] ?? { tokensPerDay: null };
     return pool.lanes.map((lane) => {
       const queue = new Queue(queueName(pool.name, lane), {
         connection: this.#redis,
@@ -183,20 +190,26 @@ export class Board {
       return new LaneAdapter({
         queue,
         pool: this.#poolWatch(pool),
+        declared: poolLimits(pool, scope).quota,
         isConnected: () => this.#redis.status === "ready",
       });
     });
   }
 
-  #poolWatch(pool: Pool): Kept<Inspection> {
+  #poolWatch(pool: Pool): Kept<PoolState> {
     const known = this.#poolWatches.get(pool.name);
     if (known !== undefined) return known;
-    const limiter = createRedisLimiter({
-      redis: this.#redis,
-      keySpace: keySpace(this.#settings.namespace, pool.scope),
-    });
-    const watch = new Kept({
-      load: async () => limiter.inspect(pool.name),
+    const space = keySpace(this.#settings.namespace, pool.scope);
+    const limiter = createRedisLimiter({ redis: this.#redis, keySpace: space });
+    const watch = new Kept<PoolState>({
+      load: async () => {
+        const [inspection, identities] = await Promise.all([
+          limiter.inspect(pool.name),
+          readIdentities(this.#redis, space),
+        ]);
+        const identity = describeIdentities(identities)?.line;
+        return { ...inspection, ...(identity === undefined ? {} : { identity }) };
+      },
       maxAgeMs: POOL_AGE_MS,
       patienceMs: PATIENCE_MS,
       clock: Date.now,
@@ -205,24 +218,26 @@ export class Board {
     return watch;
   }
 
-  #openReplayPools(): Map<string, ReplayPool> {
+  /** The pools as letters are replayed into them, and as what became of a job is read from them. */
+  #openPools(): Map<string, ReplayPool & ReadingPool> {
     const { pools, namespace, onError } = this.#settings;
+    const redis = this.#redis;
     return new Map(
       Object.values(pools.pools).map((pool) => {
         const space = keySpace(namespace, pool.scope);
-        const lanes = new Map(
-          pool.lanes.map((lane) => [
-            lane,
-            new LaneQueue({ redis: this.#redis, keySpace: space, pool: pool.name, lane, onError }),
-          ]),
-        );
-        this.#laneQueues.push(...lanes.values());
+        const open = (lane: string): LaneQueue =>
+          new LaneQueue({ redis, keySpace: space, pool: pool.name, lane, onError });
+        const lanes = new Map(pool.lanes.map((lane) => [lane, open(lane)]));
+        const polls = open(POLLS_LANE);
+        this.#laneQueues.push(polls, ...lanes.values());
         const lane = (name: string): LaneQueue => {
           const queue = lanes.get(name);
           if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
           return queue;
         };
-        return [pool.name, { lanes: pool.lanes, deadlineMs: pool.deadlineMs, lane }];
+        const { lanes: names, deadlineMs } = pool;
+        const results = { lineage: new Lineage(redis, space), outcomes: new OutcomeStore(redis, space) };
+        return [pool.name, { lanes: names, deadlineMs, ...results, lane, polls }];
       }),
     );
   }

@@ -12,8 +12,10 @@ await runProgram("sluice board", async () => {
   const access = accessSettings(env);
   const logger = createLogger({ name: "board", level: env.LOG_LEVEL });
   const deadLetters = createDynamoDbStore({ tableName: env.SLUICE_DEAD_LETTER_TABLE });
+  const pools = await readPools(env.SLUICE_POOLS);
+  for (const warning of pools.warnings) logger.warn(warning, "config:warning");
   const board = new Board({
-    pools: await readPools(env.SLUICE_POOLS),
+    pools,
     namespace: env.SLUICE_NAMESPACE,
     redisUrl: env.REDIS_URL,
     deadLetters,

@@ -141,7 +141,7 @@ describe("a replay of many", () => {
       ["start", "yes"],
     ]);
     const run = started.location.replace("/dead-letters", "");
-    await vi.waitFor(async () => expect((await get(run)).html).toContain("All are on their way: 2 of 2"));
+    await vi.waitFor(async () => expect((await get(run)).html).toContain("Ended: 1 of 2"));
     expect((await get(run)).html).toContain("somebody else was faster");
     expect(await board.store.get(a)).toMatchObject({ state: "replaying", claim: { by: "local" } });
     expect(await board.store.get(b)).toMatchObject({ claim: { by: "ben" } });
@@ -156,7 +156,7 @@ describe("a replay of many", () => {
           ["letter", "../../etc~0"],
         ])
       ).status,
-    ).toBe(400);
+    ).toBe(404);
     expect((await post("/replays", [])).status).toBe(400);
   });
 });

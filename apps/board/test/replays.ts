@@ -5,7 +5,7 @@ import { Mover, Reconciler, Replayer, type LetterRef } from "@sluice/drain";
 import { newJobId, queueName, type JobData } from "@sluice/job";
 import { encodePayload, FailedSet, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { OutcomeStore } from "@sluice/results";
+import { Lineage, OutcomeStore } from "@sluice/results";
 import { Worker, type Job } from "bullmq";
 import { inject, onTestFinished } from "vitest";
 
@@ -27,6 +27,7 @@ export async function startReplays({ perLane = 20 } = {}) {
   const space = keySpace(name, "lab");
   const lane = new LaneQueue({ redis, keySpace: space, ...LANE, onError: () => {} });
   const outcomes = new OutcomeStore(redis, space);
+  const lineage = new Lineage(redis, space);
   const failed = new FailedSet(redis, space, LANE.pool, LANE.lane);
   const dynamoDb = {
     endpoint: inject("dynamoDbUrl"),
@@ -44,6 +45,7 @@ export async function startReplays({ perLane = 20 } = {}) {
     outboxes: [
       {
         ...LANE,
+        queue: queueName(LANE.pool, LANE.lane),
         outcomes,
         cancels: { isRequested: async () => false },
         size: async () => failed.size(),
@@ -64,7 +66,12 @@ export async function startReplays({ perLane = 20 } = {}) {
       pools: new Map([
         [
           LANE.pool,
-          { lanes: [LANE.lane], deadlineMs: LONG_MS, lane: () => ({ add: async (job) => lane.add(job) }) },
+          {
+            lanes: [LANE.lane],
+            deadlineMs: LONG_MS,
+            lineage,
+            lane: () => ({ add: async (job) => lane.add(job) }),
+          },
         ],
       ]),
       perLane,
@@ -80,6 +87,7 @@ export async function startReplays({ perLane = 20 } = {}) {
           ...LANE,
           deadlineMs: LONG_MS,
           outcomes,
+          lineage,
           find: async (id) => lane.find(id),
           add: async (job) => lane.add(job),
         },
@@ -92,6 +100,7 @@ export async function startReplays({ perLane = 20 } = {}) {
         },
         claim: async (id, command) => store.claim(id, command),
         resolve: async (id) => store.resolve(id),
+        release: async (id, command) => store.release(id, command),
       },
       emit: () => {},
       clock: Date.now,

@@ -1,6 +1,12 @@
 /** A running deployment as the CLI operates on it: its pools, and their limits in Redis. */
-import { readPools, type Pool } from "@sluice/config";
-import { createRedisLimiter, type OperableLimiter } from "@sluice/limits";
+import { poolLimits, readPools, type Pool } from "@sluice/config";
+import {
+  createQuotaLog,
+  createRedisLimiter,
+  type OperableLimiter,
+  type PoolLimits,
+  type QuotaLog,
+} from "@sluice/limits";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { connect, keySpace } from "@sluice/redis";
 import { UsageStore } from "@sluice/results";
@@ -11,6 +17,9 @@ export interface Deployment extends AsyncDisposable {
   /** @throws Error naming the pools there are. */
   pool(name: string): Pool;
   limiter(pool: Pool): OperableLimiter;
+  /** What the pools file says of it. */
+  declared(pool: Pool): PoolLimits;
+  quotaLog(pool: Pool): QuotaLog;
   usage(pool: Pool): UsageStore;
 }
 
@@ -23,7 +32,10 @@ const envSchema = z.object(deploymentEnv).pick({
 /** Opens what the environment names. @throws Error naming every variable that is missing. */
 export async function openDeployment(): Promise<Deployment> {
   const env = parseEnv(envSchema, process.env);
-  const { pools } = await readPools(env.SLUICE_POOLS);
+  const { pools, scopes, warnings } = await readPools(env.SLUICE_POOLS);
+  for (const { line, message } of warnings) {
+    process.stderr.write(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}\n`);
+  }
   let unreachable: Error | undefined;
   const redis = connect(env.REDIS_URL, "command", (error) => (unreachable = error));
   try {
@@ -41,6 +53,8 @@ export async function openDeployment(): Promise<Deployment> {
       throw new Error(`There is no pool '${name}'. Pools: ${Object.keys(pools).join(", ")}`);
     },
     limiter: (pool) => createRedisLimiter({ redis, keySpace: spaceOf(pool) }),
+    declared: (pool) => poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null }),
+    quotaLog: (pool) => createQuotaLog(redis, spaceOf(pool)),
     usage: (pool) => new UsageStore(redis, spaceOf(pool)),
     async [Symbol.asyncDispose]() {
       await redis.quit();

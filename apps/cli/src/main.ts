@@ -3,11 +3,12 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { deadLetterStateSchema } from "@sluice/dead-letter";
 import { advise } from "./advise.ts";
+import { operateBreaker } from "./breaker.ts";
 import { initDeadLetters } from "./dead-letters.ts";
 import { dev } from "./dev/dev.ts";
 import { explain } from "./explain.ts";
 import { listDeadLetters, showDeadLetter } from "./letters.ts";
-import { operateBreaker, setQuota, showQuota } from "./quota.ts";
+import { resetQuota, setQuota, showQuota } from "./quota.ts";
 import { replayDeadLetters } from "./replay.ts";
 
 function wholeNumber(min: number): (text: string) => number {
@@ -85,16 +86,30 @@ deadLetters
   .option(...JSON_FLAG)
   .action(replayDeadLetters);
 
+const BY = [
+  "--by <name>",
+  "who does it, for those who wonder later (default: the user of this machine)",
+] as const;
+
 const quota = program.command("quota").description("the quotas of a pool, shared by the whole fleet");
 quota
   .command("show <pool>")
-  .description("levels, ceilings, breaker and calls in flight, as they are now")
+  .description(
+    "levels, ceilings, breaker, calls in flight and lanes, as they are now; who has set what by hand",
+  )
   .option(...JSON_FLAG)
   .action(showQuota);
 quota
   .command("set <pool> <settings...>")
   .description("change quotas at run time, e.g. tokens-per-minute=2000000 requests-per-minute=none")
+  .option("--yes", "also when it is far off the pools file: more than twice, less than half", false)
+  .option(...BY)
   .action(setQuota);
+quota
+  .command("reset <pool>")
+  .description("take back what was set by hand: the quotas are those of the pools file again")
+  .option(...BY)
+  .action(resetQuota);
 
 program
   .command("breaker <pool> <action>")

@@ -1,45 +1,88 @@
-/** `sluice quota` and `sluice breaker`: a pool's limits and breaker as they are, and changed at run time. */
-import type { Inspection, OperatorAction, QuotaChange } from "@sluice/limits";
-import { openDeployment } from "./deployment.ts";
-
-/** Names as people type them. */
-const QUOTAS: Readonly<Record<string, keyof QuotaChange>> = {
-  "requests-per-minute": "requestsPerMinute",
-  "tokens-per-minute": "tokensPerMinute",
-  "input-tokens-per-minute": "inputTokensPerMinute",
-  "output-tokens-per-minute": "outputTokensPerMinute",
-  "tokens-per-day": "tokensPerDay",
-};
+/** `sluice quota`: a pool's limits as they are, changed at run time, and taken back. */
+import { hostname, userInfo } from "node:os";
+import type { Pool } from "@sluice/config";
+import { madeBy, quotaOverrides, type Quota, type QuotaChange } from "@sluice/limits";
+import { openDeployment, type Deployment } from "./deployment.ts";
+import { overrideLine, QUOTAS, quotaView } from "./quota-view.ts";
 
 export async function showQuota(name: string, { json }: { readonly json: boolean }): Promise<void> {
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
-  const inspection = await deployment.limiter(pool).inspect(pool.name);
-  print(json ? JSON.stringify(inspection) : render(inspection));
+  const [inspection, entries] = await Promise.all([
+    deployment.limiter(pool).inspect(pool.name),
+    deployment.quotaLog(pool).entries(pool.name, HISTORY),
+  ]);
+  const { quota } = inspection.limits;
+  const view = {
+    ...inspection,
+    overrides: quotaOverrides(quota, deployment.declared(pool).quota),
+    setBy: madeBy(entries, quota),
+    changes: entries,
+  };
+  print(json ? JSON.stringify(view) : quotaView(view));
 }
 
-/** @throws Error saying what is wrong with a setting; nothing is changed then. */
-export async function setQuota(name: string, settings: readonly string[]): Promise<void> {
+/**
+ * @param by who does it, for those who wonder later. Default: the user of this machine.
+ * @throws Error saying what is wrong with a setting, or that it is far off the file; nothing is changed then.
+ */
+export async function setQuota(
+  name: string,
+  settings: readonly string[],
+  { yes, by }: { readonly yes: boolean; readonly by?: string },
+): Promise<void> {
   const change = Object.fromEntries(settings.map(parseSetting));
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
-  const version = await deployment.limiter(pool).setQuota(pool.name, change);
+  const version = await changeQuota(deployment, pool, change, { yes, by });
   print(
-    `Limits of ${name} are now version ${version}, for every worker, until the pools file says something new`,
+    `Limits of ${name} are now version ${version}, for every worker, until the pools file says something new. ` +
+      `\`sluice quota reset ${name}\` takes it back`,
   );
 }
 
-export async function operateBreaker(
-  name: string,
-  action: string,
-  { forSeconds }: { readonly forSeconds: number },
-): Promise<void> {
+/** Back to what the pools file says. */
+export async function resetQuota(name: string, { by }: { readonly by?: string }): Promise<void> {
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
-  const changes = await deployment.limiter(pool).operate(pool.name, parseAction(action, forSeconds));
-  print(
-    changes.length === 0 ? "Nothing changed" : changes.map((change) => JSON.stringify(change)).join("\n"),
+  const { quota } = deployment.declared(pool);
+  const change = Object.fromEntries(Object.values(QUOTAS).map((each) => [each, quota[each] ?? null]));
+  const version = await changeQuota(deployment, pool, change, { yes: true, by });
+  print(`Limits of ${name} are as the pools file has them: version ${version}, for every worker`);
+}
+
+/** Changes shown of the past. */
+const HISTORY = 10;
+
+async function changeQuota(
+  deployment: Deployment,
+  pool: Pool,
+  change: QuotaChange,
+  {
+    yes,
+    by = `${userInfo().username}@${hostname()}`,
+  }: { readonly yes: boolean; readonly by?: string | undefined },
+): Promise<number> {
+  const limiter = deployment.limiter(pool);
+  const from = (await limiter.inspect(pool.name)).limits.quota;
+  const to = changed(from, change);
+  const far = quotaOverrides(to, deployment.declared(pool).quota).filter(
+    (override) => override.far && override.quota in change,
   );
+  if (far.length > 0) {
+    const lines = far.map((override) => `  ${overrideLine(override)}`).join("\n");
+    const why = "What Bedrock's quota does not carry is throttled, what it carries beyond is left unused";
+    if (!yes)
+      throw new Error(`This is far off the pools file:\n${lines}\n${why}. Repeat with --yes if it is meant`);
+    process.stderr.write(`sluice: warning: far off the pools file:\n${lines}\n`);
+  }
+  // First the entry: a change that somebody may wonder about is never one that nobody made.
+  await deployment.quotaLog(pool).add(pool.name, { atMs: Date.now(), by, from, to });
+  return limiter.setQuota(pool.name, change);
+}
+
+function changed(quota: Quota, change: QuotaChange): Quota {
+  return Object.fromEntries(Object.entries({ ...quota, ...change }).filter(([, value]) => value !== null));
 }
 
 function parseSetting(setting: string): [keyof QuotaChange, number | null] {
@@ -50,36 +93,10 @@ function parseSetting(setting: string): [keyof QuotaChange, number | null] {
   }
   if (value === "none") return [quota, null];
   const amount = Number(value);
-  if (!(amount > 0)) throw new Error(`Expected \`${name}\` to be a number above 0 or 'none', got '${value}'`);
-  return [quota, amount];
-}
-
-function parseAction(action: string, forSeconds: number): OperatorAction {
-  switch (action) {
-    case "open":
-      return { type: action, forMs: forSeconds * 1_000 };
-    case "close":
-    case "isolate":
-    case "release-day":
-      return { type: action };
-    default:
-      throw new Error(`Expected open, close, isolate or release-day, got '${action}'`);
+  if (!(amount > 0 && Number.isFinite(amount))) {
+    throw new Error(`Expected \`${name}\` to be a number above 0 or 'none', got '${value}'`);
   }
-}
-
-function render({ pool, version, dimensions, breaker, day, reservations, lanes }: Inspection): string {
-  const rows = Object.entries(dimensions).map(
-    ([name, { level, perMinute, ceiling }]) =>
-      `  ${name.padEnd(14)} ${Math.round(perMinute).toLocaleString("en")} a minute in use` +
-      `   level ${Math.round(level).toLocaleString("en")}   ceiling ${(ceiling * 100).toFixed(0)} %`,
-  );
-  const parked = day.parkedUntilMs === 0 ? "" : `, parked until ${new Date(day.parkedUntilMs).toISOString()}`;
-  return [
-    `${pool}: breaker ${breaker.phase}, ${reservations} calls in flight, limits version ${version}`,
-    ...rows,
-    ...(day.quota === undefined ? [] : [`  tokens-per-day ${day.used} of ${day.quota} used${parked}`]),
-    `  lanes ${lanes.map(({ name }) => name).join(", ")}`,
-  ].join("\n");
+  return [quota, amount];
 }
 
 function print(text: string): void {

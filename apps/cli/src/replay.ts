@@ -2,10 +2,11 @@
 import { userInfo } from "node:os";
 import { readPools, type Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
-import { Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
+import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
+import { Lineage } from "@sluice/results";
 import { z } from "zod";
 import { groupsOf, print, withStore, type LetterSelection } from "./letters.ts";
 
@@ -67,7 +68,13 @@ async function replay(
     },
     onTrouble: (error) => void process.stderr.write(`waiting: ${error}\n`),
   });
-  print(json ? JSON.stringify({ letters: letters.length, ...counts }) : `${letters.length} letters`);
+  // Only what this run replays is counted as its letters: of runs at the same time, each letter is one run's.
+  const replayed = (counts["queued"] ?? 0) + (counts["claimed"] ?? 0);
+  print(
+    json
+      ? JSON.stringify({ letters: replayed, ...counts })
+      : `${replayed} of ${letters.length} letters replayed`,
+  );
   if ((counts["queued"] ?? 0) < letters.length) process.exitCode = 1;
 }
 
@@ -75,8 +82,8 @@ async function selectLetters(
   store: DeadLetterStore,
   ids: readonly string[],
   command: ReplayCommand,
-): Promise<LetterRef[]> {
-  if (ids.length > 0) return Promise.all(ids.map(async (id) => refOf(store, id)));
+): Promise<readonly LetterRef[]> {
+  if (ids.length > 0) return distinct(await Promise.all(ids.map(async (id) => refOf(store, id))));
   const { class: errorClass, lane, tenant, all } = command;
   if (errorClass === undefined && lane === undefined && tenant === undefined && !all) {
     throw new Error("Expected ids, or one of --class, --lane, --tenant and --all");
@@ -92,13 +99,12 @@ async function selectLetters(
     letters.push(...page.items);
     ({ cursor } = page);
   } while (cursor !== undefined && letters.length < MOST);
-  return letters
-    .slice(0, MOST)
-    .map(({ id, pool, lane: name, replays }) => ({ id, pool, lane: name, replays }));
+  const refs = letters.map(({ id, pool, lane: name, replays }) => ({ id, pool, lane: name, replays }));
+  return distinct(refs).slice(0, MOST);
 }
 
 async function refOf(store: DeadLetterStore, id: string): Promise<LetterRef> {
-  const letter = await store.get(id);
+  const letter = await store.look(id);
   if (letter === undefined) throw new Error(`There is no dead letter '${recordId(id)}'`);
   const { pool, lane, replays } = letter;
   return { id: letter.id, pool, lane, replays };
@@ -127,7 +133,12 @@ function openLanes(
     pools: new Map(
       Object.values(pools).map(({ name, scope, lanes, deadlineMs }) => [
         name,
-        { lanes, deadlineMs, lane: (lane: string) => laneOf(name, scope, lane) },
+        {
+          lanes,
+          deadlineMs,
+          lineage: new Lineage(redis, keySpace(namespace, scope)),
+          lane: (lane: string) => laneOf(name, scope, lane),
+        },
       ]),
     ),
     close: async () => {

@@ -10,6 +10,7 @@ import { newJobId } from "@sluice/job";
 import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test } from "vitest";
+import { z } from "zod";
 
 const SECRET = "Kurpfalz-Zuckerwatte-4711";
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
@@ -114,5 +115,19 @@ test("replay says first what it would do, then does it, once", async () => {
   });
   expect((await store.get(other))?.state).toBe("dead");
   const again = await run("replay", ...ids, "--json");
-  expect([again.code, JSON.parse(again.out)]).toEqual([1, { letters: 2, state: 2 }]);
+  expect([again.code, JSON.parse(again.out)]).toEqual([1, { letters: 0, state: 2 }]);
+});
+
+test("three who replay everything at once count each letter once, also one that is named twice", async () => {
+  const { lane, dead, run } = await world();
+  const ids = await Promise.all(Array.from({ length: 7 }, async () => dead("ValidationException")));
+  const named = [...ids, `${ids[0]}.r1`];
+  const runs = await Promise.all([
+    run("replay", "--all", "--json"),
+    run("replay", "--all", "--json"),
+    run("replay", ...named, "--json"),
+  ]);
+  const counted = runs.map(({ out }) => z.object({ letters: z.number() }).parse(JSON.parse(out)).letters);
+  expect(counted.reduce((sum, count) => sum + count)).toBe(ids.length);
+  expect(await lane.counts()).toMatchObject({ waiting: ids.length });
 });

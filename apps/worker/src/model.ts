@@ -1,6 +1,6 @@
 /** A pool's model as the drain calls it: one request of whatever kind, and what it costs the quota. */
 import type { BedrockCaller } from "@sluice/bedrock";
-import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
+import { callBudgetMs, createEstimator, isStreamed, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import type { Pool } from "@sluice/config";
 import type { Model } from "@sluice/drain";
 import type { UsedCall } from "@sluice/results";
@@ -11,11 +11,13 @@ const ONE_REQUEST = quotaCost(0);
 export type OnUsage = (call: UsedCall) => void;
 
 export function createModel(pool: Pool, bedrock: BedrockCaller, onUsage: OnUsage): Model {
-  const { model, burndown, callTimeoutMs: timeoutMs, serviceTiers } = pool;
+  const { model, burndown, callTimeoutMs, streamSilenceMs, serviceTiers } = pool;
   const estimator = createEstimator({ burndown, model });
   return {
     async call(work, { jobId, lane, signal, onText }) {
-      const call = { model, jobId, signal, timeoutMs };
+      const timeoutMs = callBudgetMs(callTimeoutMs, work);
+      const silenceMs = isStreamed(work) ? streamSilenceMs : undefined;
+      const call = { model, jobId, signal, timeoutMs, silenceMs };
       const tiered = { ...call, serviceTier: serviceTiers[lane] };
       switch (work.kind) {
         case "converse":
@@ -28,6 +30,7 @@ export function createModel(pool: Pool, bedrock: BedrockCaller, onUsage: OnUsage
           return bedrock.startAsync({ ...call, request: work.request });
       }
     },
+    budgetMs: (work) => callBudgetMs(callTimeoutMs, work),
     reserve(work) {
       const sized = sizedPart(work);
       return sized === undefined ? ONE_REQUEST : quotaCost(estimator.reserve(sized).tokens);

@@ -5,6 +5,7 @@ import { Reconciler, type Outcomes, type ReconciledLane } from "@sluice/drain";
 import type { Emit, Listener } from "@sluice/job";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
+import { Lineage } from "@sluice/results";
 import type { Redis } from "ioredis";
 
 export interface ReplaysOptions {
@@ -45,6 +46,7 @@ export class Replays {
         },
         claim: async (id, command) => letters.claim(id, command),
         resolve: async (id) => letters.resolve(id),
+        release: async (id, command) => letters.release(id, command),
       },
       everyMs,
       emit,
@@ -69,6 +71,7 @@ export class Replays {
 
   #openLanes({ pool, scope }: ReplaysOptions["pools"][number]): ReconciledLane[] {
     const polls = this.#open(pool, scope.keySpace, POLLS_LANE);
+    const lineage = new Lineage(this.#options.redis, scope.keySpace);
     return pool.lanes.map((lane) => {
       const queue = this.#open(pool, scope.keySpace, lane);
       return {
@@ -76,6 +79,7 @@ export class Replays {
         lane,
         deadlineMs: pool.deadlineMs,
         outcomes: scope.outcomes,
+        lineage,
         // A started async call has left its lane for the polls.
         find: async (id) => {
           const found = await queue.find(id);

@@ -1,12 +1,23 @@
 /** What the pools of one scope share in a worker: the connection to Bedrock, the limiter, and who has a call in flight. */
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
-import { usableQuota, type Pool, type Scope } from "@sluice/config";
-import type { Cache, CacheQuestion, Cancels, Chunks, Gate, Ledger, Outcomes } from "@sluice/drain";
+import { poolLimits, type Pool, type Scope } from "@sluice/config";
+import {
+  createIdentityGuard,
+  type Cache,
+  type CacheQuestion,
+  type Cancels,
+  type Chunks,
+  type Gate,
+  type IdentityGuard,
+  type Ledger,
+  type Outcomes,
+} from "@sluice/drain";
 import type { Emit } from "@sluice/job";
 import {
+  createQuotaLog,
   createRedisLimiter,
   guardLimiter,
-  lanesNamed,
+  isIdle,
   watchLimits,
   type LimitsChange,
   type OperableLimiter,
@@ -18,6 +29,7 @@ import {
   CancelFlags,
   ChunkStream,
   Heartbeat,
+  IdentityNote,
   OutcomeStore,
   ResponseCache,
   UsageStore,
@@ -25,6 +37,8 @@ import {
   type UsedCall,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
+import { guardedBedrock } from "./guarded-bedrock.ts";
+import { tellOverrides } from "./quota-overrides.ts";
 
 export interface ScopeOptions {
   readonly scope: Scope;
@@ -51,13 +65,18 @@ const SHUT: ReadonlySet<string> = new Set(["open", "suspected", "isolated"]);
 /** Room for calls that an answer is still being read from while the next have begun. */
 const SPARE_CONNECTIONS = 8;
 
+/** How long one look at a pool's limits serves its lanes, milliseconds. */
+const LOOK_AGE_MS = 1_000;
+
 /** Beyond a leader's deadline: time for its end to be stored. */
 const LEAD_GRACE_MS = 60_000;
 
 export class ScopeParts {
   readonly keySpace: KeySpace;
   readonly bedrock: BedrockCaller;
-  /** Closed for admission while Redis is away. */
+  /** Whether this process has credentials for the scope. */
+  readonly identity: IdentityGuard;
+  /** Closed for admission while Redis is away, and while there are no credentials. */
   readonly gate: Gate;
   readonly outcomes: Outcomes;
   readonly ledger: Ledger;
@@ -68,7 +87,9 @@ export class ScopeParts {
   readonly onUsage: (call: UsedCall) => void;
   readonly #options: ScopeOptions;
   readonly #limiter: OperableLimiter;
+  readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
+  readonly #note: IdentityNote;
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
   #news: Redis | undefined;
@@ -78,15 +99,31 @@ export class ScopeParts {
     const space = keySpace(namespace, scope.name);
     this.#options = options;
     this.keySpace = space;
-    this.bedrock = createBedrock({
+    const bedrock = createBedrock({
       region: scope.region,
+      ...(scope.profile === null ? {} : { profile: scope.profile }),
       maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
       clock: Date.now,
     });
+    this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
+    const { owner } = this.#heartbeat;
+    this.#note = new IdentityNote({ redis, keySpace: space, owner, ttlMs, onError: onError("identity") });
+    this.identity = createIdentityGuard({
+      scope: scope.name,
+      renew: async () => (await bedrock.renewIdentity())?.failure.errorClass,
+      onChange: (lost) => {
+        this.#note.tell(lost);
+        // What was granted and has not started would meet the same.
+        if (lost !== undefined) for (const { name } of pools) options.onShut(name);
+      },
+      emit: options.emit,
+      clock: Date.now,
+    });
+    this.bedrock = guardedBedrock(bedrock, this.identity);
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
     const guarded = guardLimiter(this.#limiter, { onUnanswered: onError("gate") });
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
-    this.gate = {
+    this.gate = this.identity.guard({
       async admit(request) {
         const admission = await guarded.admit(request);
         admission.changes?.forEach(tell);
@@ -98,9 +135,7 @@ export class ScopeParts {
         reply.changes?.forEach(tell);
         return reply;
       },
-    };
-    this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
-    const { owner } = this.#heartbeat;
+    });
     const outcomes = new OutcomeStore(redis, space);
     this.outcomes = {
       get: async (id) => outcomes.get(id),
@@ -121,10 +156,21 @@ export class ScopeParts {
     this.cache = responseCache(new ResponseCache(redis, space), pools);
   }
 
-  /** Publishes a pool's limits, as the pools file has them. */
+  /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
   async configure(pool: Pool): Promise<void> {
-    const limits = { ...usableQuota(pool, this.#options.scope), lanes: lanesNamed(pool.lanes) };
-    await this.#limiter.configure(pool.name, limits);
+    const { scope, redis, emit } = this.#options;
+    await this.#limiter.configure(pool.name, poolLimits(pool, scope));
+    const log = createQuotaLog(redis, this.keySpace);
+    await tellOverrides(pool, { limiter: this.#limiter, log, scope, emit });
+  }
+
+  /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */
+  async isIdle(pool: string): Promise<boolean> {
+    const last = this.#looks.get(pool);
+    if (last !== undefined && Date.now() - last.at < LOOK_AGE_MS) return last.idle;
+    const idle = this.#limiter.inspect(pool).then(isIdle);
+    this.#looks.set(pool, { at: Date.now(), idle });
+    return idle;
   }
 
   async start(): Promise<void> {
@@ -152,6 +198,8 @@ export class ScopeParts {
   async stop(): Promise<void> {
     this.#subscription?.stop();
     this.#news?.disconnect();
+    this.identity.stop();
+    await this.#note.stop();
     await this.#heartbeat.stop();
     this.bedrock.close();
   }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool, Pools } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { describe, Drain, insist, Mover, Poller, type Entry, type Model, type Outbox } from "@sluice/drain";
-import { emitter, type Emit, type Listener } from "@sluice/job";
+import { emitter, queueName, type Emit, type Listener } from "@sluice/job";
 import { lanesNamed } from "@sluice/limits";
 import {
   decodePayload,
@@ -110,6 +110,7 @@ export class Worker {
 
   /** Waits for Redis, publishes the pools' limits, then starts to take jobs. Rejects when this Redis is unfit. */
   async start(): Promise<void> {
+    for (const warning of this.#settings.pools.warnings) this.#emit("config:warning", warning);
     await insist(async () => this.#commandRedis.ping(), {
       part: "redis",
       signal: this.#abort.signal,
@@ -219,7 +220,6 @@ export class Worker {
       chunks: scope.chunks,
       decodePayload,
       startPolling: async (data) => polls.add(data, FIRST_POLL_MS),
-      callTimeoutMs: pool.callTimeoutMs,
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
@@ -255,7 +255,14 @@ export class Worker {
       new Intake({
         ...names,
         redis: this.#queueRedis,
-        slots,
+        slots: {
+          acquire: async (laneName, signal) => {
+            // Without credentials a job would only be handed back, unless a fallback may answer it.
+            if (pool.fallback.length === 0) await scope.identity.ready(signal);
+            return slots.acquire(laneName, signal);
+          },
+          acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
+        },
         locks: this.#locks,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),
@@ -266,6 +273,8 @@ export class Worker {
       new Sweeper({
         ...names,
         redis: this.#queueRedis,
+        // A poll that is due later is no retry.
+        ...(lane === POLLS_LANE ? {} : { isIdle: async () => scope.isIdle(pool.name) }),
         onExpired: (id) => this.#emit("job:expired", { id }),
         onError: this.#onError(`sweeper ${pool.name}.${lane}`),
       }),
@@ -273,7 +282,9 @@ export class Worker {
     const failed = new FailedSet(this.#commandRedis, keySpace, pool.name, lane);
     return {
       pool: pool.name,
-      lane,
+      // A letter is of a lane; the polls are none.
+      lane: pool.lanes.includes(lane) ? lane : (pool.lanes.at(-1) ?? lane),
+      queue: queueName(pool.name, lane),
       outcomes,
       cancels,
       size: async () => failed.size(),

@@ -11,7 +11,7 @@ import { newJobId, type JobKind, type Outcome } from "@sluice/job";
 import { createRedisLimiter } from "@sluice/limits";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { CancelFlags, ChunkStream, OutcomeStore } from "@sluice/results";
+import { CancelFlags, ChunkStream, OutcomeStore, readIdentities } from "@sluice/results";
 import { startSimulator } from "@sluice/services";
 import { z } from "zod";
 import { startProcess, type Started } from "@sluice/chaos";
@@ -218,12 +218,18 @@ export async function startFleet(options: FleetOptions) {
     counts,
     ends,
     outcome: async (id: string) => outcomes.get(id),
+    putOutcome: async (outcome: Outcome) => outcomes.put(outcome),
     calls,
     callsByJob,
+    redis,
+    keySpace: space,
     /** As an operator and callers in other processes have them. */
     limiter: createRedisLimiter({ redis, keySpace: space }),
     cancels: new CancelFlags(redis, space),
     chunks: new ChunkStream(redis, space),
+    identities: async () => readIdentities(redis, space),
+    /** Where this fleet keeps its files. */
+    folder,
     /** Everything that every worker has logged. */
     log: () => workers.map(({ text }) => text).join(""),
     async [Symbol.asyncDispose]() {

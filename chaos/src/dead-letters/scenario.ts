@@ -13,10 +13,10 @@ import {
   type Letter,
 } from "@sluice/dead-letter";
 import { Mover, Reconciler, Replayer, type LetterRef } from "@sluice/drain";
-import { newJobId, parseJobId, type Failure, type JobData } from "@sluice/job";
+import { newJobId, parseJobId, queueName, type Failure, type JobData } from "@sluice/job";
 import { FailedSet, Intake, LaneQueue, LockKeeper, Slots, type HeldJob } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { OutcomeStore } from "@sluice/results";
+import { Lineage, OutcomeStore } from "@sluice/results";
 import { startServices } from "@sluice/services";
 import { seeded } from "../random.ts";
 import { Crashes } from "./crashes.ts";
@@ -73,6 +73,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
   const random = seeded(seed);
   const crashes = new Crashes(random, CRASH_CHANCE);
   const outcomes = new OutcomeStore(redis, space);
+  const lineage = new Lineage(redis, space);
   const lane = new LaneQueue({ redis, keySpace: space, ...LANE, onError: () => {} });
   const failed = new FailedSet(redis, space, LANE.pool, LANE.lane);
   const worker = new ChaosWorker(outcomes, jobs);
@@ -105,6 +106,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
         outboxes: [
           {
             ...LANE,
+            queue: queueName(LANE.pool, LANE.lane),
             outcomes: {
               get: async (id) => outcomes.get(id),
               put: async (outcome) => crashes.around(async () => outcomes.put(outcome)),
@@ -130,6 +132,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
             ...LANE,
             deadlineMs: DEADLINE_MS,
             outcomes: { get: async (id) => outcomes.get(id) },
+            lineage: { mark: async (job) => crashes.around(async () => lineage.mark(job)) },
             find: async (id) => lane.find(id),
             add: async (job) => crashes.around(async () => lane.add(job)),
           },
@@ -142,6 +145,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
           },
           claim: async (id, command) => crashes.around(async () => store.claim(id, command)),
           resolve: async (id) => crashes.around(async () => store.resolve(id)),
+          release: async (id, command) => crashes.around(async () => store.release(id, command)),
         },
         emit: () => {},
         clock: Date.now,
@@ -154,7 +158,9 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
   for (const part of [...movers, ...reconcilers]) part.start();
 
   const done = new AbortController();
-  const operators = ["ann", "ben"].map(async (by) => operate(store, lane, crashes, by, done.signal));
+  const operators = ["ann", "ben"].map(async (by) =>
+    operate({ store, lane, lineage, crashes }, by, done.signal),
+  );
   const deadline = Date.now() + timeoutMs;
   let letters: Letter[] = [];
   while (Date.now() < deadline) {
@@ -233,9 +239,12 @@ class ChaosWorker {
 
 /** Replays all that is dead, again and again, beside another who does the same. */
 async function operate(
-  store: DeadLetterStore,
-  lane: LaneQueue,
-  crashes: Crashes,
+  {
+    store,
+    lane,
+    lineage,
+    crashes,
+  }: { store: DeadLetterStore; lane: LaneQueue; lineage: Lineage; crashes: Crashes },
   by: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -250,6 +259,7 @@ async function operate(
         {
           lanes: [LANE.lane],
           deadlineMs: DEADLINE_MS,
+          lineage: { mark: async (job) => crashes.around(async () => lineage.mark(job)) },
           lane: () => ({ add: async (job) => crashes.around(async () => lane.add(job)) }),
         },
       ],

@@ -129,12 +129,14 @@ function model(latency: { timeToFirstTokenMs: number }): object {
   };
 }
 
-function poolOf(scope: string, id: string) {
+/** A pool that has all that it counts of its model's quota, which `sharing` pools divide. */
+function poolOf(scope: string, id: string, sharing = 1) {
   return {
     scope,
     model: id,
     lanes: [...LANES],
-    quota: { tokensPerMinute: TOKENS_PER_MINUTE },
+    quota: { tokensPerMinute: TOKENS_PER_MINUTE * sharing },
+    share: 1 / sharing,
     callTimeout: CALL_TIMEOUT,
     deadline: "10m",
     slots: 24,
@@ -142,16 +144,19 @@ function poolOf(scope: string, id: string) {
 }
 
 function poolsFile(mainPools: number): PoolsFile {
-  const main = Array.from({ length: mainPools }, (_, index) => [`main-${index}`, poolOf("main", TEXT_MODEL)]);
+  const main = Array.from({ length: mainPools }, (_, index) => [
+    `main-${index}`,
+    poolOf("main", TEXT_MODEL, mainPools),
+  ]);
   const region = "us-east-1";
   return {
     scopes: { main: { region }, skew: { region }, day: { region } },
     pools: {
       ...Object.fromEntries(main),
       video: poolOf("main", ASYNC_MODEL),
-      access: poolOf("main", SPECIAL_MODEL),
-      skew: poolOf("skew", SPECIAL_MODEL),
-      day: poolOf("day", SPECIAL_MODEL),
+      access: poolOf("main", SPECIAL_MODEL, 3),
+      skew: poolOf("skew", SPECIAL_MODEL, 3),
+      day: poolOf("day", SPECIAL_MODEL, 3),
     },
   };
 }

@@ -92,6 +92,7 @@ const stumbles = [
   ["OverloadedException", "OverloadedException"],
   ["too-many-connections", "ServiceUnavailableException"],
   ["ModelTimeoutException", "ModelTimeoutException"],
+  ["ModelErrorException", "ModelErrorException"],
   ["html", "HttpStatus503"],
   ["reset", "ConnectionError"],
 ] as const;
@@ -100,7 +101,6 @@ const refusals = [
   "ResourceNotFoundException",
   "ConflictException",
   "ServiceQuotaExceededException",
-  "ModelErrorException",
 ];
 const noAccess = ["AccessDeniedException", "InvalidClientTokenId", "MissingAuthenticationTokenException"];
 

@@ -1,24 +1,18 @@
 /** Async invocations: started once per job, answered into S3, asked about until they are over. */
-import {
-  GetAsyncInvokeCommand,
-  StartAsyncInvokeCommand,
-  type BedrockRuntimeClient,
-} from "@aws-sdk/client-bedrock-runtime";
+import { GetAsyncInvokeCommand, StartAsyncInvokeCommand } from "@aws-sdk/client-bedrock-runtime";
 import { FAILURES, type Clock } from "@sluice/job";
 import { z } from "zod";
 import { answered, NO_USAGE, refusal } from "./answered.ts";
 import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
 import type { PollAsyncCall, PollResult, StartAsyncCall, StartResult } from "./caller.ts";
 import { invocationEnded } from "./classify.ts";
+import type { Client } from "./sdk-client.ts";
+import { unmasked } from "./unmask.ts";
 
 const startedSchema = z.object({ invocationArn: z.string().min(1) });
 
 /** Starts the invocation of a job, or finds the one it has started before. */
-export async function startAsync(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: StartAsyncCall,
-): Promise<StartResult> {
+export async function startAsync(client: Client, clock: Clock, call: StartAsyncCall): Promise<StartResult> {
   const { model, request, jobId } = call;
   const elapsed = stopwatch(clock);
   const ended = await attempt(client, clock, call, async ({ send }) => {
@@ -28,7 +22,7 @@ export async function startAsync(
       outputDataConfig: { s3OutputDataConfig: { s3Uri: request.outputS3Uri } },
       clientRequestToken: jobId,
     });
-    return startedSchema.safeParse(await send(command)).data;
+    return startedSchema.safeParse(await send(unmasked(command, "json"))).data;
   });
   if (ended.type === "done") return { type: "started", invocationArn: ended.value.invocationArn };
   return ended.type === "filtered" ? refusal(model, elapsed()) : ended;
@@ -49,14 +43,10 @@ const invocationSchema = z.object({
 type Invocation = z.output<typeof invocationSchema>;
 
 /** Asks how far an invocation is. */
-export async function pollAsync(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: PollAsyncCall,
-): Promise<PollResult> {
+export async function pollAsync(client: Client, clock: Clock, call: PollAsyncCall): Promise<PollResult> {
   const ended = await attempt(client, clock, call, async (wire) => {
     const command = new GetAsyncInvokeCommand({ invocationArn: call.invocationArn });
-    const invocation = invocationSchema.safeParse(await wire.send(command)).data;
+    const invocation = invocationSchema.safeParse(await wire.send(unmasked(command, "json"))).data;
     return invocation && readInvocation(invocation, wire);
   });
   if (ended.type === "done") return ended.value;

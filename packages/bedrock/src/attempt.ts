@@ -1,15 +1,13 @@
 /** One request to Bedrock: ended in time, ended by its owner, or classified. What all kinds of call have in common. */
-import type {
-  $Command,
-  BedrockRuntimeClient,
-  BedrockRuntimeClientResolvedConfig,
-  ServiceInputTypes,
-  ServiceOutputTypes,
-} from "@aws-sdk/client-bedrock-runtime";
+import type { ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-bedrock-runtime";
 import { FAILURES, type Clock } from "@sluice/job";
 import { z } from "zod";
 import type { AbortedCall, CallBounds, FailedCall } from "./caller.ts";
-import { classify, timedOut, unreadable, type Verdict } from "./classify.ts";
+import { classify, noIdentity, silent, timedOut, unreadable, type Verdict } from "./classify.ts";
+import type { Trace } from "./connections.ts";
+import { NoIdentity } from "./identity.ts";
+import type { Client, Command } from "./sdk-client.ts";
+import { timeLimit, type TimeLimit } from "./time-limit.ts";
 
 /** How an attempt ended. `filtered`: a content filter spoke by exception. */
 export type Ended<T> =
@@ -34,15 +32,9 @@ export interface Wire {
   readonly send: <Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
     command: Command<Input, Output>,
   ) => Promise<Output>;
+  /** A part of a streamed answer has come: from now on silence is counted anew. */
+  readonly heard: () => void;
 }
-
-type Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = $Command<
-  Input,
-  Output,
-  BedrockRuntimeClientResolvedConfig,
-  ServiceInputTypes,
-  ServiceOutputTypes
->;
 
 const headSchema = z.object({ statusCode: z.int(), headers: z.record(z.string(), z.string()) });
 
@@ -51,36 +43,71 @@ const headSchema = z.object({ statusCode: z.int(), headers: z.record(z.string(),
  * @param work resolves to `undefined` when the response makes no sense.
  */
 export async function attempt<T>(
-  client: BedrockRuntimeClient,
+  client: Client,
   clock: Clock,
-  { signal, timeoutMs }: CallBounds,
+  { signal, timeoutMs, silenceMs }: CallBounds,
   work: (wire: Wire) => Promise<T | undefined>,
 ): Promise<Ended<T>> {
   if (signal.aborted) return { type: "aborted" };
+  const startedAt = performance.now();
   const stop = new AbortController();
   const end = (): void => stop.abort();
+  const limits: TimeLimit[] = [];
+  let over: (Verdict & { type: "failed" }) | undefined;
+  const limit = (ms: number, verdict: Verdict & { type: "failed" }): TimeLimit => {
+    const opened = timeLimit(ms, () => {
+      over = verdict;
+      end();
+    });
+    limits.push(opened);
+    return opened;
+  };
+  let silence: TimeLimit | undefined;
+  const heard = (): void => {
+    if (silenceMs !== undefined && !stop.signal.aborted) silence?.restart(silenceMs);
+  };
+  const trace: Trace = { sent: false };
+  const wire = openWire(client, stop.signal, trace, heard);
+  const fail = (verdict: Verdict & { type: "failed" }): FailedCall => {
+    const ended = failed(verdict, wire);
+    return client.loop.stoodAfter(startedAt) ? { ...ended, stood: true } : ended;
+  };
   const endOf = (error: unknown): Ended<T> => {
     // Ours first: an aborted call looks like an abort before the headers and like a reset after them.
     if (signal.aborted) return { type: "aborted" };
-    if (stop.signal.aborted) return failed(timedOut(timeoutMs), wire);
-    const verdict = classify(error, clock());
-    return verdict.type === "filtered" ? verdict : failed(verdict, wire);
+    if (over !== undefined) return fail(over);
+    if (error instanceof NoIdentity) return fail(noIdentity(error.cause, clock()));
+    const verdict = classify(error, clock(), trace);
+    return verdict.type === "filtered" ? verdict : fail(verdict);
   };
-  const wire = openWire(client, stop.signal);
   signal.addEventListener("abort", end, { once: true });
-  const timer = setTimeout(end, timeoutMs);
   try {
     // Raced, because the SDK hears no abort while it waits for credentials.
+    await Promise.race([client.identify(), rejectOnAbort(stop.signal)]);
+    limit(timeoutMs, timedOut(timeoutMs));
+    if (silenceMs !== undefined) silence = limit(silenceMs, silent(silenceMs));
     const value = await Promise.race([work(wire), rejectOnAbort(stop.signal)]);
-    return value === undefined ? failed(unreadable(), wire) : { type: "done", value };
+    return value === undefined ? fail(unreadable()) : { type: "done", value };
   } catch (error) {
     const ended = endOf(error);
     // Whatever is still coming would hold its connection, with nobody to read it.
     end();
     return ended;
   } finally {
-    clearTimeout(timer);
+    for (const each of limits) each.clear();
     signal.removeEventListener("abort", end);
+  }
+}
+
+/** Gets new credentials. Never rejects: `undefined` when they have come. */
+export async function renewIdentity(client: Client, clock: Clock): Promise<FailedCall | undefined> {
+  client.renewIdentity();
+  try {
+    await client.identify();
+    return undefined;
+  } catch (error) {
+    const cause = error instanceof NoIdentity ? error.cause : error;
+    return failed(noIdentity(cause, clock()), { head: undefined });
   }
 }
 
@@ -98,10 +125,11 @@ export function failed(
   };
 }
 
-function openWire(client: BedrockRuntimeClient, stop: AbortSignal): Wire {
+function openWire(client: Client, stop: AbortSignal, trace: Trace, heard: () => void): Wire {
   let head: ResponseHead | undefined;
   return {
     stop,
+    heard,
     get head() {
       return head;
     },
@@ -115,7 +143,7 @@ function openWire(client: BedrockRuntimeClient, stop: AbortSignal): Wire {
         // Low: next to the wire, before the SDK reads the response and may throw.
         { step: "deserialize", priority: "low", name: "noteResponseHead" },
       );
-      return client.send(command, { abortSignal: stop });
+      return client.send(command, { abortSignal: stop, trace });
     },
   };
 }

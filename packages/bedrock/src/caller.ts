@@ -18,6 +18,11 @@ export interface CallBounds {
   readonly signal: AbortSignal;
   /** For the whole call, from connecting to the last byte. Milliseconds. */
   readonly timeoutMs: number;
+  /**
+   * Of a streamed answer: the longest silence, before its first event and between two. Milliseconds. Default: as long
+   * as the call may take.
+   */
+  readonly silenceMs?: number | undefined;
 }
 
 interface ModelCall extends CallBounds {
@@ -74,6 +79,8 @@ export interface FailedCall {
   readonly rule: FailureRule;
   /** What the quota is to be charged: the row's, or `estimate` if the call had been admitted by then. */
   readonly charge: FailureCharge;
+  /** Our own process stood still meanwhile: what the call met says nothing about the health of the pool. */
+  readonly stood?: true;
   /** For a stream that was cut: about how many tokens of its answer had arrived. Never 0. */
   readonly observedOutputTokens?: number;
 }
@@ -124,6 +131,10 @@ export interface BedrockCaller {
   pollAsync(call: PollAsyncCall): Promise<PollResult>;
   /** CountTokens: free of quota. `undefined` when it fails, as for models that do not support it. */
   countTokens(call: CountTokensCall): Promise<number | undefined>;
+  /**
+   * Forgets the credentials and the files they come from, and gets new ones. Resolves to the failure when none come.
+   */
+  renewIdentity(): Promise<FailedCall | undefined>;
   /** Closes idle connections; calls under way end as failures. */
   close(): void;
 }

@@ -1,7 +1,7 @@
 /** From what the SDK throws to a row of the failure table. Pure. */
 import { FAILURES, type Failure, type FailureRule } from "@sluice/job";
 import { safeMessage } from "./message.ts";
-import { readSignals, type Signals } from "./signals.ts";
+import { readSignals, type Circumstances, type Signals } from "./signals.ts";
 
 export type Verdict =
   /** A content filter spoke by exception, as image models do. */
@@ -55,9 +55,10 @@ const BY_NAME: ReadonlyMap<string, FailureRule> = new Map(
  * Classifies whatever a call threw. Our own abort and time-out are to be told apart before: an aborted call can
  * look like a broken connection.
  * @param now milliseconds since the epoch.
+ * @param wire what its connection has seen. Default: unknown, which counts as sent.
  */
-export function classify(error: unknown, now: number): Verdict {
-  const signals = readSignals(error, now);
+export function classify(error: unknown, now: number, circumstances?: Circumstances): Verdict {
+  const signals = readSignals(error, now, circumstances);
   const { name, message } = signals;
   if ((name === "ValidationException" || name === "ModelErrorException") && CONTENT_FILTER.test(message)) {
     return { type: "filtered" };
@@ -65,9 +66,26 @@ export function classify(error: unknown, now: number): Verdict {
   return failedBy(ruleFor(signals), signals);
 }
 
-/** The failure of a call that took longer than it may. */
-export function timedOut(timeoutMs: number): Verdict & { type: "failed" } {
+/** The failure of a call that took longer than it may: over its answer, or over a connection to ask on. */
+export function timedOut(
+  timeoutMs: number,
+  { sent = true }: Circumstances = {},
+): Verdict & { type: "failed" } {
+  if (!sent) return failedBy("unreachable", { message: `No connection within ${timeoutMs} ms` });
   return failedBy("timeout", { message: `No whole answer within ${timeoutMs} ms` });
+}
+
+/** The failure of a stream that fell silent. */
+export function silent(silenceMs: number): Verdict & { type: "failed" } {
+  return failedBy("timeout", { message: `The stream was silent for ${silenceMs} ms` });
+}
+
+/** The failure of a call for which no credentials came. Whatever got in the way, it was not in the way of the call. */
+export function noIdentity(cause: unknown, now: number): Verdict & { type: "failed" } {
+  const { name, code, message } = readSignals(cause, now);
+  const isKnown = FAILURES.noCredentials.errorClasses.includes(name);
+  const told = [isKnown ? "" : name, code ?? "", message].filter((part) => part !== "");
+  return failedBy("noCredentials", { name, message: told.join(": ") });
 }
 
 /** The failure of a call whose answer makes no sense. */
@@ -113,30 +131,35 @@ function ruleFor(signals: Signals): FailureRule {
   return byCode(signals) ?? byName(signals) ?? byStatus(signals);
 }
 
-function byCode({ code, syscall }: Signals): FailureRule | undefined {
+function byCode({ code, syscall, sent }: Signals): FailureRule | undefined {
   if (code === undefined) return undefined;
   if (NOT_CONNECTED.test(code)) return "unreachable";
-  if (code === "ETIMEDOUT") return syscall === "connect" ? "unreachable" : "timeout";
-  if (CONNECTION_CUT.test(code)) return "cut";
+  // What broke before the request was on its way has cost nothing, in the handshake or on a socket that was dead.
+  if (code === "ETIMEDOUT") return syscall === "connect" || !sent ? "unreachable" : "timeout";
+  if (CONNECTION_CUT.test(code)) return sent ? "cut" : "unreachable";
   if (NOT_TRUSTED.test(code)) return "untrusted";
   return undefined;
 }
 
 function byName(signals: Signals): FailureRule | undefined {
-  const { name, message, originalStatusCode: original = 0 } = signals;
+  const { name, message, originalStatusCode: original } = signals;
   switch (name) {
     case "ThrottlingException":
       return THROTTLES.find(([pattern]) => pattern.test(message))?.[1] ?? "throttled";
     case "ValidationException":
       return NOT_CALLABLE.test(message) ? "modelGone" : "invalid";
     case "ModelErrorException":
-      return original === 429 || original >= 500 ? "modelFailed" : "modelError";
+      // Without a status nobody has said that it is the input: "Try your request again".
+      return original === undefined || original === 429 || original >= 500 ? "modelFailed" : "modelError";
     case "ModelStreamErrorException":
-      return original >= 400 && original < 500 && ![408, 424, 429].includes(original)
+      return original !== undefined &&
+        original >= 400 &&
+        original < 500 &&
+        ![408, 424, 429].includes(original)
         ? "streamRefused"
         : "streamError";
     case "TimeoutError":
-      return message.includes("did not establish a connection") ? "unreachable" : "timeout";
+      return !signals.sent || message.includes("did not establish a connection") ? "unreachable" : "timeout";
     default:
       if (BROKEN_STREAM.test(message)) return "brokenStream";
       if (signals.clockSkewCorrected && isClockMatter(name)) return "clockCorrected";

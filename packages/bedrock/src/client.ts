@@ -1,6 +1,7 @@
 /** Calls to Bedrock, each made once and never retried here: every request is one the quota has admitted. */
 import type { Clock } from "@sluice/job";
 import { pollAsync, startAsync } from "./async-invoke.ts";
+import { renewIdentity } from "./attempt.ts";
 import type { BedrockCaller } from "./caller.ts";
 import { converse } from "./converse.ts";
 import { countTokens } from "./count-tokens.ts";
@@ -23,6 +24,7 @@ export function createBedrock({ clock, ...options }: BedrockOptions): BedrockCal
     startAsync: async (call) => startAsync(client, clock, call),
     pollAsync: async (call) => pollAsync(client, clock, call),
     countTokens: async (call) => countTokens(client, clock, call),
+    renewIdentity: async () => renewIdentity(client, clock),
     close: () => client.destroy(),
   };
 }

@@ -1,29 +1,24 @@
 /** Converse in Sluice's words: request in, answer out. */
-import {
-  ConverseCommand,
-  type BedrockRuntimeClient,
-  type ConverseCommandInput,
-  type ConverseCommandOutput,
-  type TokenUsage,
-} from "@aws-sdk/client-bedrock-runtime";
-import { answerSchema, type Answer, type Clock, type Usage } from "@sluice/job";
-import { answered, refusal } from "./answered.ts";
+import { ConverseCommand, type ConverseCommandInput } from "@aws-sdk/client-bedrock-runtime";
+import type { Clock } from "@sluice/job";
+import { z } from "zod";
+import { answered, NO_STOP_REASON, refusal } from "./answered.ts";
 import { attempt, stopwatch } from "./attempt.ts";
-import type { CallResult, ConverseCall } from "./caller.ts";
+import type { AnsweredCall, CallResult, ConverseCall } from "./caller.ts";
+import { list, part, text, type Lenient } from "./lenient.ts";
+import type { Client } from "./sdk-client.ts";
+import { estimateInputTokens, textTokens } from "./size.ts";
+import { unmasked } from "./unmask.ts";
+import { completeUsage, count, type Counts } from "./usage.ts";
 
 /** One Converse call. */
-export async function converse(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: ConverseCall,
-): Promise<CallResult> {
+export async function converse(client: Client, clock: Clock, call: ConverseCall): Promise<CallResult> {
   const elapsed = stopwatch(clock);
   const ended = await attempt(client, clock, call, async ({ send }) => {
     const command = new ConverseCommand(toCommandInput(call));
-    const output = await send(command);
-    return toAnswer(call.model, output, elapsed());
+    return toAnswer(call, await send(unmasked(command, "json")), elapsed());
   });
-  if (ended.type === "done") return answered(ended.value);
+  if (ended.type === "done") return ended.value;
   return ended.type === "filtered" ? refusal(call.model, elapsed()) : ended;
 }
 
@@ -47,27 +42,76 @@ export function toConversation({
   return { messages, ...(system === undefined ? {} : { system: [{ text: system }] }) };
 }
 
-/** The answer in a response; `undefined` when the response is not one. */
+/** Usage as Converse and Nova report it, each count for itself: what is missing or odd spoils no other. */
+export const converseUsage: Lenient<
+  z.ZodObject<
+    Record<
+      "inputTokens" | "outputTokens" | "totalTokens" | "cacheReadInputTokens" | "cacheWriteInputTokens",
+      typeof count
+    >
+  >
+> = part({
+  inputTokens: count,
+  outputTokens: count,
+  totalTokens: count,
+  cacheReadInputTokens: count,
+  cacheWriteInputTokens: count,
+});
+
+const outputSchema = z.object({
+  output: part({
+    message: part({
+      content: list({
+        text,
+        reasoningContent: part({ reasoningText: part({ text }) }),
+        toolUse: part({ input: z.unknown().optional() }),
+      })
+        .optional()
+        .catch(undefined),
+    }),
+  }),
+  stopReason: text,
+  usage: converseUsage,
+});
+
+/**
+ * The answer in a response. A reason to stop is an answer, also of a filter that left nothing else, and so is content
+ * without a reason: whatever is missing, the call is paid for. `undefined` when there is neither.
+ */
 function toAnswer(
-  model: string,
-  { output, stopReason, usage }: ConverseCommandOutput,
+  { model, request }: ConverseCall,
+  response: unknown,
   latencyMs: number,
-): Answer | undefined {
-  return answerSchema.safeParse({
-    text: output?.message?.content?.map((block) => block.text ?? "").join(""),
-    stopReason,
+): AnsweredCall | undefined {
+  const { output, stopReason, usage } = outputSchema.safeParse(response).data ?? {};
+  const content = output?.message?.content;
+  if (stopReason === undefined && content === undefined) return undefined;
+  const said = (content ?? []).map((block) => block?.text ?? "").join("");
+  const hidden = (content ?? []).map(
+    (block) =>
+      (block?.reasoningContent?.reasoningText?.text ?? "") + (JSON.stringify(block?.toolUse?.input) ?? ""),
+  );
+  const known = completeUsage(toCounts(usage), {
+    inputTokens: estimateInputTokens(request),
+    outputTokens: Math.ceil(textTokens(said + hidden.join(""))),
+  });
+  const answer = {
+    text: said,
+    stopReason: stopReason ?? NO_STOP_REASON,
     model,
-    usage: usage && toUsage(usage),
+    usage: known.usage,
     latencyMs,
-  }).data;
+  };
+  return answered(answer, known.usageEstimated);
 }
 
-/** Usage under our names. What Bedrock leaves out stays out. */
-export function toUsage(usage: Partial<TokenUsage>): { [Count in keyof Usage]: number | undefined } {
+/** Converse's counts under our names. */
+export function toCounts(usage: z.output<typeof converseUsage>): Counts {
   return {
-    inputTokens: usage.inputTokens,
-    outputTokens: usage.outputTokens,
-    cacheReadTokens: usage.cacheReadInputTokens,
-    cacheWriteTokens: usage.cacheWriteInputTokens,
+    input: usage?.inputTokens,
+    output: usage?.outputTokens,
+    total: usage?.totalTokens,
+    cacheRead: usage?.cacheReadInputTokens,
+    cacheWrite: usage?.cacheWriteInputTokens,
   };
 }

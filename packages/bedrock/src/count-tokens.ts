@@ -1,16 +1,17 @@
 /** CountTokens: exact where it is offered, which is not for every model. */
-import { CountTokensCommand, type BedrockRuntimeClient } from "@aws-sdk/client-bedrock-runtime";
+import { CountTokensCommand } from "@aws-sdk/client-bedrock-runtime";
 import type { Clock } from "@sluice/job";
 import { z } from "zod";
 import { attempt } from "./attempt.ts";
 import type { CountTokensCall } from "./caller.ts";
 import { toConversation } from "./converse.ts";
+import type { Client } from "./sdk-client.ts";
 
 const countedSchema = z.object({ inputTokens: z.int().nonnegative() });
 
 /** Counts a prompt. `undefined` for whatever goes wrong: the caller has an estimate to fall back on. */
 export async function countTokens(
-  client: BedrockRuntimeClient,
+  client: Client,
   clock: Clock,
   call: CountTokensCall,
 ): Promise<number | undefined> {

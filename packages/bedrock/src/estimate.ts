@@ -1,7 +1,8 @@
 /**
- * What a call will take from the quota, before it is made, and what it took, afterwards. Knows nothing of the SDK,
- * so that a producer can size a request without loading it.
+ * What a call will take, of the quota and of time, before it is made, and what it took of the quota, afterwards. Knows
+ * nothing of the SDK, so that a producer can size a request without loading it.
  */
+export { callBudgetMs, isStreamed } from "./budget.ts";
 export { createEstimator, type Estimator, type EstimatorOptions } from "./estimator.ts";
 export {
   quotaCost,

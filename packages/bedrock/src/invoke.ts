@@ -1,34 +1,29 @@
 /** InvokeModel: the model's own body, with options and counts in headers. */
-import {
-  InvokeModelCommand,
-  type BedrockRuntimeClient,
-  type InvokeModelCommandInput,
-} from "@aws-sdk/client-bedrock-runtime";
+import { InvokeModelCommand, type InvokeModelCommandInput } from "@aws-sdk/client-bedrock-runtime";
 import type { Answer, Clock } from "@sluice/job";
 import { answered, refusal } from "./answered.ts";
 import { attempt, stopwatch } from "./attempt.ts";
 import type { CallResult, InvokeCall } from "./caller.ts";
 import { readReply } from "./invoke-reply.ts";
+import type { Client } from "./sdk-client.ts";
+import { unmasked } from "./unmask.ts";
 
 /** One InvokeModel call. */
-export async function invoke(
-  client: BedrockRuntimeClient,
-  clock: Clock,
-  call: InvokeCall,
-): Promise<CallResult> {
+export async function invoke(client: Client, clock: Clock, call: InvokeCall): Promise<CallResult> {
   const { model, request } = call;
   const elapsed = stopwatch(clock);
   const ended = await attempt(client, clock, call, async (wire) => {
-    const output = await wire.send(new InvokeModelCommand(toInvokeInput(call)));
+    const output = await wire.send(unmasked(new InvokeModelCommand(toInvokeInput(call)), "native"));
+    const headers = wire.head?.headers ?? {};
     // The type knows nothing of responses without a body.
-    const body = parseJson(output.body?.transformToString() ?? "");
-    return body && { body: body.value, headers: wire.head?.headers ?? {} };
+    const body = readBody(output.body?.transformToString() ?? "", headers);
+    if (body === undefined) return undefined;
+    const { failure, usageEstimated, ...reply } = readReply(request, body.value, headers);
+    if (failure !== undefined) throw modelFailed(failure);
+    return answered({ text: "", body: body.value, model, latencyMs: elapsed(), ...reply }, usageEstimated);
   });
-  if (ended.type === "filtered") return refusal(model, elapsed());
-  if (ended.type !== "done") return ended;
-  const { body, headers } = ended.value;
-  const { stopReason, usage, usageEstimated } = readReply(request, body, headers);
-  return answered({ text: "", body, stopReason, model, usage, latencyMs: elapsed() }, usageEstimated);
+  if (ended.type === "done") return ended.value;
+  return ended.type === "filtered" ? refusal(model, elapsed()) : ended;
 }
 
 /** What goes over the wire, streamed or not. The job's id appears in the account's invocation logs. */
@@ -43,10 +38,19 @@ export function toInvokeInput({ model, request, jobId, serviceTier }: InvokeCall
   };
 }
 
-function parseJson(text: string): { readonly value: NonNullable<Answer["body"]> | null } | undefined {
+/** JSON, or what says of itself that it is plain text; a page of HTML or half a body is neither. */
+function readBody(
+  body: string,
+  { "content-type": type = "" }: Readonly<Record<string, string>>,
+): { readonly value: NonNullable<Answer["body"]> | null } | undefined {
   try {
-    return { value: JSON.parse(text) };
+    return { value: JSON.parse(body) };
   } catch {
-    return undefined;
+    return type.startsWith("text/plain") && body !== "" ? { value: body } : undefined;
   }
+}
+
+/** A body of a model's server that failed, as Bedrock names such a failure when it has noticed. */
+function modelFailed(message: string): Error {
+  return Object.assign(new Error(message), { name: "ModelErrorException" });
 }

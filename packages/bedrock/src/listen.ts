@@ -1,15 +1,17 @@
 /** A streamed answer, whichever operation brings it: complete only if its end was heard, cut otherwise. */
-import type { BedrockRuntimeClient } from "@aws-sdk/client-bedrock-runtime";
 import type { Clock } from "@sluice/job";
-import { refusal } from "./answered.ts";
+import { NO_STOP_REASON, refusal } from "./answered.ts";
 import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
 import type { AbortedCall, AnsweredCall, CallResult, FailedCall, InvokeCall, StreamCall } from "./caller.ts";
 import { endedEarly } from "./classify.ts";
+import type { Client } from "./sdk-client.ts";
 
 /** What a stream has said so far. It is an answer once the model has given its reason to stop. */
 export interface Heard {
   /** `undefined` while the answer goes on. */
   readonly stopReason: string | undefined;
+  /** Nothing of it is known to have a last word: when it ends in good order, it is whole. */
+  readonly isOpenEnded: boolean;
   /** About how many tokens the model has written, thoughts and tool input included. */
   readonly outputTokens: number;
   /** Adds an event. Returns the text in it, empty for most. */
@@ -26,19 +28,22 @@ export interface Listening {
 
 /** Makes one streamed call and hears it to its end. Never rejects. */
 export async function listen(
-  client: BedrockRuntimeClient,
+  client: Client,
   clock: Clock,
   call: StreamCall | InvokeCall,
   { heard, open, answer }: Listening,
 ): Promise<CallResult> {
   const elapsed = stopwatch(clock);
   let wire: Pick<Wire, "head"> = { head: undefined };
+  let hasBegun = false;
   const ended = await attempt(client, clock, call, async (opened) => {
     wire = opened;
     for await (const event of (await open(opened.send)) ?? []) {
       // The result is out by then: nothing may follow it.
       if (opened.stop.aborted) break;
+      opened.heard();
       const piece = heard.take(event);
+      hasBegun = true;
       if (piece !== "") tell(call, piece);
     }
     return true;
@@ -47,18 +52,13 @@ export async function listen(
   if (heard.stopReason !== undefined) return answer(heard.stopReason, elapsed());
   switch (ended.type) {
     case "done":
-      return cut(failed(endedEarly(), wire), heard);
+      return heard.isOpenEnded ? answer(NO_STOP_REASON, elapsed()) : cut(failed(endedEarly(), wire), heard);
     case "filtered":
       // A filter that spoke by exception, within the answer or before it.
       return heard.outputTokens > 0 ? answer("content_filtered", elapsed()) : refusal(call.model, elapsed());
     case "failed":
-      // Bedrock answers 200 when it has admitted the call: whatever comes after that was no refusal.
-      return cut(
-        ended.charge !== "estimate" && wire.head?.statusCode === 200
-          ? { ...ended, charge: "estimate" }
-          : ended,
-        heard,
-      );
+      // Before the first event it is a refusal, whatever the status: the model has not begun. Afterwards it is none.
+      return cut(hasBegun ? { ...ended, charge: "estimate" } : ended, heard);
     case "aborted":
       return cut(ended, heard);
   }

@@ -20,6 +20,14 @@ export interface Signals {
   readonly originalStatusCode: number | undefined;
   readonly clockSkewCorrected: boolean;
   readonly retryAfterMs: number | undefined;
+  /** A byte of the request may have reached the other end: the model may be at work. */
+  readonly sent: boolean;
+}
+
+/** What the error itself cannot say. */
+export interface Circumstances {
+  /** Whether the request had been written to a connection. Default: it had, which is the dearer mistake to make. */
+  readonly sent?: boolean | undefined;
 }
 
 const text = z.string().optional().catch(undefined);
@@ -55,6 +63,9 @@ function readThrown(error: unknown): Thrown {
 /** Unmodelled stream exceptions have their JSON body as message. */
 const bodySchema = z.object({ message: text, Message: text, originalStatusCode: whole });
 
+/** Node's words for a connection that broke within its handshake, with the code of one that broke at any time. */
+const NEVER_SENT = /before secure TLS connection was established/;
+
 const NOT_JSON = "Expected JSON, got something else";
 
 /** Causes deeper than this are somebody's cycle. */
@@ -63,7 +74,7 @@ const MAX_CAUSES = 10;
 /**
  * @param now milliseconds since the epoch, to read a `Retry-After` that names a date.
  */
-export function readSignals(error: unknown, now: number): Signals {
+export function readSignals(error: unknown, now: number, { sent = true }: Circumstances = {}): Signals {
   const thrown = readThrown(error);
   const body = jsonBody(thrown.message);
   const status = thrown.$metadata?.httpStatusCode;
@@ -79,6 +90,7 @@ export function readSignals(error: unknown, now: number): Signals {
     originalStatusCode: thrown.originalStatusCode ?? body?.originalStatusCode,
     clockSkewCorrected: thrown.$metadata?.clockSkewCorrected ?? false,
     retryAfterMs: retryAfterMs(thrown.$response?.headers ?? {}, now),
+    sent: sent && !NEVER_SENT.test(thrown.message ?? ""),
   };
 }
 

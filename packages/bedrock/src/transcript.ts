@@ -1,25 +1,16 @@
 /** What a ConverseStream has said so far. It is an answer once the model has given its reason to stop. */
-import { usageSchema, type Usage } from "@sluice/job";
 import { z } from "zod";
-import { toUsage } from "./converse.ts";
+import { NO_STOP_REASON } from "./answered.ts";
+import { converseUsage, toCounts } from "./converse.ts";
+import { part, text, type Lenient } from "./lenient.ts";
 import type { Heard } from "./listen.ts";
 import { textTokens } from "./size.ts";
+import type { Counts } from "./usage.ts";
 
 export interface Transcript extends Heard {
   readonly text: string;
-  /** As Bedrock reports it, in the last event. */
-  readonly usage: Usage | undefined;
-}
-
-type Lenient<Schema extends z.ZodType> = z.ZodCatch<z.ZodOptional<Schema>>;
-
-/** A text, or nothing: whatever else stands there says nothing. */
-export const text: Lenient<z.ZodString> = z.string().optional().catch(undefined);
-const count = z.int().optional().catch(undefined);
-
-/** A member of an event, or nothing when it has another shape. */
-export function part<Shape extends z.ZodRawShape>(shape: Shape): Lenient<z.ZodObject<Shape>> {
-  return z.object(shape).optional().catch(undefined);
+  /** As Bedrock reports them, in the last event. */
+  readonly counts: Counts;
 }
 
 /** A piece of the answer. Nova's own stream has the same. */
@@ -39,30 +30,25 @@ export const contentBlockDelta: Lenient<
 const eventSchema = z.object({
   contentBlockDelta,
   messageStop: part({ stopReason: text }),
-  metadata: part({
-    usage: part({
-      inputTokens: count,
-      outputTokens: count,
-      cacheReadInputTokens: count,
-      cacheWriteInputTokens: count,
-    }),
-  }),
+  metadata: part({ usage: converseUsage }),
 });
 
 export function createTranscript(): Transcript {
   let said = "";
   let tokens = 0;
-  let stopReason: string | undefined;
-  let usage: Usage | undefined;
+  let isOver = false;
+  let reason: string | undefined;
+  let counts: Counts = {};
   return {
     get text() {
       return said;
     },
     get stopReason() {
-      return stopReason;
+      return isOver ? (reason ?? NO_STOP_REASON) : undefined;
     },
-    get usage() {
-      return usage;
+    isOpenEnded: false,
+    get counts() {
+      return counts;
     },
     get outputTokens() {
       return Math.ceil(tokens);
@@ -72,8 +58,10 @@ export function createTranscript(): Transcript {
       const { text: piece = "", reasoningContent, toolUse } = block?.delta ?? {};
       said += piece;
       tokens += textTokens(piece + (reasoningContent?.text ?? "") + (toolUse?.input ?? ""));
-      stopReason ??= messageStop?.stopReason;
-      if (metadata?.usage !== undefined) usage = usageSchema.safeParse(toUsage(metadata.usage)).data;
+      reason ??= messageStop?.stopReason;
+      // The usage comes last: an answer that has been billed is whole, also when its stop was lost on the way.
+      isOver ||= messageStop !== undefined || metadata?.usage !== undefined;
+      if (metadata?.usage !== undefined) counts = toCounts(metadata.usage);
       return piece;
     },
   };

@@ -6,6 +6,7 @@ import {
 import { FAILURES, failureSchema, type FailureRow, type FailureRule } from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { timedOut } from "../src/classify.ts";
 import { classify, type Verdict } from "../src/index.ts";
 import { modelled, named, samples, system, unmodelled } from "./samples.ts";
 
@@ -48,6 +49,36 @@ describe("error class", () => {
     ["a name with text in it", named("my secret"), "UnknownError"],
   ])("%s", (_, error, errorClass) => {
     expect(failed(error).failure.errorClass).toBe(errorClass);
+  });
+});
+
+describe("what broke before the request was on its way has cost nothing", () => {
+  test.each([
+    system("ECONNRESET", { name: "TimeoutError" }),
+    system("EPIPE"),
+    system("ETIMEDOUT", { name: "TimeoutError" }),
+    named("Error", "socket hang up", { code: "ECONNRESET" }),
+    named("TimeoutError", "the request socket timed out after 100 ms of inactivity"),
+    new Error("outer", { cause: system("ERR_HTTP2_STREAM_CANCEL") }),
+  ])("%s", (error) => {
+    const charge = (sent?: boolean): string => {
+      const verdict = classify(error, NOW, { sent });
+      return verdict.type === "failed" ? FAILURES[verdict.rule].charge : verdict.type;
+    };
+    expect([charge(false), charge(true), charge()]).toEqual(["nothing", "estimate", "estimate"]);
+  });
+
+  test("nor does a refusal change that was answered before all of it was written", () => {
+    const refused = unmodelled("ValidationException", { status: 400 });
+    expect(classify(refused, NOW, { sent: false })).toMatchObject({ rule: "invalid" });
+  });
+
+  test("a call that never got a connection in its time", () => {
+    expect(timedOut(80, { sent: false })).toMatchObject({
+      rule: "unreachable",
+      failure: { message: "No connection within 80 ms" },
+    });
+    expect(timedOut(80)).toMatchObject({ rule: "timeout" });
   });
 });
 

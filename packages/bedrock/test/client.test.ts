@@ -1,6 +1,9 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConverseRequest } from "@sluice/job";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
 import { createBedrock, type BedrockOptions, type CallResult, type ConverseCall } from "../src/index.ts";
 import { ANSWER, sendAnswer, sendError, startEndpoint, type Endpoint } from "./endpoint.ts";
 
@@ -119,10 +122,13 @@ describe("an answer", () => {
   });
 
   test.each([
-    ["no usage", { ...ANSWER, usage: undefined }],
-    ["no output", { ...ANSWER, output: undefined }],
     ["nothing", {}],
     ["a list", []],
+    ["a text", "Hello"],
+    ["a number", 7],
+    ["null", null],
+    ["usage alone", { usage: ANSWER.usage }],
+    ["an empty output alone", { output: {} }],
   ])("with %s in it is none", async (_, body) => {
     const { url } = await endpoint((response) => {
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
@@ -143,7 +149,7 @@ describe("an error on the wire", () => {
     [500, "InternalServerException", "transient", "request"],
     [500, "InternalFailure", "transient", "request"],
     [408, "ModelTimeoutException", "transient", "estimate"],
-    [424, "ModelErrorException", "terminal", "estimate"],
+    [424, "ModelErrorException", "transient", "estimate"],
     [424, "ModelStreamErrorException", "transient", "estimate"],
     [400, "ValidationException", "terminal", "request"],
     [403, "AccessDeniedException", "systemic", "request"],
@@ -251,6 +257,21 @@ describe("a connection", () => {
     });
   });
 
+  test("that breaks within its handshake: nothing was sent, nothing is charged", async () => {
+    const server = createServer((socket) => {
+      // The client has said hello by then; what it would ask, it has kept to itself.
+      socket.once("data", () => socket.destroy());
+    });
+    onTestFinished(() => void server.close());
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const address = z.object({ port: z.int() }).parse(server.address());
+    expect(await call(`https://127.0.0.1:${address.port}`)).toMatchObject({
+      failure: { kind: "transient", errorClass: "ConnectionError" },
+      rule: "unreachable",
+      charge: "nothing",
+    });
+  });
+
   test("that breaks before the answer", async () => {
     const { url, bodies } = await endpoint((response) => response.socket?.resetAndDestroy());
     expect(await call(url)).toMatchObject({
@@ -327,10 +348,12 @@ describe("time", () => {
 const never = (): Promise<never> => new Promise(() => undefined);
 
 describe("credentials that never come", () => {
-  test("take no longer than a call may", async () => {
+  test("are given up after a time of their own, and are no time-out of the call", async () => {
     const { url, bodies } = await endpoint((response) => sendAnswer(response));
-    expect(await call(url, { timeoutMs: 50 }, { credentials: never })).toMatchObject({
-      failure: { errorClass: "TimeoutError" },
+    const client = { credentials: never, credentialsTimeoutMs: 50 };
+    expect(await call(url, {}, client)).toMatchObject({
+      rule: "noCredentials",
+      charge: "nothing",
     });
     expect(bodies).toHaveLength(0);
   });

@@ -219,7 +219,7 @@ describe.each(Object.entries(families))("%s", (_, { opening, hello, there, stop,
 
 describe("chunks", () => {
   test("of a model nobody knows are kept, and complete by the metrics", async () => {
-    const chunks = [{ generation: "Hello" }, null, { generation: "", stop_reason: "length", ...METRICS }];
+    const chunks = [{ words: "Hello" }, null, { words: "", stop_reason: "length", ...METRICS }];
     expect(await hear(...chunks.map((each) => chunk(JSON.stringify(each))))).toMatchObject({
       type: "answered",
       answer: { text: "", body: chunks, stopReason: "length", usage: { inputTokens: 12, outputTokens: 34 } },

@@ -77,10 +77,11 @@ export const samples: Readonly<Record<FailureRule, readonly unknown[]>> = {
   modelFailed: [
     modelled(sdk.ModelErrorException, "Upstream", { originalStatusCode: 500 }),
     modelled(sdk.ModelErrorException, "Upstream", { originalStatusCode: 429 }),
+    modelled(sdk.ModelErrorException, "Try your request again"),
   ],
   modelError: [
     modelled(sdk.ModelErrorException, "Upstream", { originalStatusCode: 400 }),
-    modelled(sdk.ModelErrorException, "Upstream"),
+    modelled(sdk.ModelErrorException, "Upstream", { originalStatusCode: 424 }),
   ],
   streamRefused: [
     modelled(sdk.ModelStreamErrorException, "Bad", { originalStatusCode: 400 }),
@@ -142,6 +143,11 @@ export const samples: Readonly<Record<FailureRule, readonly unknown[]>> = {
     // HTTP/2 puts its own code on top.
     system("ERR_HTTP2_STREAM_CANCEL", { cause: system("ECONNREFUSED") }),
     named("TimeoutError", "the request socket did not establish a connection with the server within 3000 ms"),
+    // The code of a cut, the name of a time-out, and yet nothing was sent.
+    system("ECONNRESET", {
+      name: "TimeoutError",
+      message: "Client network socket disconnected before secure TLS connection was established",
+    }),
   ],
   cut: [
     // A reset is named TimeoutError.

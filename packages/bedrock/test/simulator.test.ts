@@ -119,7 +119,7 @@ test.each([
   ["ServiceUnavailableException", "transient"],
   ["InternalServerException", "transient"],
   ["ModelTimeoutException", "transient"],
-  ["ModelErrorException", "terminal"],
+  ["ModelErrorException", "transient"],
   ["ModelStreamErrorException", "transient"],
   ["ValidationException", "terminal"],
   ["AccessDeniedException", "systemic"],

@@ -131,6 +131,28 @@ describe("an answer", () => {
     },
   );
 
+  test("whose stop has no reason, or was lost before its usage, is whole", async () => {
+    const whole = { type: "answered", answer: { text: "Hello there", stopReason: "not_reported" } };
+    expect(await hear(HELLO, THERE, event("messageStop", {}))).toMatchObject({
+      ...whole,
+      usageEstimated: true,
+    });
+    const unstopped = await hear(HELLO, THERE, USAGE);
+    expect(unstopped).toMatchObject({ ...whole, answer: { ...whole.answer, usage: { outputTokens: 3 } } });
+    expect(unstopped).not.toHaveProperty("usageEstimated");
+  });
+
+  test.each(["content_filtered", "guardrail_intervened"])(
+    "of nothing but %s is filtered",
+    async (stopReason) => {
+      expect(await hear(event("messageStop", { stopReason }))).toMatchObject({
+        type: "filtered",
+        answer: { text: "", stopReason, usage: { outputTokens: 0 } },
+        usageEstimated: true,
+      });
+    },
+  );
+
   test("does not mind events it does not know", async () => {
     const strange = [
       event("somethingNew", { a: 1 }),
@@ -161,9 +183,20 @@ describe("an answer without its usage", () => {
     expect(await hear(OPENING, HELLO, THERE, STOP)).toMatchObject(expected);
   });
 
-  test("whose usage makes no sense", async () => {
-    const nonsense = event("metadata", { usage: { inputTokens: -1, outputTokens: 1 } });
-    expect(await hear(OPENING, HELLO, THERE, STOP, nonsense)).toMatchObject(expected);
+  test.each([{ inputTokens: -1, outputTokens: "3" }, {}, "many", null])(
+    "whose usage makes no sense: %o",
+    async (usage) => {
+      const nonsense = event("metadata", { usage });
+      expect(await hear(OPENING, HELLO, THERE, STOP, nonsense)).toMatchObject(expected);
+    },
+  );
+
+  test("whose usage makes sense in part: that part counts", async () => {
+    const partial = event("metadata", { usage: { outputTokens: 3, cacheReadInputTokens: 2 } });
+    expect(await hear(OPENING, HELLO, THERE, STOP, partial)).toMatchObject({
+      answer: { usage: { inputTokens: GUESS.inputTokens - 2, outputTokens: 3, cacheReadTokens: 2 } },
+      usageEstimated: true,
+    });
   });
 
   test.each([
@@ -206,7 +239,6 @@ describe("a stream that is broken", () => {
       errorMessage("ValidationException", "Bad input 'my secret'"),
       "ValidationException",
     ],
-    ["a stop without a reason", event("messageStop", {}), "BrokenStream"],
   ])("by %s", async (_, frame, errorClass) => {
     const result = await hear(HELLO, THERE, frame);
     expect(result).toMatchObject({
@@ -216,6 +248,16 @@ describe("a stream that is broken", () => {
       observedOutputTokens: 4,
     });
     expect(JSON.stringify({ ...result, texts: [] })).not.toMatch(/secret|Hello/);
+  });
+
+  test.each([
+    ["a throttle", exception("throttlingException", { message: "Too many tokens" }), "throttled"],
+    ["a refused service", exception("serviceUnavailableException", { message: "Gone" }), "transient"],
+    ["a refused request", exception("validationException", { message: "No" }), "terminal"],
+  ])("by %s before its first event was refused: it has cost a request", async (_, frame, kind) => {
+    expect(await hear(frame)).toMatchObject({ failure: { kind }, charge: "request" });
+    // From the first event on the model is at work.
+    expect(await hear(OPENING, frame)).toMatchObject({ failure: { kind }, charge: "estimate" });
   });
 
   test("is hung up on, also when the other end goes on", async () => {

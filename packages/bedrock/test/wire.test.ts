@@ -44,12 +44,13 @@ const rows: Readonly<Record<FailureRule, Row>> = {
   internal: { exceptions: [error("InternalServerException"), error("InternalFailure")] },
   modelTimeout: { exceptions: [error("ModelTimeoutException")] },
   modelFailed: {
-    exceptions: [429, 500, 503].map((originalStatusCode) =>
-      error("ModelErrorException", { originalStatusCode }),
-    ),
+    exceptions: [
+      error("ModelErrorException"),
+      ...[429, 500, 503].map((originalStatusCode) => error("ModelErrorException", { originalStatusCode })),
+    ],
   },
   modelError: {
-    exceptions: [error("ModelErrorException"), error("ModelErrorException", { originalStatusCode: 400 })],
+    exceptions: [400, 424].map((originalStatusCode) => error("ModelErrorException", { originalStatusCode })),
   },
   streamRefused: {
     exceptions: [400, 403].map((originalStatusCode) =>
@@ -251,7 +252,7 @@ describe.each([
 
   test.each(exceptions)("$rule as the first frame, by $by", async ({ rule, fault }) => {
     const { result, texts, evidence } = await meet(kind, { ...fault, at: "first-frame" });
-    expect(result).toMatchObject(verdictOf(rule, "estimate"));
+    expect(result).toMatchObject(verdictOf(rule));
     expect(result).toHaveProperty("failure.requestId", evidence?.requestId);
     expect(result).not.toHaveProperty("failure.status");
     expect(result).not.toHaveProperty("observedOutputTokens");

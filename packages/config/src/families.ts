@@ -35,3 +35,15 @@ export function modelFamily(model: string): ModelFamily {
 export function isOpaqueModel(model: string): boolean {
   return model.startsWith("arn:") && !/:(?:foundation-model|inference-profile)\//.test(model);
 }
+
+/**
+ * Which of an account's quotas in a Region a model draws on: calls with an equal answer share one. Bedrock counts a
+ * model on demand, through a geographic profile (`us.`, `eu.`) and through `global.` each by itself, so the prefix
+ * stays. The ARN of a model or of a profile that AWS defines is the same as its id. Application profiles and
+ * provisioned throughput have a quota of their own, named by their ARN.
+ */
+export function quotaOf(model: string): string {
+  return (
+    /^arn:[\w-]*:bedrock:[^:]*:[^:]*:(?:foundation-model|inference-profile)\/(.+)$/.exec(model)?.[1] ?? model
+  );
+}

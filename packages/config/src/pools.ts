@@ -2,15 +2,19 @@
 import { readFile } from "node:fs/promises";
 import { nameSchema } from "@sluice/job";
 import { z } from "zod";
+import { countedTwice } from "./counted-twice.ts";
 import { badName, findings, PoolsFileError, type Finding, type Problem } from "./problems.ts";
 import { poolSchema, type Pool } from "./rules.ts";
 import { MAPPING_RULE, poolKeysSchema, scopeFileSchema, type Scope } from "./schema.ts";
+import { warnings } from "./warnings.ts";
 import { readYaml, type YamlFile } from "./yaml.ts";
 
 /** Scopes and pools by name. The records have no prototype, so that a name from outside finds a pool or nothing. */
 export interface Pools {
   readonly scopes: Readonly<Record<string, Scope>>;
   readonly pools: Readonly<Record<string, Pool>>;
+  /** What works, but hardly as meant, in the order of the file. Every program tells them at start. */
+  readonly warnings: readonly Problem[];
 }
 
 const NOT_EMPTY = "a mapping of names to their settings with at least one entry";
@@ -54,8 +58,10 @@ export function parsePools(text: string, source: string): Pools {
     else found.push(...findings(path, pool.error.issues, value, Object.keys(poolKeysSchema.shape)));
   }
 
+  found.push(...countedTwice([...pools.values()], scopes));
   if (found.length > 0) throw new PoolsFileError(source, inFileOrder(found, file));
-  return { scopes: bare(scopes), pools: bare(pools) };
+  const good = { scopes: bare(scopes), pools: bare(pools) };
+  return { ...good, warnings: inFileOrder(warnings(good), file) };
 }
 
 /**

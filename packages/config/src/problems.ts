@@ -1,6 +1,6 @@
 /** What is wrong with a pools file, said so that the reader can repair it: where, what was expected, what is there. */
 import type { z } from "zod";
-import { NAME_RULE, quotaFileSchema } from "./schema.ts";
+import { INNER_KEYS, NAME_RULE } from "./schema.ts";
 
 /** One thing to repair. */
 export interface Problem {
@@ -55,10 +55,13 @@ export function findings(
   keys: readonly string[],
 ): Finding[] {
   return issues.flatMap((issue) => {
-    const inner = issue.path.filter((step) => typeof step !== "symbol");
+    const inner = within(
+      value,
+      issue.path.filter((step) => typeof step !== "symbol"),
+    );
     const path = [...base, ...inner];
     if (issue.code === "unrecognized_keys") {
-      const known = issue.path[0] === "quota" ? Object.keys(quotaFileSchema.shape) : keys;
+      const known = INNER_KEYS[String(issue.path[0])] ?? keys;
       return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey([...path, key], known) }));
     }
     const place = path.length === 0 ? "the file" : `\`${path.join(".")}\``;
@@ -68,6 +71,15 @@ export function findings(
 
 function unknownKey(path: Path, keys: readonly string[]): string {
   return `Expected \`${path.join(".")}\` not to be there: the keys are ${keys.join(", ")}`;
+}
+
+/** The part of a path that leads through what is there: a lane given by its name alone has no keys. */
+function within(value: unknown, path: Path): Path {
+  const end = path.findIndex((_, place) => {
+    const inner = at(value, path.slice(0, place));
+    return inner !== undefined && (typeof inner !== "object" || inner === null);
+  });
+  return end === -1 ? path : path.slice(0, end);
 }
 
 function at(value: unknown, path: Path): unknown {

@@ -5,6 +5,7 @@
 import { DEFAULT_LANES, nameSchema } from "@sluice/job";
 import { z } from "zod";
 import { durationSchema } from "./duration.ts";
+import { breakerSchema, ceilingSchema, laneSchema, paceSchema, SETTINGS_KEYS } from "./settings.ts";
 
 export const NAME_RULE = "1 to 48 lower case letters, digits or inner hyphens";
 const name = z.string(NAME_RULE).refine((value) => nameSchema.safeParse(value).success, NAME_RULE);
@@ -14,9 +15,11 @@ function wholeNumber(max: number) {
   return z.int(expected).min(1, expected).max(max, expected);
 }
 
+const PROFILE_RULE = "the name of a profile of the AWS config and credentials files";
 const REGION_RULE = "an AWS Region such as us-east-1";
 const MODEL_RULE = "the id or ARN of a model or inference profile";
 const LANES_RULE = "a list of 1 to 16 different lane names, most urgent first";
+const LANE_RULE = "the name of a lane, or a mapping of its `name` and settings";
 const SHARE_RULE = "a fraction above 0 and at most 1";
 const FALLBACK_RULE = "a list of at most 8 different pools of this file, first choice first";
 const TIER_RULE = "one of default, priority, flex, reserved";
@@ -29,6 +32,11 @@ export const MAPPING_RULE = "a mapping of keys to values";
 export const scopeFileSchema = z.strictObject(
   {
     region: z.string(REGION_RULE).regex(/^[a-z]{2,3}(-[a-z]+)+-\d+$/, REGION_RULE),
+    profile: z
+      .string(PROFILE_RULE)
+      .regex(/^[^\p{C}\s[\]]{1,128}$/u, PROFILE_RULE)
+      .nullable()
+      .default(null),
     tokensPerDay: wholeNumber(1e15).nullable().default(null),
   },
   MAPPING_RULE,
@@ -53,16 +61,18 @@ export const poolKeysSchema = z.strictObject(
     maxOutputTokens: wholeNumber(1_000_000).optional(),
     defaultMaxTokens: wholeNumber(1_000_000).optional(),
     lanes: z
-      .array(name, LANES_RULE)
+      .array(laneSchema(name, LANE_RULE), LANES_RULE)
       .min(1, LANES_RULE)
       .max(16, LANES_RULE)
-      .refine((lanes) => new Set(lanes).size === lanes.length, LANES_RULE)
-      .default([...DEFAULT_LANES]),
+      .refine((lanes) => new Set(lanes.map((lane) => lane.name)).size === lanes.length, LANES_RULE)
+      .default(DEFAULT_LANES.map((lane) => ({ name: lane }))),
     slots: wholeNumber(10_000).default(32),
     deadline: durationSchema("1s", "30d").default(86_400_000),
     maxAttempts: wholeNumber(100).default(5),
     // AWS documents inference of up to 60 minutes.
     callTimeout: durationSchema("1s", "60m").default(120_000),
+    // Models that think, or write the input of a tool, can be silent for long; a black hole is silent for ever.
+    streamSilence: durationSchema("1s", "60m").default(60_000),
     maxWaiting: wholeNumber(100_000_000).default(100_000),
     maxWaitingBytes: wholeNumber(1e12).default(1_073_741_824),
     fallback: z
@@ -75,12 +85,21 @@ export const poolKeysSchema = z.strictObject(
       .default({}),
     filteredMessage: z.string(TEXT_RULE).min(1, TEXT_RULE).max(2_000, TEXT_RULE).nullable().default(null),
     cache: durationSchema("1s", "7d").nullable().default(null),
+    pace: paceSchema.optional(),
+    ceiling: ceilingSchema.optional(),
+    breaker: breakerSchema.optional(),
   },
   MAPPING_RULE,
 );
 
 /** A pool as the file has it, defaults of single keys filled in. */
 export type PoolKeys = z.output<typeof poolKeysSchema>;
+
+/** The keys of a mapping inside a pool, to show for an unknown one. */
+export const INNER_KEYS: Readonly<Record<string, readonly string[]>> = {
+  quota: Object.keys(quotaFileSchema.shape),
+  ...SETTINGS_KEYS,
+};
 
 /** One AWS account in one Region: the owner of the daily token quota. */
 export type Scope = z.output<typeof scopeFileSchema> & { readonly name: string };

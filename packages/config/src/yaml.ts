@@ -1,5 +1,5 @@
 /** YAML with places: the value, the syntax errors, and the line on which a path stands. */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import type { Path, Problem } from "./problems.ts";
 
 export interface YamlFile {
@@ -32,7 +32,7 @@ export function readYaml(text: string): YamlFile {
           node = pair.value;
         } else if (isSeq(node) && typeof step === "number") {
           node = node.items[step];
-          if (isScalar(node) && node.range) line = lineAt(node.range[0]);
+          if (isNode(node) && node.range) line = lineAt(node.range[0]);
         } else break;
       }
       return line;

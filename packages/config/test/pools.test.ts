@@ -38,7 +38,7 @@ function withKeys(keys: Record<string, unknown>): string {
 describe("a good file", () => {
   test("gets every default", () => {
     expect(parsePools(SMALLEST, "pools.yaml")).toEqual({
-      scopes: { main: { name: "main", region: "us-east-1", tokensPerDay: null } },
+      scopes: { main: { name: "main", region: "us-east-1", profile: null, tokensPerDay: null } },
       pools: {
         claude: {
           name: "claude",
@@ -49,6 +49,7 @@ describe("a good file", () => {
           maxOutputTokens: 64_000,
           defaultMaxTokens: 1_024,
           lanes: ["critical", "standard", "bulk"],
+          laneSettings: { critical: {}, standard: {}, bulk: {} },
           slots: 32,
           deadlineMs: 86_400_000,
           share: 1,
@@ -59,9 +60,11 @@ describe("a good file", () => {
           cacheMs: null,
           maxAttempts: 5,
           callTimeoutMs: 120_000,
+          streamSilenceMs: 60_000,
           maxWaiting: 100_000,
         },
       },
+      warnings: expect.any(Array),
     });
   });
 

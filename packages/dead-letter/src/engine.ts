@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { jobDataSchema, type JobData } from "@sluice/job";
+import { jobDataSchema, parseJobId, type JobData } from "@sluice/job";
 import { DeadLetterError } from "./errors.ts";
 import { checkPreview, previewOf } from "./preview.ts";
 import { checkLimit } from "./query.ts";
@@ -33,6 +33,7 @@ const MAX_ROUNDS = 30;
 const BACKOFF_MS = 10;
 
 const NOT_FOUND = { outcome: "refused", reason: "not-found" } as const;
+const UNREADABLE = { outcome: "refused", reason: "unreadable" } as const;
 
 /** A store on a storage. Applications use `createDynamoDbStore` or `createMemoryStore`. */
 export function createStore<Body>(storage: Storage<Body>, options: StoreOptions = {}): DeadLetterStore {
@@ -60,6 +61,16 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
   async function current(id: string): Promise<Stored<Body> | undefined> {
     const stored = await letters.load(id);
     return stored === undefined || isExpired(stored.letter, now()) ? undefined : stored;
+  }
+
+  /**
+   * The record that an operator means. An id of nobody's may end like that of a replay, and be a record of its own all the
+   * same: versions before kept the deaths of foreign jobs' replays so.
+   */
+  async function recordOf(id: string): Promise<string> {
+    const record = recordId(id);
+    if (record === id || parseJobId(id) !== undefined) return record;
+    return (await letters.load(id)) === undefined ? record : id;
   }
 
   /** Opens a body; `undefined` when the letter that named it has been replaced since it was read. */
@@ -95,11 +106,10 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
 
   /** Carries out a decision on a letter. With `rewrite`, the job's data is replaced along with it. */
   async function change(
-    id: string,
+    record: string,
     decide: (letter: Letter, now: number) => Decision,
     rewrite?: (data: JobData) => JobData,
   ): Promise<Change> {
-    const record = recordId(id);
     return untilSettled<Change>(record, async () => {
       const stored = await current(record);
       if (stored === undefined) return NOT_FOUND;
@@ -140,7 +150,7 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
     },
 
     async get(id) {
-      const record = recordId(id);
+      const record = await recordOf(id);
       const { found } = await untilSettled<{ found: DeadLetter | undefined }>(record, async () => {
         const stored = await current(record);
         if (stored === undefined) return { found: undefined };
@@ -148,6 +158,10 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
         return data && { found: { ...stored.letter, data } };
       });
       return found;
+    },
+
+    async look(id) {
+      return (await current(await recordOf(id)))?.letter;
     },
 
     async list(query) {
@@ -166,7 +180,8 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
       checkPositive("leaseMs", command.leaseMs);
       const record = recordId(id);
       return untilSettled<ClaimResult>(record, async () => {
-        const stored = await current(record);
+        const stored = await current(record).catch(orCorrupt);
+        if (stored === "corrupt") return UNREADABLE;
         if (stored === undefined) return NOT_FOUND;
         const decision = transitions.claim(stored.letter, { ...command, by }, now());
         if (decision.decision !== "change") {
@@ -174,15 +189,22 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
         }
         // Opened before the claim is written: what cannot be read is never claimed, and an edit that slips in
         // between makes the write fail, so the data handed over is the data that was claimed.
-        const data = await openBody(stored);
+        const data = await openBody(stored).catch(orCorrupt);
+        if (data === "corrupt") return UNREADABLE;
         if (data === undefined) return undefined;
         const letter = await commit(decision.letter, stored.body, stored);
         return letter && { outcome: "claimed", letter, data: { ...data, id: letter.claim.jobId } };
       });
     },
 
+    async release(id, { jobId, by: name, note: reason }) {
+      const by = checkedText("by", name, ACTOR_LIMIT);
+      const note = checkedText("note", reason, NOTE_LIMIT);
+      return change(recordId(id), (letter, time) => transitions.release(letter, { jobId, by, note }, time));
+    },
+
     async resolve(jobId) {
-      const result = await change(jobId, (letter, time) =>
+      const result = await change(recordId(jobId), (letter, time) =>
         transitions.resolve(letter, jobId, time, retentionMs),
       );
       if (result.outcome !== "refused") {
@@ -198,31 +220,31 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
     async park(id, command) {
       const by = checkedText("by", command.by, ACTOR_LIMIT);
       const note = command.note === undefined ? undefined : checkedText("note", command.note, NOTE_LIMIT);
-      return change(id, (letter, time) => transitions.park(letter, by, note, time));
+      return change(await recordOf(id), (letter, time) => transitions.park(letter, by, note, time));
     },
 
     async unpark(id, command) {
       const by = checkedText("by", command.by, ACTOR_LIMIT);
-      return change(id, (letter, time) => transitions.unpark(letter, by, time));
+      return change(await recordOf(id), (letter, time) => transitions.unpark(letter, by, time));
     },
 
     async note(id, command) {
       const by = checkedText("by", command.by, ACTOR_LIMIT);
       const note = checkedText("note", command.note, NOTE_LIMIT);
-      return change(id, (letter, time) => transitions.annotate(letter, by, note, time));
+      return change(await recordOf(id), (letter, time) => transitions.annotate(letter, by, note, time));
     },
 
     async edit(id, { by: name, revision, payload }) {
       const by = checkedText("by", name, ACTOR_LIMIT);
       return change(
-        id,
+        await recordOf(id),
         (letter, time) => transitions.edit(letter, by, revision, time),
         (data) => ({ ...data, payload }),
       );
     },
 
     async purge(id, { revision }) {
-      const record = recordId(id);
+      const record = await recordOf(id);
       return untilSettled<Change>(record, async () => {
         const stored = await current(record);
         if (stored === undefined) return NOT_FOUND;
@@ -236,6 +258,12 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
       });
     },
   };
+}
+
+/** Only what is not as it was written; whatever else fails, fails. */
+function orCorrupt(error: unknown): "corrupt" {
+  if (error instanceof DeadLetterError && error.code === "corrupt") return "corrupt";
+  throw error;
 }
 
 /** Text as every store takes it: of a length that fits, and without halves of surrogate pairs. */

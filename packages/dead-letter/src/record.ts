@@ -5,8 +5,8 @@
 import {
   failureSchema,
   jobKindSchema,
+  lifeOf,
   nameSchema,
-  parseJobId,
   tenantSchema,
   type Failure,
   type JobData,
@@ -101,10 +101,9 @@ export type Letter = z.infer<typeof letterSchema>;
 /** A whole record: the letter and the data of the job as it died, or as an operator has edited it since. */
 export type DeadLetter = Letter & { readonly data: JobData };
 
-/** The id of the record on which the deaths of `jobId` are written. */
+/** The id of the record on which the deaths of `jobId` are written, whoever issued that id. */
 export function recordId(jobId: string): string {
-  const parts = parseJobId(jobId);
-  return parts === undefined ? jobId : `${parts.pool}.${parts.lane}.${parts.ulid}`;
+  return lifeOf(jobId).id;
 }
 
 /** Whether a letter is past its time. The table deletes such items days later; until then they are hidden. */

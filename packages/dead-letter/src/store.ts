@@ -47,6 +47,8 @@ export interface DeadLetterStore {
    */
   put(death: Death): Promise<"stored" | "already-stored">;
   get(id: string): Promise<DeadLetter | undefined>;
+  /** The letter without its data: costs less than `get`, and answers also when the data cannot be read. */
+  look(id: string): Promise<Letter | undefined>;
   /** A page may be shorter than `limit` and still have a `cursor`. */
   list(query: ListQuery): Promise<LetterPage>;
   count(query: CountQuery): Promise<number>;
@@ -54,6 +56,8 @@ export interface DeadLetterStore {
   classes(): Promise<readonly string[]>;
   /** Claims the next replay, exactly once however often it is asked, or a replay whose lease ran out. */
   claim(id: string, command: ClaimCommand): Promise<ClaimResult>;
+  /** Gives up the claim of the replay `jobId`: dead again, with the note as the reason. Before its lease is over: by its owner only. */
+  release(id: string, command: { jobId: string; by: string; note: string }): Promise<Change>;
   /** The job `jobId` was answered after all. */
   resolve(jobId: string): Promise<Change>;
   /** Sets it aside, until a replay is claimed or it is unparked. */

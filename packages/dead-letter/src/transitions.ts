@@ -13,8 +13,11 @@ import {
   type Letter,
 } from "./record.ts";
 
-/** Why a change was not made. `changed`: the record is no longer the one the caller saw; look again. */
-export type Refusal = "not-found" | "state" | "changed";
+/**
+ * Why a change was not made. `changed`: the record is no longer the one the caller saw; look again. `unreadable`: the
+ * job's data is not what was written, and nobody can run it.
+ */
+export type Refusal = "not-found" | "state" | "changed" | "unreadable";
 
 /** A decision. `revision` is filled in by the store when it writes. */
 export type Decision<Changed = Letter> =
@@ -134,7 +137,27 @@ export function claim(
   };
 }
 
-/** A life of the job was answered: the running replay, or a job that completed although it had been moved here. */
+/**
+ * Ends a claim without a replay: it could not be put into its lane, or was lost there. The letter is dead again, with
+ * the reason in its history, and the number of the replay stays used. Refused to all but its owner while the lease lasts.
+ */
+export function release(
+  letter: Letter,
+  { jobId, by, note }: { readonly jobId: string; readonly by: string; readonly note: string },
+  now: number,
+): Decision {
+  if (letter.state !== "replaying") return refuse("state");
+  if (letter.claim.jobId !== jobId) return refuse("changed");
+  if (letter.claim.leaseUntil > now && letter.claim.by !== by) return refuse("state");
+  // An entry of a kind that is known for long: processes of the version before read this letter too.
+  const history = appended(letter.history, { event: "noted", at: now, by, note });
+  return { decision: "change", letter: { ...stateless(letter), updatedAt: now, history, state: "dead" } };
+}
+
+/**
+ * A life of the job was answered: the running replay, a job that completed although it had been moved here, or a replay
+ * that ran after all although its claim had been given up.
+ */
 export function resolve(letter: Letter, jobId: string, now: number, retentionMs: number): Decision {
   switch (letter.state) {
     case "resolved":
@@ -146,7 +169,7 @@ export function resolve(letter: Letter, jobId: string, now: number, retentionMs:
       break;
     case "dead":
     case "parked":
-      if (letter.jobId !== jobId) return refuse("changed");
+      if (letter.jobId !== jobId && replayId(letter.id, letter.replays) !== jobId) return refuse("changed");
       break;
   }
   return {

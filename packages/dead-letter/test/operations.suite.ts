@@ -94,6 +94,69 @@ export function operationsSuite(makeStore: (options?: StoreOptions) => DeadLette
     });
   });
 
+  describe("release", () => {
+    const note = "Its lane does not take it";
+
+    it("gives up a claim: dead again, with the reason, and the next replay has the next number", async () => {
+      const clock = clockAt(T0);
+      const { store, died, id } = await withDeath({}, clock);
+      await store.claim(id, CLAIM);
+      const command = { jobId: `${id}.r1`, by: "reconciler", note };
+      // Whoever has claimed it may still be at it.
+      expect(await store.release(id, command)).toEqual({ outcome: "refused", reason: "state" });
+      clock.advance(MINUTE);
+      expect(await store.release(id, command)).toMatchObject({ outcome: "done", letter: { state: "dead" } });
+      const letter = await store.get(id);
+      expect(letter).toMatchObject({ state: "dead", deaths: 1, replays: 1, failure: died.failure });
+      expect(letter?.history.at(-1)).toEqual({ event: "noted", at: T0 + MINUTE, by: "reconciler", note });
+      expect(letter).not.toHaveProperty("claim");
+      expect(await store.claim(id, { ...CLAIM, replays: 1 })).toMatchObject({ data: { id: `${id}.r2` } });
+    });
+
+    it("is its owner's at any time, and nobody's where another replay is claimed by now", async () => {
+      const { store, id } = await withDeath();
+      await store.claim(id, CLAIM);
+      const own = { jobId: `${id}.r1`, by: "ann", note };
+      expect(await store.release(id, { ...own, jobId: `${id}.r2` })).toEqual({
+        outcome: "refused",
+        reason: "changed",
+      });
+      expect(await store.release(id, own)).toMatchObject({ outcome: "done" });
+      expect(await store.release(id, own)).toEqual({ outcome: "refused", reason: "state" });
+    });
+
+    it("does not lose the answer of a replay that ran all the same", async () => {
+      const { store, id } = await withDeath();
+      await store.claim(id, CLAIM);
+      await store.release(id, { jobId: `${id}.r1`, by: "ann", note });
+      expect(await store.resolve(`${id}.r1`)).toMatchObject({
+        outcome: "done",
+        letter: { state: "resolved" },
+      });
+    });
+  });
+
+  describe("look", () => {
+    it("tells everything of a letter but its data", async () => {
+      const { store, id } = await withDeath();
+      const { data: _, ...letter } = (await store.get(id)) ?? {};
+      expect(await store.look(`${id}.r1`)).toEqual(letter);
+      expect(await store.look("nothing")).toBeUndefined();
+    });
+  });
+
+  describe("a letter under an id that is not ours", () => {
+    it("is replayed, dies again and is resolved like any other", async () => {
+      const id = `1108-${Math.random()}`.replace("0.", "");
+      const { store, died } = await withDeath({ data: { id } });
+      expect(await store.claim(id, CLAIM)).toMatchObject({ data: { id: `${id}.r1` } });
+      await store.put(again(died, 1, T0 + HOUR));
+      expect(await store.get(id)).toMatchObject({ state: "dead", deaths: 2, replays: 1 });
+      await store.claim(id, { ...CLAIM, replays: 1 });
+      expect(await store.resolve(`${id}.r2`)).toMatchObject({ outcome: "done", letter: { id } });
+    });
+  });
+
   describe("resolve", () => {
     it("ends the replay that was claimed, for as long as letters are kept", async () => {
       const clock = clockAt(T0);

@@ -68,6 +68,8 @@ export interface AcceptingPool {
   /** Whether the lane has room for one more job. */
   capacity(lane: string): Promise<LaneCapacity>;
   lane(name: string): AcceptingLane;
+  /** Where started async calls wait for their next poll. */
+  readonly polls: Pick<AcceptingLane, "has">;
 }
 
 export interface AcceptingLane {
@@ -228,9 +230,9 @@ function keyOf(tenant: string, submission: Submission): IdempotencyKey | undefin
   return key === undefined ? undefined : { tenant, key, request: submission };
 }
 
-/** Whether a job is in its lane, or has ended. */
+/** Whether a job is in its lane, is worked on by Bedrock (its lane has forgotten it by then), or has ended. */
 async function isThere(pool: AcceptingPool, lane: AcceptingLane, id: string): Promise<boolean> {
-  return (await lane.has(id)) || (await pool.outcomes.get(id)) !== undefined;
+  return (await lane.has(id)) || (await pool.polls.has(id)) || (await pool.outcomes.get(id)) !== undefined;
 }
 
 /** How long from now the job may start at the earliest. A time that has passed means now. */

@@ -1,7 +1,7 @@
 /** Cancelling a job from anywhere: a flag for whoever holds it, and the way out of its lane if nobody does yet. */
 import type { Clock, Outcome } from "@sluice/job";
 import { jobDataSchema, parseJobId } from "@sluice/job";
-import type { JobView, ReadingLane } from "./find.ts";
+import { lifeId, type JobView, type ReadingLane } from "./find.ts";
 
 /** `cancelled`: it had not started. `requested`: it runs, and ends as soon as its process hears. `ended`: too late. */
 export type Cancelling = "cancelled" | "requested" | "ended";
@@ -35,21 +35,22 @@ export function createCancel(
     if (view.state !== "waiting" && view.state !== "delayed" && view.state !== "active") return "ended";
     // The flag first: from here on every step of the job sees it, whatever becomes of what follows. It is raised only
     // if the job has no outcome, and an answer that comes after it is not stored.
-    if ((await pool.cancels.request(id, tenant)) === "ended") return "ended";
+    const jobId = lifeId(view);
+    if ((await pool.cancels.request(jobId, tenant)) === "ended") return "ended";
     const lane = pool.lane(parts.lane);
-    const found = view.state === "active" ? undefined : await lane.find(id);
+    const found = view.state === "active" ? undefined : await lane.find(jobId);
     const data = jobDataSchema.safeParse(found?.data);
     if (found === undefined || !data.success) return requestedOrEnded(options, tenant, id);
     // Its end goes on record before it goes: a job without either would be lost.
     await pool.outcomes.put({
       outcome: "cancelled",
-      id,
+      id: jobId,
       tenant,
       acceptedAt: data.data.acceptedAt,
       endedAt: options.clock(),
       attempts: found.attemptsMade,
     });
-    return (await lane.withdraw(id)) ? "cancelled" : requestedOrEnded(options, tenant, id);
+    return (await lane.withdraw(jobId)) ? "cancelled" : requestedOrEnded(options, tenant, id);
   };
 }
 

@@ -13,8 +13,6 @@ export interface DrainOptions {
   readonly decodePayload: (payload: Payload) => Promise<unknown>;
   /** Hands a started async call over to the poller. Adding it again is harmless. */
   readonly startPolling: (data: JobData) => Promise<void>;
-  /** How long a call may take, milliseconds. */
-  readonly callTimeoutMs: number;
   /** What callers get instead of an answer that a content filter stopped. Default: what the model said. */
   readonly filteredMessage?: string | undefined;
   /** Fires when the process has no time left: calls in flight are aborted and handed back. */

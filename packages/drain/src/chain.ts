@@ -5,7 +5,9 @@ import type { Admission } from "./ports.ts";
 export type ChainAnswer =
   | { readonly type: "granted"; readonly waitMs: number; readonly grant: Grant }
   /** Nothing is held; the next round makes sense then. */
-  | { readonly type: "wait"; readonly afterMs: number };
+  | { readonly type: "wait"; readonly afterMs: number }
+  /** Nothing is held, and this process can make no such call; another may. */
+  | { readonly type: "elsewhere" };
 
 /** The reservation of a worker that died is dropped this long after its call must have ended. */
 const RESERVATION_GRACE_MS = 60_000;
@@ -26,12 +28,13 @@ const LONGEST_SLEEP_MS = { open: 5_000, wait: 30_000 } as const;
  */
 export async function askChain(
   { job, data, work, notes }: Candidate,
-  { chain, clock, callTimeoutMs }: Pick<DrainOptions, "chain" | "clock" | "callTimeoutMs">,
+  { chain, clock }: Pick<DrainOptions, "chain" | "clock">,
   ask: (question: () => Promise<Admission>) => Promise<Admission>,
 ): Promise<ChainAnswer> {
   // The pools file may have changed since the note was made.
   const first = Math.min(notes.entry, chain.length - 1);
   let soonestMs = Infinity;
+  let elsewhere = false;
   for (const [index, entry] of chain.entries()) {
     if (index < first) continue;
     const lane = entry.laneFor(data.lane);
@@ -39,7 +42,7 @@ export async function askChain(
     if (release === undefined) continue;
     const reservation = reservationId(job.id, job.attemptsStarted, entry.pool);
     const cost = entry.model.reserve(work);
-    const ttlMs = callTimeoutMs + RESERVATION_GRACE_MS;
+    const ttlMs = entry.model.budgetMs(work) + RESERVATION_GRACE_MS;
     let granted = false;
     try {
       const admission = await ask(() =>
@@ -51,12 +54,17 @@ export async function askChain(
         const grant = { entry, index, lane, release, reservation, probe };
         return { type: "granted", waitMs: admission.waitMs, grant };
       }
+      if (admission.type === "open" && admission.elsewhere === true) elsewhere = true;
       soonestMs = Math.min(soonestMs, admission.afterMs, LONGEST_SLEEP_MS[admission.type]);
-      if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) break;
+      if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) {
+        elsewhere = false;
+        break;
+      }
     } finally {
       if (!granted) release();
     }
   }
+  if (elsewhere) return { type: "elsewhere" };
   return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS };
 }
 

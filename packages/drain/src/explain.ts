@@ -1,6 +1,6 @@
 /** Why a job is where it is, and when it will run, as far as anybody can know. */
 import { jobDataSchema, jobRequestSchema, parseJobId, type JobRequest, type Payload } from "@sluice/job";
-import type { JobView, ReadingLane } from "./find.ts";
+import { lifeId, type JobView, type ReadingLane } from "./find.ts";
 import type { Cost } from "./ports.ts";
 
 /** What the gate would say to the job now. */
@@ -13,12 +13,16 @@ export interface GateAnswer {
 export interface JobExplanation<Gate extends GateAnswer> {
   readonly id: string;
   readonly state: JobView["state"];
-  /** One sentence. */
+  /** The number of the replay that is told of; left out for the job's first life. */
+  readonly replay?: number;
+  /** One sentence; of a replay, a second one that says so. */
   readonly why: string;
   /** Jobs that are fetched before it; left out when it is not waiting its turn. */
   readonly ahead?: number;
   /** What a call of its cost would be answered at the gate now; left out for a job that makes no further call. */
   readonly gate?: Gate;
+  /** Which workers have no valid credentials; left out while all have. */
+  readonly identity?: string;
 }
 
 /** A pool as explaining needs it. */
@@ -27,6 +31,15 @@ export interface ExplainingPool<Gate extends GateAnswer> {
   lane(name: string): ReadingLane & { ahead(id: string): Promise<number | undefined> };
   /** Asks the limiter, and changes nothing. */
   explain(lane: string, cost: Cost): Promise<Gate>;
+  /** How it is about the credentials of the pool's workers; `undefined` while all have some. */
+  identity(): Promise<WorkersIdentity | undefined>;
+}
+
+export interface WorkersIdentity {
+  /** One sentence. */
+  readonly line: string;
+  /** No worker has any, so no call can be made. */
+  readonly isolated: boolean;
 }
 
 export interface ExplainOptions<Gate extends GateAnswer> {
@@ -44,19 +57,32 @@ export function createExplain<Gate extends GateAnswer>(
     const parts = parseJobId(id);
     const pool = parts && options.pools.get(parts.pool);
     if (view === undefined || parts === undefined || pool === undefined) return undefined;
-    const { state } = view;
-    if (state !== "waiting" && state !== "delayed") return { id, state, why: WHY[state] };
+    const { state, replay } = view;
+    const seen = { id, state, ...(replay === undefined ? {} : { replay }) };
+    const told = (why: string): string =>
+      replay === undefined ? why : `${why}. This is its replay ${replay}`;
+    if (state !== "waiting" && state !== "delayed") return { ...seen, why: told(WHY[state]) };
 
     const lane = pool.lane(parts.lane);
-    const ahead = await lane.ahead(id);
-    const data = jobDataSchema.safeParse((await lane.find(id))?.data);
-    // It has moved on between the two reads.
-    if (!data.success) return { id, state, why: WHY[state] };
+    const jobId = lifeId(view);
+    const ahead = await lane.ahead(jobId);
+    const data = jobDataSchema.safeParse((await lane.find(jobId))?.data);
+    // It has moved on between the two reads, or is a replay on its way to its lane.
+    if (!data.success) return { ...seen, why: told(WHY[state]) };
     const request = await options.decodePayload(data.data.payload);
     const work = jobRequestSchema.parse({ kind: data.data.kind, request });
-    const gate = await pool.explain(parts.lane, pool.reserve(work));
-    const why = state === "delayed" ? WHY.delayed : waitingBecause(gate, ahead);
-    return { id, state, why, gate, ...(ahead === undefined ? {} : { ahead }) };
+    const [gate, identity] = await Promise.all([
+      pool.explain(parts.lane, pool.reserve(work)),
+      pool.identity(),
+    ]);
+    const turn = state === "delayed" ? WHY.delayed : waitingBecause(gate, ahead);
+    return {
+      ...seen,
+      why: told(identity?.isolated === true ? identity.line : turn),
+      gate,
+      ...(ahead === undefined ? {} : { ahead }),
+      ...(identity === undefined ? {} : { identity: identity.line }),
+    };
   };
 }
 

@@ -16,8 +16,24 @@ export {
   type ExplainOptions,
   type GateAnswer,
   type JobExplanation,
+  type WorkersIdentity,
 } from "./explain.ts";
-export { createFind, type FindOptions, type JobView, type ReadingLane, type ReadingPool } from "./find.ts";
+export {
+  createFind,
+  lifeId,
+  type FindOptions,
+  type JobView,
+  type ReadingLane,
+  type ReadingPool,
+  type ReadLetter,
+} from "./find.ts";
+export {
+  createIdentityGuard,
+  type IdentityGuard,
+  type IdentityGuardOptions,
+  type LostIdentity,
+  type Told,
+} from "./identity-guard.ts";
 export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
@@ -31,6 +47,7 @@ export {
   type Replaying,
 } from "./reconcile.ts";
 export {
+  distinct,
   REPLAY_DEFAULTS,
   Replayer,
   type ClaimRefusal,

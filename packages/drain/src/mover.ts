@@ -2,32 +2,21 @@
  * Moves dead jobs from the failed sets to the dead letter store. Runs in every worker without a leader: storing is
  * idempotent per death and dropping is conditional, so two movers with the same job do no harm.
  */
-import {
-  JOB_DATA_VERSION,
-  jobDataSchema,
-  type Clock,
-  type Emit,
-  type Failure,
-  type JobData,
-  type Random,
-} from "@sluice/job";
+import type { Clock, Emit, Failure, JobData, Random } from "@sluice/job";
+import { adopted, type FoundDead } from "./adopt.ts";
 import { describe } from "./insist.ts";
 import type { Cancels, Outcomes } from "./ports.ts";
 
 /** A dead job in the outbox. */
-export interface Dead {
-  readonly id: string;
-  readonly data: unknown;
-  readonly failure: Failure;
-  readonly attempts: number;
-  readonly stalls: number;
-  readonly diedAt: number;
-}
+export type Dead = FoundDead;
 
 /** The failed set of one lane. */
 export interface Outbox {
   readonly pool: string;
+  /** The lane of letters that are made of its foreign jobs. */
   readonly lane: string;
+  /** Names the set: ids of foreign jobs are unique within it only. */
+  readonly queue: string;
   readonly outcomes: Outcomes;
   readonly cancels: Cancels;
   size(): Promise<number>;
@@ -138,16 +127,15 @@ export class Mover {
   /** Store, leave a tombstone, drop: in this order, so that a crash between any two only means doing them again. */
   async #move(outbox: Outbox, job: Dead): Promise<boolean> {
     const { deadLetters, emit } = this.#options;
-    const ended = await outbox.outcomes.get(job.id);
+    const { data, failure, attempts, stalls, diedAt } = adopted(outbox, job);
+    const ended = await outbox.outcomes.get(data.id);
     // It was answered or cancelled before something failed it: that is how it ended, and no letter is owed.
     if (ended !== undefined && ended.outcome !== "dead") return outbox.drop(job);
-    const data = readable(outbox, job);
-    if (await outbox.cancels.isRequested(job.id)) return this.#endCancelled(outbox, job, data);
-    const { failure, attempts, stalls, diedAt } = job;
+    if (await outbox.cancels.isRequested(data.id)) return this.#endCancelled(outbox, job, data);
     await deadLetters.put({ data, failure, attempts, stalls, diedAt });
     await outbox.outcomes.put({
       outcome: "dead",
-      id: job.id,
+      id: data.id,
       tenant: data.tenant,
       acceptedAt: data.acceptedAt,
       endedAt: diedAt,
@@ -156,14 +144,14 @@ export class Mover {
     });
     const dropped = await outbox.drop(job);
     if (dropped)
-      emit("dead-letter:stored", { id: job.id, errorClass: failure.errorClass, kind: failure.kind });
+      emit("dead-letter:stored", { id: data.id, errorClass: failure.errorClass, kind: failure.kind });
     return dropped;
   }
 
   /** Its caller was told that it will be cancelled, and it failed before it could be: no letter is owed. */
   async #endCancelled(outbox: Outbox, job: Dead, data: JobData): Promise<boolean> {
-    const { id, diedAt: endedAt, attempts } = job;
-    const { tenant, pool, lane, acceptedAt } = data;
+    const { diedAt: endedAt, attempts } = job;
+    const { id, tenant, pool, lane, acceptedAt } = data;
     await outbox.outcomes.put({ outcome: "cancelled", id, tenant, acceptedAt, endedAt, attempts });
     const dropped = await outbox.drop(job);
     if (dropped) this.#options.emit("job:cancelled", { id, tenant, pool, lane });
@@ -175,22 +163,4 @@ export class Mover {
     const everyMs = this.#options.everyMs ?? 5_000;
     this.#timer = setTimeout(() => this.nudge(), everyMs * (0.75 + this.#options.random() / 2));
   }
-}
-
-/** The job's data; for data nobody can read, a record around it, so that it is kept and can be looked at. */
-function readable({ pool, lane }: Outbox, job: Dead): JobData {
-  const parsed = jobDataSchema.safeParse(job.data);
-  if (parsed.success) return parsed.data;
-  return {
-    version: JOB_DATA_VERSION,
-    id: job.id,
-    tenant: "unknown",
-    pool,
-    lane,
-    kind: "converse",
-    payload: { encoding: "json", json: JSON.stringify(job.data ?? null) },
-    acceptedAt: job.diedAt,
-    deadlineAt: job.diedAt,
-    maxAttempts: 1,
-  };
 }

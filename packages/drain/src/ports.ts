@@ -49,8 +49,13 @@ export type Admission =
   | { readonly type: "granted"; readonly waitMs: number; readonly probe?: true }
   /** Nothing is reserved; ask again. */
   | { readonly type: "wait"; readonly afterMs: number }
-  /** The pool takes no calls at all for now. */
-  | { readonly type: "open"; readonly afterMs: number };
+  /** The pool takes no calls at all for now. `elsewhere`: of this process alone, so that another may make the call. */
+  | {
+      readonly type: "open";
+      readonly afterMs: number;
+      readonly cause?: string;
+      readonly elsewhere?: boolean;
+    };
 
 export interface Settlement {
   readonly pool: string;
@@ -167,6 +172,8 @@ export interface Call {
 /** One model, called once. Never rejects for anything that can happen to a call. */
 export interface Model {
   call(work: JobRequest, call: Call): Promise<CallResult>;
+  /** How long a call may take at most, milliseconds: what is held for it is held that long. */
+  budgetMs(work: JobRequest): number;
   /** What a call reserves when it starts. */
   reserve(work: JobRequest): Cost;
   /** What it turned out to cost. */
@@ -196,6 +203,8 @@ export interface Chunks {
 
 export interface ChunkWriter {
   write(text: string): void;
+  /** Takes back what was written, and has this text instead. */
+  replace(text: string): void;
   /** The last event. Written after the outcome is stored. */
   end(how: "completed" | "failed" | "incomplete"): Promise<void>;
   /** This call's text ends here; a later call goes on. */

@@ -1,8 +1,9 @@
 /**
- * Finishes replays that a crash left half done. Runs in every worker without a leader: the store claims and resolves by
- * condition, and a job is added under one id, so two reconcilers with the same letter do no harm.
+ * Finishes replays that a crash left half done, and gives up those that cannot be finished: no letter stays `replaying`
+ * for ever. Runs in every worker without a leader: the store claims, resolves and releases by condition, and a job is
+ * added under one id, so two reconcilers with the same letter do no harm.
  */
-import { parseJobId, type Clock, type Emit, type JobData, type Random } from "@sluice/job";
+import { lifeOf, type Clock, type Emit, type JobData, type Random } from "@sluice/job";
 import { describe } from "./insist.ts";
 import type { Outcomes } from "./ports.ts";
 import { revived, type ClaimRefusal } from "./replay.ts";
@@ -11,7 +12,12 @@ import { revived, type ClaimRefusal } from "./replay.ts";
 export interface Replaying {
   readonly id: string;
   readonly replays: number;
-  readonly claim: { readonly jobId: string; readonly leaseUntil: number };
+  readonly claim: {
+    readonly jobId: string;
+    /** When the replay was claimed first, milliseconds since the epoch. */
+    readonly at: number;
+    readonly leaseUntil: number;
+  };
 }
 
 /** The store of dead letters, as far as the reconciler needs it. */
@@ -29,6 +35,8 @@ export interface ReconciledLetters {
     | { readonly outcome: "refused"; readonly reason: ClaimRefusal }
   >;
   resolve(jobId: string): Promise<unknown>;
+  /** Gives up the claim of `jobId`: the letter is dead again, with the note as the reason. */
+  release(id: string, command: { jobId: string; by: string; note: string }): Promise<{ outcome: string }>;
 }
 
 /** A lane, and how the jobs of its scope ended. */
@@ -38,6 +46,7 @@ export interface ReconciledLane {
   /** How long a replay may take at least, milliseconds. */
   readonly deadlineMs: number;
   readonly outcomes: Pick<Outcomes, "get">;
+  readonly lineage: { mark(job: { readonly id: string; readonly deadlineAt: number }): Promise<void> };
   find(id: string): Promise<{ readonly state: string } | undefined>;
   add(job: JobData): Promise<void>;
 }
@@ -52,9 +61,14 @@ export interface ReconcilerOptions {
   readonly everyMs?: number;
   /** How long a claim that is taken over may take to reach its lane, milliseconds. Default 60,000. */
   readonly leaseMs?: number;
+  /** After how long a replay that its lane does not take is given up, milliseconds. Default 600,000. */
+  readonly giveUpMs?: number;
 }
 
-const DEFAULTS = { everyMs: 15_000, leaseMs: 60_000 } as const;
+const DEFAULTS = { everyMs: 15_000, leaseMs: 60_000, giveUpMs: 600_000 } as const;
+
+/** What is told of an error in a letter's history, characters. */
+const REASON_LENGTH = 300;
 
 /** Who it says it is in a letter's history. */
 const NAME = "reconciler";
@@ -83,8 +97,7 @@ export class Reconciler {
 
   /** A job was answered, filtered or cancelled: resolves its letter if it was a replay. The sweep finds what fails here. */
   ended(id: string): void {
-    const parts = parseJobId(id);
-    if (parts === undefined || parts.replay === 0) return;
+    if (lifeOf(id).replay === 0) return;
     const resolving = this.#options.letters
       .resolve(id)
       .then(() => undefined, this.#onError)
@@ -106,34 +119,84 @@ export class Reconciler {
     return changed;
   }
 
+  /** A letter that cannot be decided about holds up no other; the first such error is told. */
   async #sweepLane(lane: ReconciledLane): Promise<number> {
     const { letters } = this.#options;
     let changed = 0;
     let cursor: string | undefined;
+    const refusals: unknown[] = [];
     do {
       const page = await letters.replaying(lane, cursor);
-      for (const letter of page.items) changed += (await this.#reconcile(lane, letter)) ? 1 : 0;
+      const results = await Promise.allSettled(
+        page.items.map(async (letter) => this.#reconcile(lane, letter)),
+      );
+      changed += results.filter((result) => result.status === "fulfilled" && result.value).length;
+      for (const result of results) if (result.status === "rejected") refusals.push(result.reason);
       ({ cursor } = page);
     } while (cursor !== undefined && !this.#stopped);
+    if (refusals.length > 0) this.#onError(refusals[0]);
     return changed;
   }
 
   /** The outcome first: a replay that has ended and left Redis would otherwise run, and be paid, twice. */
-  async #reconcile(lane: ReconciledLane, { id, replays, claim }: Replaying): Promise<boolean> {
-    const { letters, clock, leaseMs = DEFAULTS.leaseMs } = this.#options;
-    const { jobId } = claim;
+  async #reconcile(lane: ReconciledLane, letter: Replaying): Promise<boolean> {
+    const { clock } = this.#options;
+    const { jobId, leaseUntil } = letter.claim;
     const outcome = await lane.outcomes.get(jobId);
-    // A dead one has been put by the mover before its outcome was: this reading of the letter is merely older.
-    if (outcome?.outcome === "dead") return false;
+    if (outcome?.outcome === "dead") {
+      // The mover writes the letter before the outcome, so as a rule the letter has moved on since it was listed, and
+      // this is refused. One that has not was claimed by a version that wrote the death elsewhere.
+      const { errorClass, message } = outcome.failure;
+      return leaseUntil <= clock() && this.#release(letter, `${jobId} died: ${errorClass}: ${message}`);
+    }
     if (outcome !== undefined) return this.#resolve(jobId);
-    if (claim.leaseUntil > clock()) return false;
     const job = await lane.find(jobId);
+    // A version that did not note its replays may have started this one.
+    if (job !== undefined) await lane.lineage.mark({ id: jobId, deadlineAt: clock() + lane.deadlineMs });
+    if (leaseUntil > clock()) return false;
     if (job?.state === "completed") return this.#resolve(jobId);
-    if (job !== undefined) return false;
+    if (job?.state === "unknown") return this.#lost(lane, letter);
+    return job === undefined && this.#takeOver(lane, letter);
+  }
+
+  async #takeOver(lane: ReconciledLane, letter: Replaying): Promise<boolean> {
+    const { letters, clock, leaseMs = DEFAULTS.leaseMs, giveUpMs = DEFAULTS.giveUpMs } = this.#options;
+    const { id, replays, claim } = letter;
     const taken = await letters.claim(id, { by: NAME, replays, leaseMs });
-    if (taken.outcome === "refused") return false;
-    await lane.add(revived(taken.data, lane.deadlineMs, clock()));
+    if (taken.outcome === "refused") {
+      return (
+        taken.reason === "unreadable" && this.#release(letter, `${claim.jobId}: its data cannot be read`)
+      );
+    }
+    const job = revived(taken.data, lane.deadlineMs, clock());
+    try {
+      await lane.lineage.mark(job);
+      await lane.add(job);
+    } catch (error) {
+      // Redis has just answered two questions. What it does not take for so long it will not take tomorrow.
+      if (clock() - claim.at < giveUpMs || (await lane.find(claim.jobId)) !== undefined) throw error;
+      return this.#release(letter, `${claim.jobId} cannot be put into its lane: ${describe(error)}`);
+    }
     return true;
+  }
+
+  /** Redis has the job's hash, and no list, set or outcome has the job: nothing will ever run it. */
+  async #lost(lane: ReconciledLane, letter: Replaying): Promise<boolean> {
+    const { jobId } = letter.claim;
+    // It may have ended, and left Redis, while it was looked up.
+    const again = await lane.find(jobId);
+    if (again?.state !== "unknown") return false;
+    return this.#release(letter, `${jobId} is in none of the lists of its lane`);
+  }
+
+  async #release({ id, claim }: Replaying, note: string): Promise<boolean> {
+    const reason = note.slice(0, REASON_LENGTH);
+    const { outcome } = await this.#options.letters.release(id, {
+      jobId: claim.jobId,
+      by: NAME,
+      note: reason,
+    });
+    return outcome === "done";
   }
 
   async #resolve(jobId: string): Promise<boolean> {

@@ -17,8 +17,8 @@ export interface LetterRef {
   readonly replays: number;
 }
 
-/** Why a claim was refused. `changed`: somebody else was faster. */
-export type ClaimRefusal = "not-found" | "state" | "changed";
+/** Why a claim was refused. `changed`: somebody else was faster. `unreadable`: nobody can run what is stored. */
+export type ClaimRefusal = "not-found" | "state" | "changed" | "unreadable";
 
 /** The store of dead letters, as far as a replay needs it. */
 export interface ReplayLetters {
@@ -37,6 +37,8 @@ export interface ReplayPool {
   readonly lanes: readonly string[];
   /** How long a replay may take at least, milliseconds. */
   readonly deadlineMs: number;
+  /** Notes that the job lives on as this replay, for those who ask for it by its first id. Safe to repeat. */
+  readonly lineage: { mark(job: JobData): Promise<void> };
   lane(name: string): {
     /** Adds the job under its id; adding it again is harmless. */
     add(job: JobData): Promise<void>;
@@ -102,10 +104,11 @@ export class Replayer {
 
   /**
    * Replays many letters, each lane at its own pace and waiting for none of the others. Resolves when all are in their
-   * lanes, or the signal has fired. Never rejects.
+   * lanes, or the signal has fired. Never rejects. One result a letter: of runs that meet on a letter exactly one is told
+   * `queued` or `claimed`. The letters of a run are `distinct`.
    */
   async run(letters: readonly LetterRef[], run: ReplayRun): Promise<void> {
-    const lanes = Map.groupBy(letters, ({ pool, lane }) => `${pool}.${lane}`);
+    const lanes = Map.groupBy(distinct(letters), ({ pool, lane }) => `${pool}.${lane}`);
     await Promise.all(
       [...lanes.values()].map(async (ofLane) => {
         for (const letter of ofLane) await this.#insist(letter, run);
@@ -141,12 +144,19 @@ export class Replayer {
     }
     const job = revived(claim.data, pool.deadlineMs, clock());
     try {
+      // Noted first: who finds the replay anywhere must find it by the job's own id too.
+      await pool.lineage.mark(job);
       await pool.lane(lane).add(job);
     } catch (error) {
       return { outcome: "claimed", id, jobId: job.id, error: describe(error) };
     }
     return { outcome: "queued", id, jobId: job.id };
   }
+}
+
+/** Each letter once, however often it was ticked, named or met. */
+export function distinct(letters: readonly LetterRef[]): readonly LetterRef[] {
+  return [...new Map(letters.map((letter) => [letter.id, letter])).values()];
 }
 
 /**

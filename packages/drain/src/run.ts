@@ -105,8 +105,10 @@ export class Runner {
     const { pool, model } = grant.entry;
     const { usage } = result.answer;
     const filtered = result.type === "filtered";
-    const answer =
-      filtered && filteredMessage !== undefined ? { ...result.answer, text: filteredMessage } : result.answer;
+    const isReplaced = filtered && filteredMessage !== undefined;
+    const answer = isReplaced ? { ...result.answer, body: undefined, text: filteredMessage } : result.answer;
+    // On its way before the outcome is: a crash in between must not leave the model's words readable.
+    if (isReplaced) writer?.replace(filteredMessage);
     const outcome: AnsweredOutcome = {
       outcome: filtered ? "filtered" : "completed",
       answer,

@@ -44,7 +44,7 @@ export class StalledJobs {
   ): Promise<JobRequest | undefined> {
     const { ledger } = this.#options;
     const { suspects } = this.#starter;
-    const begun = await this.#starter.begin(job, data, stopping);
+    const begun = await this.#starter.begin(job, data, { budgetMs: 0, stopping });
     if (begun.type === "busy" || begun.type === "ended") {
       const delayMs = begun.type === "busy" ? begun.retryAfterMs : 0;
       return this.#hands.defer(job, data, "running-elsewhere", delayMs);

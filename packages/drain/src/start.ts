@@ -62,7 +62,7 @@ export class Starter {
     if (shut.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "pool-shut", 0));
     const [isCancelled, begun] = await Promise.all([
       this.ask(() => cancels.isRequested(job.id), "cancels", stopping),
-      this.begin(job, data, stopping),
+      this.begin(job, data, { budgetMs: grant.entry.model.budgetMs(candidate.work), stopping }),
     ]);
     const giveBack = async (then: () => Promise<undefined>): Promise<undefined> => {
       if (begun.type === "go") await this.ask(() => ledger.abandon(job.id), "ledger", stopping);
@@ -96,11 +96,15 @@ export class Starter {
     };
   }
 
-  /** Asks the ledger for a call. */
-  async begin(job: Held, data: JobData, stopping: AbortSignal): Promise<LedgerAnswer> {
-    const { ledger, callTimeoutMs } = this.#options;
+  /** Asks the ledger for a call, which may take so long. */
+  async begin(
+    job: Held,
+    data: JobData,
+    { budgetMs, stopping }: { budgetMs: number; stopping: AbortSignal },
+  ): Promise<LedgerAnswer> {
+    const { ledger } = this.#options;
     const maxCalls = data.maxAttempts + SPARE_CALLS;
-    const leaseMs = callTimeoutMs + LEASE_GRACE_MS;
+    const leaseMs = budgetMs + LEASE_GRACE_MS;
     return this.ask(() => ledger.begin({ id: job.id, maxCalls, leaseMs }), "ledger", stopping);
   }
 

@@ -11,6 +11,7 @@ type Claims = AcceptingPool["claims"];
 
 function world(part: Partial<AcceptingPool> = {}, maxRequestBytes?: number) {
   const jobs = new Map<string, JobData>();
+  const polled = new Set<string>();
   const adds: string[] = [];
   const claims = new Map<string, { id: string; request: string }>();
   const outcomes = new Map<string, Outcome>();
@@ -48,6 +49,7 @@ function world(part: Partial<AcceptingPool> = {}, maxRequestBytes?: number) {
       },
       has: async (id) => jobs.has(id),
     }),
+    polls: { has: async (id) => polled.has(id) },
     ...part,
   };
   const accept = createAccept({
@@ -58,7 +60,7 @@ function world(part: Partial<AcceptingPool> = {}, maxRequestBytes?: number) {
     random: Math.random,
     ...(maxRequestBytes === undefined ? {} : { maxRequestBytes }),
   });
-  return { accept, jobs, adds, claims, outcomes, events };
+  return { accept, jobs, polled, adds, claims, outcomes, events };
 }
 
 describe("an accepted job", () => {
@@ -215,6 +217,16 @@ describe("a repeated job", () => {
     });
     w.jobs.clear();
     expect(await w.accept("acme", key)).toMatchObject({ type: "accepted", id, repeated: true });
+    expect(w.jobs.size).toBe(0);
+  });
+
+  test("that Bedrock works on is not added again, though its lane forgot it", async () => {
+    const w = world();
+    const first = await w.accept("acme", key);
+    if (first.type !== "accepted") throw new Error(first.message);
+    w.jobs.clear();
+    w.polled.add(first.id);
+    expect(await w.accept("acme", key)).toMatchObject({ type: "accepted", id: first.id, repeated: true });
     expect(w.jobs.size).toBe(0);
   });
 

@@ -160,6 +160,7 @@ export function world(script: Script = {}): World {
         log.push("model.call");
         return (script.call ?? (() => answered))(call, (count.call += 1));
       },
+      budgetMs: () => 30_000,
       reserve: () => ({ requests: 1, tokens: 150 }),
       settled: ({ inputTokens, outputTokens }) => ({ requests: 1, tokens: inputTokens + outputTokens }),
       unfinished: () => ({}),
@@ -203,13 +204,13 @@ export function world(script: Script = {}): World {
     chunks: {
       open: () => ({
         write: () => {},
+        replace: (text) => void log.push(`chunks.replace ${text}`),
         end: async (how) => void log.push(`chunks.end ${how}`),
         leave: async () => void log.push("chunks.leave"),
       }),
     },
     decodePayload: async (payload) => JSON.parse(payload.encoding === "json" ? payload.json : "{"),
     startPolling: async () => void log.push("polls.start"),
-    callTimeoutMs: 30_000,
     abort: abort.signal,
     emit: (name, event) => void events.push({ name, event: { ...event } }),
     clock: () => self.now,

@@ -1,6 +1,6 @@
-import type { Failure, JobData, Outcome, SluiceEvents } from "@sluice/job";
+import { parseJobId, type Failure, type Outcome, type SluiceEvents } from "@sluice/job";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Mover, type Dead, type Outbox } from "../src/index.ts";
+import { Mover, type Dead, type MoverOptions, type Outbox } from "../src/index.ts";
 import { newData, SECRET } from "./fakes.ts";
 
 const failure: Failure = { kind: "terminal", errorClass: "ValidationException", message: "no" };
@@ -13,18 +13,23 @@ function deadJob(part: Partial<Dead> = {}): Dead {
 /** A lane's failed set, the outcomes and the store, in memory. */
 function world(
   jobs: Dead[],
-  { store, everyMs = 10 }: { store?: (id: string) => Promise<void> | void; everyMs?: number } = {},
+  {
+    store,
+    everyMs = 10,
+    queue = "pool.bulk",
+  }: { store?: (id: string) => Promise<void> | void; everyMs?: number; queue?: string } = {},
 ) {
   const failed = new Map(jobs.map((job) => [job.id, job]));
   const log: string[] = [];
   const cancelled = new Set<string>();
   let reads = 0;
-  const letters: { data: JobData; failure: Failure; diedAt: number }[] = [];
+  const letters: Parameters<MoverOptions["deadLetters"]["put"]>[0][] = [];
   const outcomes = new Map<string, Outcome>();
   const events: { name: keyof SluiceEvents; event: object }[] = [];
   const outbox: Outbox = {
     pool: "pool",
     lane: "bulk",
+    queue,
     outcomes: {
       get: async (id) => outcomes.get(id),
       async put(outcome) {
@@ -178,15 +183,65 @@ describe("a sweep", () => {
   });
 
   test("keeps what nobody can read as it is, so that a person can look at it", async () => {
-    const w = world([deadJob({ id: "pool.bulk.odd", data: { version: 9, prompt: SECRET } })]);
+    const { id } = newData();
+    const w = world([deadJob({ id, data: { version: 9, prompt: SECRET } })]);
     expect(await w.mover.sweep()).toBe(1);
     expect(w.letters[0]?.data).toMatchObject({
-      id: "pool.bulk.odd",
+      id,
       pool: "pool",
       lane: "bulk",
       payload: { encoding: "json", json: JSON.stringify({ version: 9, prompt: SECRET }) },
     });
     expect(JSON.stringify(w.events)).not.toContain(SECRET);
+  });
+});
+
+describe("a foreign job", () => {
+  const foreign = { id: "1108", data: { prompt: SECRET }, failure, attempts: 1, stalls: 0, diedAt: 5_000 };
+
+  test("gets an id of ours, so that it can be opened, replayed and closed like any other", async () => {
+    const w = world([foreign]);
+    expect(await w.mover.sweep()).toBe(1);
+    const { data, failure: told } = w.letters[0] ?? {};
+    expect(parseJobId(data?.id ?? "")).toMatchObject({ pool: "pool", lane: "bulk", replay: 0 });
+    expect(data).toMatchObject({
+      tenant: "unknown",
+      payload: { encoding: "json", json: JSON.stringify({ prompt: SECRET }) },
+    });
+    expect(told?.message).toBe("Job '1108': no");
+    expect(w.outcomes.get(data?.id ?? "")).toMatchObject({ outcome: "dead" });
+    expect(w.failed.size).toBe(0);
+  });
+
+  test("is the same letter when it is moved again, and no other job's of the same id in another queue", async () => {
+    const first = world([foreign]);
+    const again = world([foreign]);
+    const elsewhere = world([foreign], { queue: "pool.polls.internal" });
+    for (const { mover } of [first, again, elsewhere]) await mover.sweep();
+    const ids = [first, again, elsewhere].map(({ letters }) => letters[0]?.data.id);
+    expect(ids[1]).toBe(ids[0]);
+    expect(ids[2]).not.toBe(ids[0]);
+  });
+
+  test("that carries data of another job is a letter of its own", async () => {
+    const data = newData();
+    const w = world([{ ...foreign, data }]);
+    await w.mover.sweep();
+    expect(w.letters[0]?.data.id).not.toBe(data.id);
+    expect(w.letters[0]?.data.payload).toEqual(data.payload);
+  });
+
+  test("with a score and counters that are none of ours is stored all the same", async () => {
+    const w = world([{ ...foreign, diedAt: 0.5, attempts: -1, stalls: Number.NaN }]);
+    expect(await w.mover.sweep()).toBe(1);
+    expect(w.letters[0]).toMatchObject({ diedAt: 0, attempts: 0, stalls: 0 });
+  });
+
+  test("whose replay a version before put into its lane dies on its own letter", async () => {
+    const data = newData({ id: "1108.r1" });
+    const w = world([deadJob({ id: data.id, data })]);
+    await w.mover.sweep();
+    expect(w.letters[0]?.data.id).toBe("1108.r1");
   });
 });
 

@@ -1,7 +1,7 @@
 /** What the reconciler makes of each thing a crash may leave behind. */
 import { replayId, type JobData, type Outcome, type SluiceEvents } from "@sluice/job";
 import { describe, expect, test, vi } from "vitest";
-import { Reconciler } from "../src/index.ts";
+import { Reconciler, type Replaying } from "../src/index.ts";
 import { newData } from "./fakes.ts";
 
 const NOW = 1_000_000;
@@ -13,14 +13,25 @@ interface Given {
   /** What the lane knows of the job. */
   readonly state?: string;
   readonly fails?: boolean;
+  /** When the replay was claimed first. Default: just now. */
+  readonly at?: number;
+  readonly addFails?: boolean;
+  /** The job's data is not what was written. */
+  readonly unreadable?: boolean;
+  /** Letters before it. */
+  readonly others?: readonly Replaying[];
+  readonly outcomeOf?: (id: string) => Outcome | undefined;
 }
 
-function world({ stale, outcome, state, fails = false }: Given) {
+function world({ stale, outcome, state, fails = false, ...more }: Given) {
+  const { at = NOW, addFails = false, unreadable = false, others = [], outcomeOf } = more;
   const data = newData();
   const jobId = replayId(data.id, 1);
   const added: JobData[] = [];
   const resolved: string[] = [];
   const claims: object[] = [];
+  const released: object[] = [];
+  const marked: string[] = [];
   const events: [keyof SluiceEvents, object][] = [];
   const ended: Outcome | undefined =
     outcome === undefined
@@ -42,21 +53,33 @@ function world({ stale, outcome, state, fails = false }: Given) {
         pool: data.pool,
         lane: data.lane,
         deadlineMs: 30_000,
-        outcomes: { get: async () => ended },
+        outcomes: { get: async (id) => (outcomeOf === undefined || id === jobId ? ended : outcomeOf(id)) },
         find: async () => (state === undefined ? undefined : { state }),
-        add: async (job) => void added.push(job),
+        lineage: { mark: async ({ id }) => void marked.push(id) },
+        add: async (job) => {
+          if (addFails) throw new Error("Custom Id cannot contain :");
+          added.push(job);
+        },
       },
     ],
     letters: {
       async replaying() {
         if (fails) throw new Error("no answer");
         return {
-          items: [{ id: data.id, replays: 1, claim: { jobId, leaseUntil: stale ? NOW - 1 : NOW + 1 } }],
+          items: [
+            ...others,
+            { id: data.id, replays: 1, claim: { jobId, at, leaseUntil: stale ? NOW - 1 : NOW + 1 } },
+          ],
         };
       },
       async claim(_id, command) {
         claims.push(command);
+        if (unreadable) return { outcome: "refused", reason: "unreadable" };
         return { outcome: "claimed", data: { ...data, id: jobId } };
+      },
+      async release(id, command) {
+        released.push({ id, ...command });
+        return { outcome: "done" };
       },
       async resolve(id) {
         if (fails) throw new Error("no answer");
@@ -68,7 +91,7 @@ function world({ stale, outcome, state, fails = false }: Given) {
     random: () => 0.5,
     everyMs: 10,
   });
-  return { data, jobId, reconciler, added, resolved, claims, events };
+  return { data, jobId, reconciler, added, resolved, claims, events, released, marked };
 }
 
 describe("a sweep", () => {
@@ -85,14 +108,52 @@ describe("a sweep", () => {
     expect(added).toMatchObject([{ id: jobId, acceptedAt: NOW }]);
   });
 
-  test.each(["waiting", "delayed", "active", "failed", "unknown"])(
-    "does not touch a replay that its lane knows as %s",
+  test.each(["waiting", "delayed", "active", "failed"])(
+    "does not touch a replay that its lane knows as %s, and notes it",
     async (state) => {
-      const { reconciler, added, claims } = world({ stale: true, state });
+      const { reconciler, added, claims, released, marked, jobId } = world({ stale: true, state });
       expect(await reconciler.sweep()).toBe(0);
-      expect({ added, claims }).toEqual({ added: [], claims: [] });
+      expect({ added, claims, released }).toEqual({ added: [], claims: [], released: [] });
+      expect(marked).toEqual([jobId]);
     },
   );
+
+  test("gives up a replay that lies in Redis where nothing will ever run it", async () => {
+    const { reconciler, released, data, jobId } = world({ stale: true, state: "unknown" });
+    expect(await reconciler.sweep()).toBe(1);
+    const note = `${jobId} is in none of the lists of its lane`;
+    expect(released).toEqual([{ id: data.id, jobId, by: "reconciler", note }]);
+  });
+
+  test("gives up a replay that its lane refuses for good, with the reason, and not at once", async () => {
+    const soon = world({ stale: true, addFails: true, at: NOW - 60_000 });
+    expect(await soon.reconciler.sweep()).toBe(0);
+    expect(soon.released).toEqual([]);
+    const { reconciler, released, jobId } = world({ stale: true, addFails: true, at: NOW - 600_000 });
+    expect(await reconciler.sweep()).toBe(1);
+    const note = `${jobId} cannot be put into its lane: Error: Custom Id cannot contain :`;
+    expect(released).toMatchObject([{ jobId, note }]);
+  });
+
+  test("gives up a replay whose data nobody can read", async () => {
+    const { reconciler, released, jobId } = world({ stale: true, unreadable: true });
+    expect(await reconciler.sweep()).toBe(1);
+    expect(released).toMatchObject([{ jobId, note: `${jobId}: its data cannot be read` }]);
+  });
+
+  test("a letter that cannot be decided about holds up no other", async () => {
+    const others = [{ id: "p.l.x", replays: 1, claim: { jobId: "p.l.x.r1", at: NOW, leaseUntil: NOW - 1 } }];
+    const { reconciler, added, events, jobId } = world({
+      stale: true,
+      others,
+      outcomeOf: () => {
+        throw new Error("The outcome of p.l.x.r1 is not of a version that can be read");
+      },
+    });
+    expect(await reconciler.sweep()).toBe(1);
+    expect(added).toMatchObject([{ id: jobId }]);
+    expect(events).toMatchObject([["worker:error", { part: "reconciler" }]]);
+  });
 
   test.each([true, false])(
     "resolves a replay that ended unheard (lease over: %s), and does not run it again",
@@ -110,9 +171,18 @@ describe("a sweep", () => {
   });
 
   test("leaves a replay that died to the mover", async () => {
-    const { reconciler, added, resolved } = world({ stale: true, outcome: "dead" });
+    const { reconciler, added, resolved, released } = world({ stale: false, outcome: "dead" });
     expect(await reconciler.sweep()).toBe(0);
-    expect({ added, resolved }).toEqual({ added: [], resolved: [] });
+    expect({ added, resolved, released }).toEqual({ added: [], resolved: [], released: [] });
+  });
+
+  test("gives up a replay whose death was written elsewhere; the store refuses where it was not", async () => {
+    const { reconciler, added, released, jobId } = world({ stale: true, outcome: "dead" });
+    expect(await reconciler.sweep()).toBe(1);
+    expect({ added, released }).toMatchObject({
+      added: [],
+      released: [{ jobId, note: `${jobId} died: X: ` }],
+    });
   });
 
   test("tells of a store that does not answer, and comes back", async () => {
@@ -130,8 +200,10 @@ describe("a job that ended here", () => {
     reconciler.ended(jobId);
     reconciler.ended(data.id);
     reconciler.ended("not-one-of-ours");
+    // Of a letter that a version before stored under a foreign id.
+    reconciler.ended("1108.r1");
     await reconciler.stop();
-    expect(resolved).toEqual([jobId]);
+    expect(resolved).toEqual([jobId, "1108.r1"]);
   });
 
   test("does not fail when the store does", async () => {

@@ -8,6 +8,7 @@ interface Kept {
   data: JobData;
   replays: number;
   state: "dead" | "replaying";
+  unreadable?: boolean;
 }
 
 /** Letters of one pool with two lanes; `now` moves only by hand. */
@@ -15,6 +16,7 @@ function world({ perLane = 20, letters = 1, addFails = false } = {}) {
   let now = 1_000_000;
   const kept = new Map<string, Kept>();
   const lanes = new Map<string, JobData[]>();
+  const marked: string[] = [];
   let counts = 0;
   let away = false;
 
@@ -35,6 +37,7 @@ function world({ perLane = 20, letters = 1, addFails = false } = {}) {
         if (letter === undefined) return { outcome: "refused", reason: "not-found" };
         if (letter.replays !== replays) return { outcome: "refused", reason: "changed" };
         if (letter.state !== "dead") return { outcome: "refused", reason: "state" };
+        if (letter.unreadable === true) return { outcome: "refused", reason: "unreadable" };
         Object.assign(letter, { state: "replaying", replays: replays + 1 });
         return { outcome: "claimed", data: { ...letter.data, id: `${id}.r${replays + 1}` } };
       },
@@ -52,6 +55,7 @@ function world({ perLane = 20, letters = 1, addFails = false } = {}) {
         {
           lanes: ["bulk", "critical"],
           deadlineMs: 30_000,
+          lineage: { mark: async ({ id }) => void marked.push(id) },
           lane: (name) => ({
             async add(job) {
               if (addFails) throw new Error("Redis is away");
@@ -72,6 +76,7 @@ function world({ perLane = 20, letters = 1, addFails = false } = {}) {
     kept,
     inLane: (name = "bulk") => lanes.get(name) ?? [],
     counts: () => counts,
+    marked,
     pass: (ms: number) => void (now += ms),
     setAway: (value: boolean) => void (away = value),
     end: (id: string) => Object.assign(kept.get(id) ?? {}, { state: "dead" }),
@@ -82,11 +87,12 @@ const ignore = { onResult: () => {}, onTrouble: () => {} };
 
 describe("one", () => {
   test("puts what the claim handed over into the job's own lane, with a new deadline", async () => {
-    const { refs, replayer, inLane } = world();
+    const { refs, replayer, inLane, marked } = world();
     const [ref] = refs;
     if (ref === undefined) throw new Error("Expected a letter");
     const jobId = `${ref.id}.r1`;
     expect(await replayer.one(ref, "ann")).toEqual({ outcome: "queued", id: ref.id, jobId });
+    expect(marked).toEqual([jobId]);
     // As long as its first life, which was longer than the pool's deadline.
     expect(inLane()).toMatchObject([{ id: jobId, acceptedAt: 1_000_000, deadlineAt: 1_060_000 }]);
   });
@@ -177,6 +183,46 @@ describe("run", () => {
     await run;
     expect(inLane("critical")).toHaveLength(1);
     expect(inLane("bulk")).toHaveLength(1);
+  });
+
+  test("passes over what nobody can read, instead of asking for it for ever", async () => {
+    const { refs, replayer, kept, inLane } = world({ letters: 2 });
+    const [broken, sound] = refs;
+    Object.assign(kept.get(broken?.id ?? "") ?? {}, { unreadable: true });
+    const results: ReplayResult[] = [];
+    await replayer.run(refs, {
+      ...ignore,
+      by: "ann",
+      signal: AbortSignal.timeout(2_000),
+      onResult: (result) => void results.push(result),
+    });
+    expect(results).toMatchObject([
+      { outcome: "refused", id: broken?.id, reason: "unreadable" },
+      { outcome: "queued", id: sound?.id },
+    ]);
+    expect(inLane()).toHaveLength(1);
+  });
+
+  test("of three runs over the same letters, each tells of what it replays itself", async () => {
+    const { refs, replayer, inLane } = world({ letters: 9 });
+    const runs = await Promise.all(
+      ["ann", "ben", "cleo"].map(async (by) => {
+        const results: ReplayResult[] = [];
+        const onResult = (result: ReplayResult): void => void results.push(result);
+        // Ticked twice, or named by two of its ids.
+        await replayer.run([...refs, ...refs], {
+          ...ignore,
+          by,
+          signal: new AbortController().signal,
+          onResult,
+        });
+        return results;
+      }),
+    );
+    expect(runs.map(({ length }) => length)).toEqual([9, 9, 9]);
+    const queued = runs.flat().filter(({ outcome }) => outcome === "queued");
+    expect(queued.map(({ id }) => id).toSorted()).toEqual(refs.map(({ id }) => id).toSorted());
+    expect(inLane()).toHaveLength(9);
   });
 
   test("waits for a store that does not answer, and says so", async () => {

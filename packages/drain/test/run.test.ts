@@ -109,6 +109,7 @@ describe("a stream", () => {
         opened.push(of);
         return {
           write: (text) => void written.push(text),
+          replace: () => {},
           end: async (how) => void written.push(how),
           leave: async () => {},
         };
@@ -125,6 +126,30 @@ describe("a stream", () => {
     expect(await w.through(data)).toMatchObject({ how: "completed" });
     expect(opened).toEqual([{ id: data.id, call: 1, maxTokens }]);
     expect(written).toEqual(["Hello", "completed"]);
+  });
+
+  test("that a content filter stopped leaves none of the model's words where the pool has its own", async () => {
+    const filteredMessage = "Not like this";
+    const body = [{ generation: "Words" }];
+    const w = world({
+      call: () => ({ type: "filtered", answer: { ...answer, text: "Words", body } }),
+      options: { filteredMessage },
+    });
+    const data = newData({
+      kind: "stream",
+      payload: { encoding: "json", json: JSON.stringify(conversation) },
+    });
+    await w.through(data);
+    const outcome = w.outcomes.get(data.id);
+    expect(outcome).toMatchObject({ outcome: "filtered", answer: { text: filteredMessage } });
+    expect(JSON.stringify(outcome)).not.toContain("Words");
+    const steps = [
+      "model.call",
+      `chunks.replace ${filteredMessage}`,
+      "outcomes.put filtered",
+      "chunks.end incomplete",
+    ];
+    expect(w.log.filter((step) => steps.includes(step))).toEqual(steps);
   });
 
   test.each([

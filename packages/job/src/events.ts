@@ -58,8 +58,30 @@ export interface SluiceEvents {
   };
   /** The scope's tokens per day are used up: all its pools wait until then. 0: released. */
   "quota:parked": { readonly pool: string; readonly untilMs: number };
+  /**
+   * This process has no valid credentials for a scope: it asks for nothing of it, gets new ones, and lets one call try
+   * them. `errorClass`: what refused them, or got in the way of getting any.
+   */
+  "identity:lost": { readonly scope: string; readonly errorClass: string };
+  /** It has some again, after so long. */
+  "identity:found": { readonly scope: string; readonly afterMs: number };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
+  /** Quotas in force that are not the file's: set by hand, by whom if that is known. Told at start and at a change. */
+  "quota:overridden": {
+    readonly pool: string;
+    readonly by?: string;
+    readonly quotas: readonly {
+      readonly quota: string;
+      /** `null`: not limited. */
+      readonly inForce: number | null;
+      readonly declared: number | null;
+      /** More than twice or less than half of what the file says. */
+      readonly far: boolean;
+    }[];
+  };
+  /** Something in the pools file works, but hardly as meant. Told at start; `path` as keys joined by dots. */
+  "config:warning": { readonly path: string; readonly line?: number; readonly message: string };
   /** A part met an error that it survives by trying again. */
   "worker:error": { readonly part: string; readonly error: string };
   "worker:started": { readonly pools: readonly string[]; readonly slots: number };
@@ -77,6 +99,8 @@ export type DeferReason =
   | "running-here"
   /** Another process that is alive has a call for it in flight. */
   | "running-elsewhere"
+  /** This process has no credentials for the scope; another may. */
+  | "no-identity"
   /** An equal request is being answered. */
   | "shared"
   /** Bedrock is not done with an async call. */

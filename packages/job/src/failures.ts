@@ -199,7 +199,7 @@ export const FAILURES: Readonly<Record<FailureRule, FailureRow>> = {
   modelFailed: {
     ...broken,
     errorClasses: ["ModelErrorException"],
-    when: "`originalStatusCode` is 429 or 500 and above",
+    when: "`originalStatusCode` is missing, 429, or 500 and above",
     health: perhapsFailing,
     elsewhere: "at once",
     advice: "The model's provider stumbled. Replay, or give the pool a fallback",

@@ -40,7 +40,16 @@ export function parseJobId(id: string): JobIdParts | undefined {
   };
 }
 
-/** The id under which the n-th replay of a job runs. `id` may itself be a replay's. */
+const LIFE = /^(.+)\.r([1-9][0-9]{0,8})$/;
+
+/** Which life of which logical job an id names: 0 is the first, n its n-th replay. Also of an id that is not ours. */
+export function lifeOf(jobId: string): { readonly id: string; readonly replay: number } {
+  const [, id = jobId, replay = "0"] = LIFE.exec(jobId) ?? [];
+  return { id, replay: Number(replay) };
+}
+
+/** The id under which the n-th replay of a job runs; its own for 0. `id` may itself be a replay's. */
 export function replayId(id: string, replay: number): string {
-  return `${id.replace(/\.r\d+$/, "")}.r${replay}`;
+  const { id: root } = lifeOf(id);
+  return replay === 0 ? root : `${root}.r${replay}`;
 }

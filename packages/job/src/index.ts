@@ -19,7 +19,7 @@ export {
   type FailureSubject,
   type OwnFailure,
 } from "./failures.ts";
-export { newJobId, parseJobId, replayId, type JobIdParts } from "./id.ts";
+export { lifeOf, newJobId, parseJobId, replayId, type JobIdParts } from "./id.ts";
 export { JOB_DATA_VERSION, jobDataSchema, payloadSchema, type JobData, type Payload } from "./job.ts";
 export { deadlineFailure, NO_NOTES, readNotes, writeNotes, type LastFailure, type Notes } from "./notes.ts";
 export { DEFAULT_LANES, nameSchema, queueName, tenantSchema } from "./names.ts";

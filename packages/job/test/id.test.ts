@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { newJobId, parseJobId, replayId } from "../src/index.ts";
+import { lifeOf, newJobId, parseJobId, replayId } from "../src/index.ts";
 
 const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$/);
 /** Any time but the epoch itself, which `ulid` takes for "now". */
@@ -46,6 +46,21 @@ describe("replayId", () => {
         expect(parseJobId(replayId(id, n))).toEqual({ ...parseJobId(id), replay: n });
       }),
     );
+  });
+});
+
+describe("lifeOf", () => {
+  test("tells a job from its replays, whoever issued the id", () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), fc.integer({ min: 1, max: 999_999_999 }), (text, replay) => {
+        const { id } = lifeOf(text.replaceAll("\n", ""));
+        fc.pre(id !== "");
+        expect(lifeOf(`${id}.r${replay}`)).toEqual({ id, replay });
+        expect(replayId(`${id}.r${replay}`, 0)).toBe(id);
+      }),
+    );
+    expect(lifeOf("1108")).toEqual({ id: "1108", replay: 0 });
+    expect(lifeOf("1108.r0")).toEqual({ id: "1108.r0", replay: 0 });
   });
 });
 

@@ -1,6 +1,7 @@
 export { dimensions, type Cost, type Dimension, type RateDimension } from "./cost.ts";
 export { fits, misfit } from "./fits.ts";
 export { guardLimiter, type GuardOptions } from "./guard.ts";
+export { isIdle } from "./idle.ts";
 export { poolKeys, type PoolKeys } from "./keys.ts";
 export type { DimensionInspection, Explanation, Inspection, LaneInspection } from "./inspection.ts";
 export type {
@@ -29,5 +30,8 @@ export {
 } from "./limits.ts";
 export { createMemoryLimiter, type MemoryLimiter, type MemoryLimiterOptions } from "./memory-limiter.ts";
 export type { LimitsOperator, OperableLimiter, OperatorAction, QuotaChange } from "./operator.ts";
+export { quotaOverrides, type QuotaOverride } from "./overrides.ts";
+export { createQuotaLog, madeBy, type QuotaEntry, type QuotaLog } from "./quota-log.ts";
+export { LimitsError, resolveLimits } from "./parameters.ts";
 export { createRedisLimiter, type RedisLimiterOptions } from "./redis-limiter.ts";
 export { watchLimits } from "./watch.ts";

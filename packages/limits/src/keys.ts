@@ -12,6 +12,8 @@ export interface PoolKeys {
   readonly expiry: string;
   /** Hash of one-second buckets: calls and failures. Ten at most. */
   readonly outcomes: string;
+  /** List: quotas set by hand, newest first. A hundred at most. */
+  readonly changes: string;
   /** Tokens per day, of the scope. */
   readonly day: string;
 }
@@ -28,6 +30,7 @@ export function poolKeys(space: KeySpace, pool: string): PoolKeys {
     reservations: `${prefix}:reservations`,
     expiry: `${prefix}:expiry`,
     outcomes: `${prefix}:outcomes`,
+    changes: `${prefix}:changes`,
     // A pool's name has no upper case, so no pool's prefix is this key.
     day: `${space}:limits:DAY`,
   };

@@ -55,9 +55,24 @@ export interface Parameters extends Readonly<typeof fixed> {
 
 const MINUTE_MS = 60_000;
 
+/** A setting that is out of its range: "Expected `x` to be ..., got ...". */
+export class LimitsError extends RangeError {
+  override readonly name = "LimitsError";
+  /** The setting, its keys joined by dots; a lane by its name. */
+  readonly setting: string;
+  /** What it was expected to be. */
+  readonly rule: string;
+
+  constructor(setting: string, rule: string, value: unknown) {
+    super(`Expected \`${setting}\` to be ${rule}, got ${JSON.stringify(value)}`);
+    this.setting = setting;
+    this.rule = rule;
+  }
+}
+
 /**
  * Checks limits and fills in the defaults.
- * @throws RangeError "Expected `x` to be ..., got ..."
+ * @throws LimitsError for the first setting that is out of its range.
  */
 export function resolveLimits(limits: PoolLimits): Parameters {
   const { quota, lanes, pace, burstMs, share } = { ...defaults, ...limits };
@@ -116,5 +131,5 @@ function positive(name: string, value: number): void {
 }
 
 function expect(name: string, value: unknown, holds: boolean, what: string): void {
-  if (!holds) throw new RangeError(`Expected \`${name}\` to be ${what}, got ${JSON.stringify(value)}`);
+  if (!holds) throw new LimitsError(name, what, value);
 }

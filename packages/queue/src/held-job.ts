@@ -6,9 +6,7 @@ import { readNotes, writeNotes, type Failure, type Notes } from "@sluice/job";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
 import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
-
-/** A job comes back ahead of its lane's backlog: one that waited once is next when due. */
-const RETURN_PRIORITY = 1;
+import { RETURNED } from "./priorities.ts";
 
 /** Completed jobs that stay visible in Bull Board. Their outcome lives on in the results, so few are enough. */
 export interface KeepCompleted {
@@ -103,7 +101,7 @@ export class HeldJob {
     await worker.getBackend().moveToDelayed(this.id, Date.now(), Math.max(0, Math.round(delayMs)), token, {
       skipAttempt: !attempt,
       fieldsToUpdate: {
-        priority: RETURN_PRIORITY,
+        priority: RETURNED,
         ...(reason === undefined ? {} : { failedReason: reason }),
         ...(notes === undefined ? {} : { [NOTES_FIELD]: writeNotes(notes) }),
       },

@@ -14,6 +14,7 @@ import { HeldJob, type KeepCompleted } from "./held-job.ts";
 import { laneKeys, type LaneKeys } from "./keys.ts";
 import type { LockKeeper } from "./lock-keeper.ts";
 import type { ReleaseSlot, Slots } from "./slots.ts";
+import { Turns } from "./turns.ts";
 
 /** Starts a call. It settles when the call is over. */
 export type Run = () => Promise<void>;
@@ -43,7 +44,7 @@ export interface IntakeOptions {
   readonly keySpace: KeySpace;
   readonly pool: string;
   readonly lane: string;
-  readonly slots: Slots;
+  readonly slots: Pick<Slots, "acquire" | "acquireCall">;
   readonly locks: LockKeeper;
   readonly take: Take;
   readonly onError: (error: unknown) => void;
@@ -71,7 +72,7 @@ const DEFAULT_KEEP: KeepCompleted = { age: 3_600, count: 200 };
  */
 const READ_AHEAD = { waiting: 2, atOnce: 8 } as const;
 
-/** Fetches that are on their way at a time, while jobs are found. */
+/** Fetches that are on their way at a time, while jobs are found that may start at once. */
 const FETCHES = 3;
 
 /**
@@ -84,6 +85,7 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #worker: Worker<unknown>;
   readonly #keys: LaneKeys;
+  readonly #turns: Turns;
   readonly #stopping = new AbortController();
   readonly #fetching = new Set<Promise<void>>();
   /** Jobs that are being looked up, or ask at the gate. */
@@ -102,6 +104,7 @@ export class Intake {
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#keys = laneKeys(options.keySpace, options.pool, options.lane);
+    this.#turns = new Turns(options.redis, this.#keys);
     this.#worker = new Worker(queueName(options.pool, options.lane), null, {
       connection: options.redis,
       prefix: options.keySpace,
@@ -165,7 +168,7 @@ export class Intake {
   #mayFetch(): boolean {
     const fetching = this.#fetching.size;
     // One that finds nothing sleeps until there is a job: the others would ask in vain meanwhile.
-    if (fetching >= (this.#found ? FETCHES : 1)) return false;
+    if (fetching >= (this.#found && this.#atOnce ? FETCHES : 1)) return false;
     const ahead = this.#atOnce ? READ_AHEAD.atOnce : READ_AHEAD.waiting;
     return fetching + this.#taking.size <= ahead && this.#waiting.size < WAITING_AT_MOST;
   }
@@ -191,7 +194,10 @@ export class Intake {
     const { locks, redis } = this.#options;
     // A token per fetch: with one per process, a second run of the same job would pass for the first.
     const token = randomUUID();
+    // Sent before the fetch, so carried out before it: nobody waits for the answer.
+    this.#turns.next().catch(this.#options.onError);
     const job = await this.#worker.getNextJob(token);
+    this.#turns.fetched(job?.priority);
     if (job === undefined) return undefined;
     const held = new HeldJob({
       job,

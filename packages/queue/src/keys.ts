@@ -20,6 +20,8 @@ export interface LaneKeys {
   readonly events: string;
   /** Ids by deadline, of jobs that have not ended. Ours. */
   readonly deadlines: string;
+  /** When retries were last brought forward, and how many. Ours; gone after a few seconds. */
+  readonly forwardPace: string;
   /** What precedes a job id in the key of its hash. */
   readonly jobPrefix: string;
 }
@@ -33,6 +35,7 @@ export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKe
     failed: `${base}failed`,
     events: `${base}events`,
     deadlines: `${keySpace}:deadlines:${queueName(pool, lane)}`,
+    forwardPace: `${keySpace}:forward:${queueName(pool, lane)}`,
     jobPrefix: base,
   };
 }

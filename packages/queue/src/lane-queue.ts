@@ -4,11 +4,8 @@ import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import { laneKeys, type LaneKeys } from "./keys.ts";
-
-/**
- * New jobs queue behind every returning one, which has priority 1. Never 0 or unset: BullMQ serves that first.
- */
-const NEW_PRIORITY = 2;
+import { FRESH, PRIORITY_SCORE, RETURNED, SCHEDULED } from "./priorities.ts";
+import { othersAhead } from "./turns.ts";
 
 /** Jobs looked at to judge the bytes of a lane. */
 const SAMPLE = 30;
@@ -78,7 +75,7 @@ export class LaneQueue {
   async add(job: JobData, delayMs = 0): Promise<void> {
     const options: JobsOptions = {
       jobId: job.id,
-      priority: NEW_PRIORITY,
+      priority: delayMs > 0 ? SCHEDULED : FRESH,
       attempts: job.maxAttempts,
       removeOnFail: false,
       ...(delayMs > 0 ? { delay: delayMs } : {}),
@@ -131,11 +128,25 @@ export class LaneQueue {
     return withdraw.run(this.#options.redis, { keys: this.#keys, id });
   }
 
-  /** Jobs that are fetched before this one; `undefined` when it is not waiting its turn. */
+  /**
+   * About how many jobs are fetched before this one; `undefined` when it is not waiting its turn. Exact for one process
+   * that fetches, but for where in its row of turns it is.
+   */
   async ahead(id: string): Promise<number | undefined> {
-    const rank = await this.#options.redis.zrank(this.#keys.prioritized, id);
-    if (rank === null) return undefined;
-    return rank + (await this.#options.redis.llen(this.#keys.wait));
+    const { redis } = this.#options;
+    const { prioritized, wait } = this.#keys;
+    const score = await redis.zscore(prioritized, id);
+    if (score === null) return undefined;
+    const priority = Math.floor(Number(score) / PRIORITY_SCORE);
+    const [before, waiting, ...counts] = await Promise.all([
+      redis.zcount(prioritized, priority * PRIORITY_SCORE, `(${score}`),
+      redis.llen(wait),
+      ...[RETURNED, FRESH, SCHEDULED].map(async (each) =>
+        redis.zcount(prioritized, each * PRIORITY_SCORE, `(${(each + 1) * PRIORITY_SCORE}`),
+      ),
+    ]);
+    const [returned = 0, fresh = 0, scheduled = 0] = counts;
+    return waiting + before + othersAhead(priority, before, { returned, fresh, scheduled });
   }
 
   async counts(): Promise<LaneCounts> {

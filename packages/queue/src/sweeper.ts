@@ -1,11 +1,12 @@
 /**
- * Ends waiting jobs whose deadline has passed and promotes delayed jobs that are overdue, whatever the intake and
- * the breaker do meanwhile. Every worker runs one per lane; the scripts make a second sweep of the same job harmless.
+ * Ends waiting jobs whose deadline has passed, promotes delayed jobs that are overdue, and brings retries forward that
+ * wait beside an idle pool, whatever the intake and the breaker do meanwhile. Every worker runs one per lane; the scripts make a second sweep of the same job harmless.
  */
 import { OWN_FAILURES, queueName, type Failure } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
+import { forward } from "./forward.ts";
 import { FAILURE_FIELD, laneKeys, type LaneKeys } from "./keys.ts";
 
 export interface SweeperOptions {
@@ -15,6 +16,11 @@ export interface SweeperOptions {
   readonly lane: string;
   /** Milliseconds between sweeps. Default 1,000. */
   readonly everyMs?: number;
+  /**
+   * Whether the pool is healthy and has quota to spare, so that retries need not wait. Asked only while jobs of the lane
+   * are delayed. Default: it never is.
+   */
+  readonly isIdle?: () => Promise<boolean>;
   readonly onExpired: (id: string) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -76,7 +82,7 @@ export class Sweeper {
 
   /** One sweep, now. Resolves to the number of jobs it moved. */
   async sweep(now: number = Date.now()): Promise<number> {
-    return (await this.#expireAll(now)) + (await this.#promoteOverdue(now));
+    return (await this.#expireAll(now)) + (await this.#promoteOverdue(now)) + (await this.#bringForward(now));
   }
 
   #schedule(): void {
@@ -123,8 +129,18 @@ export class Sweeper {
       0,
       BATCH,
     );
+    return this.#promote(overdue);
+  }
+
+  async #bringForward(now: number): Promise<number> {
+    const { redis, isIdle } = this.#options;
+    if (isIdle === undefined || (await redis.exists(this.#keys.delayed)) === 0) return 0;
+    return (await isIdle()) ? this.#promote(await forward.run(redis, { keys: this.#keys, now })) : 0;
+  }
+
+  async #promote(ids: readonly string[]): Promise<number> {
     const backend = this.#queue.getBackend();
-    const results = await Promise.allSettled(overdue.map((id) => backend.promote(id)));
+    const results = await Promise.allSettled(ids.map((id) => backend.promote(id)));
     // One that was promoted by somebody else meanwhile is rejected: that is what we wanted too.
     return results.filter((result) => result.status === "fulfilled").length;
   }

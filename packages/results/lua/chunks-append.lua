@@ -1,9 +1,10 @@
 --[[
-  Adds text, or the end, to a job's events. One script, since an event must come once however often its command was
+  Adds text, or the end, to a job's events, or takes back what the call has written. One script, since an event must come once however often its command was
   sent, only from the writer of the present call, and only while there is room.
 
   KEYS[1] the events, KEYS[2] the writer: see chunks-start.lua
-  ARGV[1] writer   ARGV[2] number of this event, from 1   ARGV[3] type: text, or the terminal one   ARGV[4] text
+  ARGV[1] writer   ARGV[2] number of this event, from 1   ARGV[3] type: text, restarted, or the terminal one
+  ARGV[4] text; of restarted, the number of the call
   ARGV[5] most bytes of text   ARGV[6] most events   ARGV[7] time to live, ms
 
   Reply: 'ok', 'full' (the text was left out, as is all text after it) or 'refused' (not the writer any more).
@@ -33,6 +34,12 @@ if kind == "text" then
     redis.call("XADD", KEYS[1], "*", "type", "text", "text", text)
     redis.call("HSET", KEYS[2], "bytes", bytes)
   end
+elseif kind == "restarted" then
+  -- As at the start of a call: whoever reads from the beginning finds this first.
+  local id = redis.call("XADD", KEYS[1], "*", "type", kind, "call", text)
+  redis.call("XTRIM", KEYS[1], "MINID", id)
+  redis.call("HSET", KEYS[2], "bytes", 0)
+  redis.call("HDEL", KEYS[2], "full")
 else
   redis.call("XADD", KEYS[1], "*", "type", (full and kind == "completed") and "incomplete" or kind)
   redis.call("HSET", KEYS[2], "ended", 1)

@@ -5,7 +5,8 @@ import { z } from "zod";
 export type ChunkEnd = "completed" | "failed" | "incomplete";
 
 /**
- * `started` opens the text. `restarted` takes back all text before it: that call broke and another answers.
+ * `started` opens the text. `restarted` takes back all text before it: that call broke and another answers, or a
+ * filter stopped it and what follows stands in its place.
  * `completed`, `failed` and `incomplete` are the last. `id` is where a reader can go on after.
  */
 export type ChunkEvent =

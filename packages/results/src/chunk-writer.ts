@@ -40,9 +40,13 @@ const start: Script<{ keys: Keys; writer: string; call: number }, boolean> = def
 
 interface Piece {
   readonly seq: number;
-  readonly type: "text" | ChunkEnd;
+  /** `restarted` takes back what this call has written; its `text` is the number of the call. */
+  readonly type: "text" | "restarted" | ChunkEnd;
   readonly text: string;
 }
+
+/** The first half of a character beyond the basic plane, at the end of a text. */
+const HALF_CHARACTER = /[\uD800-\uDBFF]$/;
 
 const appendReply = z.enum(["ok", "full", "refused"]);
 
@@ -60,7 +64,7 @@ const append: Script<
       piece.text,
       MOST_BYTES_BASE + MOST_BYTES_PER_TOKEN * maxTokens,
       MOST_EVENTS_BASE + maxTokens,
-      piece.type === "text" ? OPEN_TTL_MS : CHUNKS_TTL_MS,
+      piece.type === "text" || piece.type === "restarted" ? OPEN_TTL_MS : CHUNKS_TTL_MS,
     ],
   }),
   (reply) => appendReply.parse(reply),
@@ -82,6 +86,10 @@ export class ChunkWriter {
   readonly #writer = randomUUID();
   #state: "new" | "open" | "closed" = "new";
   #waiting = "";
+  /** What has been written is void, and its readers do not know yet. */
+  #isVoid = false;
+  /** Nothing follows: half a character is all there will be of it. */
+  #isEnding = false;
   #seq = 0;
   /** Sent, and not known to have arrived. It is sent again as it is, or it could be written twice. */
   #unsent: Piece | undefined;
@@ -105,6 +113,17 @@ export class ChunkWriter {
   }
 
   /**
+   * Takes back all that was written, and has this text instead: readers see `restarted` and then this, whoever comes
+   * later only this. For a text that a filter stopped. Never waits, never throws.
+   */
+  replace(text: string): void {
+    if (this.#state === "closed") return;
+    this.#isVoid = true;
+    this.#waiting = text;
+    this.#flushInBackground();
+  }
+
+  /**
    * The last event. Write it after the outcome is stored, so that who reads it finds the outcome. `completed` turns
    * into `incomplete` where the cap left text out. Rejects when Redis does not take it: call it again, or leave it to
    * the readers, who find the outcome by themselves, just later.
@@ -112,6 +131,7 @@ export class ChunkWriter {
   async end(type: ChunkEnd): Promise<void> {
     // A flush that fails has told so, and what it could not send goes out with the next.
     await this.#flushing?.catch(() => {});
+    this.#isEnding = true;
     await this.#flush();
     if (this.#state === "closed") return;
     this.#unsent = { seq: (this.#seq += 1), type, text: "" };
@@ -158,10 +178,19 @@ export class ChunkWriter {
     }
   }
 
+  /**
+   * What goes out next. Redis keeps UTF-8, which has no halves of characters: a model may write an emoji in two
+   * pieces, so its first half waits for the second.
+   */
   #nextPiece(): Piece | undefined {
-    if (this.#waiting === "") return undefined;
-    const text = this.#waiting;
-    this.#waiting = "";
+    if (this.#isVoid) {
+      this.#isVoid = false;
+      return { seq: (this.#seq += 1), type: "restarted", text: String(this.#options.call) };
+    }
+    const isHalf = !this.#isEnding && HALF_CHARACTER.test(this.#waiting);
+    const text = isHalf ? this.#waiting.slice(0, -1) : this.#waiting;
+    if (text === "") return undefined;
+    this.#waiting = this.#waiting.slice(text.length);
     return { seq: (this.#seq += 1), type: "text", text };
   }
 }

@@ -19,8 +19,10 @@ const PAGE = 100;
 
 export interface ChunkRead {
   readonly id: string;
-  /** Go on after this event. Default: from the beginning. */
+  /** Go on after this event, which may be one of an earlier life of the job. Default: from the beginning. */
   readonly after?: string | undefined;
+  /** How the job is known to have ended, where its outcome may no longer be kept. Default: its outcome says so. */
+  readonly ended?: "failed" | undefined;
   /** Ends the reading, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -45,7 +47,7 @@ export class ChunkStream {
    * begun and through outages of Redis. Ends by itself once the job has ended, also when nobody wrote a last event
    * (the job died before a call, its worker died before the event): then with `failed` or `incomplete`, by outcome.
    */
-  async *read({ id, after = "0", signal }: ChunkRead): AsyncGenerator<ChunkEvent, void, undefined> {
+  async *read({ id, after, ended, signal }: ChunkRead): AsyncGenerator<ChunkEvent, void, undefined> {
     signal?.throwIfAborted();
     const redis = this.#redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
     // It reconnects by itself, and the reader has nothing to do about it.
@@ -53,7 +55,7 @@ export class ChunkStream {
     const cut = (): void => redis.disconnect();
     signal?.addEventListener("abort", cut, { once: true });
     try {
-      yield* this.#follow(redis, id, after);
+      yield* this.#follow(redis, { id, after, ended });
     } catch (error) {
       signal?.throwIfAborted();
       throw error;
@@ -63,16 +65,20 @@ export class ChunkStream {
     }
   }
 
-  async *#follow(redis: Redis, id: string, after: string): AsyncGenerator<ChunkEvent, void, undefined> {
+  async *#follow(
+    redis: Redis,
+    { id, after, ended }: Omit<ChunkRead, "signal">,
+  ): AsyncGenerator<ChunkEvent, void, undefined> {
     const outcomes = new OutcomeStore(redis, this.#keySpace);
     const [events] = chunkKeys(this.#keySpace, id);
-    let last = after;
+    let last = after ?? "0";
     let blockMs = 1;
-    let end: "failed" | "incomplete" | undefined;
+    let end: "failed" | "incomplete" | undefined = ended;
     for (;;) {
       const page = chunkEvents(await redis.xread("COUNT", PAGE, "BLOCK", blockMs, "STREAMS", events, last));
       for (const event of page) {
-        yield event;
+        // Whoever comes with the id of an event has text of an earlier life, and this one begins anew.
+        yield event.type === "started" && after !== undefined ? { ...event, type: "restarted" } : event;
         if (isLast(event)) return;
         last = event.id;
       }

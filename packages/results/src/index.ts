@@ -12,6 +12,15 @@ export { CHUNKS_TTL_MS, type ChunkWriter, type ChunkWriterOptions } from "./chun
 export { ChunkStream, type ChunkRead } from "./chunks.ts";
 export { ClaimStore, IDEMPOTENCY_WINDOW_MS, type Claim, type ClaimRequest } from "./claims.ts";
 export { Heartbeat, HEARTBEAT_TTL_MS, type HeartbeatOptions } from "./heartbeat.ts";
+export {
+  describeIdentities,
+  IdentityNote,
+  readIdentities,
+  type Identities,
+  type IdentityNoteOptions,
+  type LostIdentity,
+} from "./identities.ts";
 export { CallLedger, type Begin, type CallLedgerOptions, type Permission } from "./ledger.ts";
+export { Lineage } from "./lineage.ts";
 export { OUTCOME_TTL_MS, OutcomeStore } from "./outcomes.ts";
 export { UsageStore, type ClassUsage, type UsedCall } from "./usage.ts";

@@ -6,6 +6,9 @@ export const claimKey = (space: KeySpace, tenant: string, keyHash: string): stri
 
 export const outcomeKey = (space: KeySpace, id: string): string => `${space}:outcome:${id}`;
 
+/** Keyed by the id of a job's first life. */
+export const lineageKey = (space: KeySpace, id: string): string => `${space}:lineage:${id}`;
+
 export const ledgerKey = (space: KeySpace, id: string): string => `${space}:ledger:${id}`;
 
 /** Who beats, by when that beat expires; and since when beats come without a gap. */
@@ -13,6 +16,9 @@ export const heartbeatKeys = (space: KeySpace): readonly [owners: string, since:
   `${space}:heartbeat:owners`,
   `${space}:heartbeat:since`,
 ];
+
+/** What a process says of its credentials, beside its heartbeat. */
+export const identityKey = (space: KeySpace, owner: string): string => `${space}:identity:${owner}`;
 
 /** The events, and what their writer may still do. */
 export const chunkKeys = (space: KeySpace, id: string): readonly [events: string, writer: string] => [

@@ -59,6 +59,20 @@ describe("a reader", () => {
     ]);
   });
 
+  test("who comes from an earlier life of the job is told to drop its text", async () => {
+    const { chunks, open } = given();
+    const writer = open(1);
+    writer.write("new");
+    await writer.end("completed");
+    expect(types(await all(chunks.read({ id })))).toEqual(["started", "text", "completed"]);
+    expect(types(await all(chunks.read({ id, after: "1-0" })))).toEqual(["restarted", "text", "completed"]);
+  });
+
+  test("of a job that is known to be dead waits for nothing, also when nothing of it is kept", async () => {
+    const { chunks } = given();
+    expect(await all(chunks.read({ id, ended: "failed" }))).toEqual([{ id: "0", type: "failed" }]);
+  });
+
   test("that waits for a job that has not begun gets all of it", async () => {
     const { chunks, open } = given();
     const reading = all(chunks.read({ id }));
@@ -218,6 +232,50 @@ describe("a writer", () => {
     expect(await redis.xlen(`${space}:chunks:${id}`)).toBeLessThan(10);
   });
 
+  test("takes back what a filter stopped: its readers are told, and whoever comes later sees the other text only", async () => {
+    const { chunks, open, redis, space } = given();
+    const writer = open(1);
+    const seen: ChunkEvent[] = [];
+    writer.write("the model's words");
+    for await (const event of chunks.read({ id })) {
+      seen.push(event);
+      if (event.type === "text" && event.text === "the model's words") {
+        writer.write(", unsent");
+        writer.replace("Not like this");
+        await writer.end("incomplete");
+      }
+    }
+    expect(types(seen)).toEqual(["started", "text", "restarted", "text", "incomplete"]);
+    expect(textOf(seen)).toBe("Not like this");
+    const late = await all(chunks.read({ id }));
+    expect(types(late)).toEqual(["restarted", "text", "incomplete"]);
+    expect(textOf(late)).toBe("Not like this");
+    expect(JSON.stringify(await redis.xrange(`${space}:chunks:${id}`, "-", "+"))).not.toContain("model");
+  });
+
+  test("replaces also what was beyond its cap, and what a later call has taken over stays with that", async () => {
+    const { chunks, open } = given();
+    const first = open(1, 1);
+    for (let n = 0; n < 10; n += 1) first.write("x".repeat(1_000));
+    first.replace("Not like this");
+    await first.leave();
+    expect(await firstText(chunks)).toBe("Not like this");
+    const second = open(2);
+    second.write("second");
+    await expect.poll(async () => firstText(chunks)).toBe("second");
+    first.replace("too late");
+    await second.end("completed");
+    expect(textOf(await all(chunks.read({ id })))).toBe("second");
+  });
+
+  test("that ends in the middle of a character has written the rest", async () => {
+    const { chunks, open } = given();
+    const writer = open(1);
+    writer.write("one \uD83D");
+    await writer.end("incomplete");
+    expect(textOf(await all(chunks.read({ id })))).toBe("one \uFFFD");
+  });
+
   test("that ends twice ends once", async () => {
     const { chunks, open } = given();
     const writer = open(1);
@@ -236,6 +294,30 @@ describe("a writer", () => {
     await writer.end("completed");
     for (const ttl of await ttls()) expect(ttl).toBeLessThanOrEqual(CHUNKS_TTL_MS);
   });
+});
+
+test("wherever a text is cut into pieces, within a character or between two, it is read as it was", async () => {
+  const { chunks } = given();
+  let run = 0;
+  const cuts = fc.array(fc.nat({ max: 2_000 }), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: "binary", maxLength: 1_500 }), cuts, async (text, at) => {
+      const job = `p.bulk.${String((run += 1))}`;
+      const onError = (error: unknown): never => expect.unreachable(String(error));
+      const writer = chunks.open({ id: job, call: 1, maxTokens: 10_000, onError });
+      let from = 0;
+      for (const to of [...at.toSorted((a, b) => a - b), text.length]) {
+        writer.write(text.slice(from, to));
+        from = Math.max(from, to);
+        // Some pieces go out alone, most with others.
+        if (to % 3 === 0) await sleep(55);
+      }
+      await writer.end("completed");
+      const events = await all(chunks.read({ id: job }));
+      expect(textOf(events)).toBe(text);
+    }),
+    { numRuns: 25, examples: [["👍".repeat(300), [1, 3, 511, 513]]] },
+  );
 });
 
 test("whatever is written by however many calls, the text of the last one is read, letter by letter", async () => {

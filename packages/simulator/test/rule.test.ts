@@ -11,6 +11,7 @@ const call = {
   region: "us-east-1",
   model: "us.amazon.nova-pro-v1:0",
   prompt: "Hello",
+  accessKey: "AKIDOLD",
 };
 
 /** Which of the calls that meet a rule it strikes. */
@@ -37,6 +38,8 @@ describe("a rule meets a call", () => {
     [false, { region: "eu-west-1" }],
     [false, { operation: "InvokeModel" }],
     [false, { prompt: "Good-bye" }],
+    [true, { accessKey: "AKIDOLD" }],
+    [false, { accessKey: "AKIDNEW" }],
   ])("%s: %o", (expected, rule) => {
     expect(meets({ ...rule, fault }, call, 0)).toBe(expected);
   });

@@ -4,29 +4,33 @@
  */
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import type { JobCounts, JobStatus } from "@bull-board/api/typings/app";
-import type { Inspection } from "@sluice/limits";
+import type { Quota } from "@sluice/limits";
 import type { Queue } from "bullmq";
 import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
 import { redactData } from "../redact.ts";
 import { Refused } from "../refusal.ts";
-import { closedForMs, poolLine } from "./pool-line.ts";
+import { closedForMs, poolLine, type PoolState } from "./pool-line.ts";
 
 export interface LaneAdapterOptions {
   readonly queue: Queue;
   /** The pool's quota and breaker, shared by its lanes. */
-  readonly pool: Kept<Inspection>;
+  readonly pool: Kept<PoolState>;
+  /** The pool's quota as the pools file has it. */
+  readonly declared: Quota;
   /** Whether the connection to Redis stands. */
   readonly isConnected: () => boolean;
 }
 
 export class LaneAdapter extends BullMQAdapter {
-  readonly #pool: Kept<Inspection>;
+  readonly #pool: Kept<PoolState>;
+  readonly #declared: Quota;
   readonly #isConnected: () => boolean;
   readonly #counts: Kept<JobCounts>;
 
-  constructor({ queue, pool, isConnected }: LaneAdapterOptions) {
+  constructor({ queue, pool, declared, isConnected }: LaneAdapterOptions) {
     super(queue, { readOnlyMode: true, delimiter: "." });
     this.#pool = pool;
+    this.#declared = declared;
     this.#isConnected = isConnected;
     this.#counts = new Kept<JobCounts>({
       load: async () => this.#ask(() => super.getJobCounts()),
@@ -44,7 +48,7 @@ export class LaneAdapter extends BullMQAdapter {
     }
     if (this.#pool.value === undefined) return "No worker has started this pool yet";
     const old = this.#pool.problem === undefined ? "" : " (old: Redis does not answer)";
-    return `${poolLine(this.#pool.value)}${old}`;
+    return `${poolLine(this.#pool.value, this.#declared)}${old}`;
   }
 
   override async getActiveRateLimitTtl(): Promise<number> {

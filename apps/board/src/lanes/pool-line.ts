@@ -1,9 +1,16 @@
 /** A pool in one line, for the title of its lanes: its breaker, and what is left of its quota. Pure. */
-import type { Inspection } from "@sluice/limits";
+import { quotaOverrides, type Inspection, type Quota } from "@sluice/limits";
 
 const DIMENSIONS = ["tokens", "requests", "input-tokens", "output-tokens"] as const;
 
-export function poolLine(pool: Inspection): string {
+/** A pool as it is now. */
+export type PoolState = Inspection & {
+  /** Which of its workers have no valid credentials. */
+  readonly identity?: string;
+};
+
+/** @param declared as the pools file has it. */
+export function poolLine(pool: PoolState, declared: Quota): string {
   const quotas = DIMENSIONS.flatMap((name) => {
     const dimension = pool.dimensions[name];
     if (dimension === undefined) return [];
@@ -15,7 +22,15 @@ export function poolLine(pool: Inspection): string {
     ];
   });
   const calls = `${pool.reservations} ${pool.reservations === 1 ? "call" : "calls"} under way`;
-  return [breakerLine(pool), ...dayLine(pool), ...quotas, calls].join(" · ");
+  const identity = pool.identity === undefined ? [] : [pool.identity];
+  return [
+    ...identity,
+    breakerLine(pool),
+    ...dayLine(pool),
+    ...quotas,
+    ...overrideLine(pool.limits.quota, declared),
+    calls,
+  ].join(" · ");
 }
 
 /** How long the pool takes no calls, milliseconds; 0 while it does. */
@@ -44,6 +59,26 @@ function breakerLine({ atMs, breaker }: Inspection): string {
 function dayLine({ atMs, day }: Inspection): string[] {
   if (day.parkedUntilMs <= atMs) return [];
   return [`Daily tokens used up: parked for ${seconds(day.parkedUntilMs - atMs)}`];
+}
+
+const QUOTA_NAMES: Readonly<Record<keyof Quota, string>> = {
+  requestsPerMinute: "requests/min",
+  tokensPerMinute: "tokens/min",
+  inputTokensPerMinute: "input tokens/min",
+  outputTokensPerMinute: "output tokens/min",
+  tokensPerDay: "tokens/day",
+};
+
+/** Quotas that somebody has set by hand, or that no worker has read from the file yet. */
+function overrideLine(inForce: Quota, declared: Quota): string[] {
+  return quotaOverrides(inForce, declared).map(
+    ({ quota, ...values }) =>
+      `Quota not as in the file: ${amount(values.inForce)} ${QUOTA_NAMES[quota]} instead of ${amount(values.declared)}`,
+  );
+}
+
+function amount(value: number | null): string {
+  return value === null ? "no limit" : value.toLocaleString("en");
 }
 
 function seconds(ms: number): string {

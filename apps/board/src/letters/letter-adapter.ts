@@ -9,6 +9,7 @@ import type {
   Status,
 } from "@bull-board/api/typings/app";
 import type { DeadLetterState } from "@sluice/dead-letter";
+import { adviceFor } from "@sluice/job";
 import { Refused } from "../refusal.ts";
 import { readRequest } from "./edit.ts";
 import { historyLines } from "./history.ts";
@@ -30,6 +31,9 @@ function stateOf(status: JobStatus | JobCleanStatus): DeadLetterState | undefine
 }
 
 export const QUEUE_PREFIX = "dead-letter.";
+
+/** A name that only Bedrock, or a proxy before it, knows. */
+const UNKNOWN_CLASS = "No table knows this class. Its letters have Bedrock's own message";
 
 /** Deletes at most so many with one click. */
 const MOST_CLEANED = 1_000;
@@ -55,7 +59,7 @@ export class LetterAdapter extends BaseAdapter {
 
   override getDescription(): string {
     const { errorClass, view, progress } = this.#options;
-    return view.problem(errorClass) ?? progress(errorClass) ?? ADVICE[errorClass] ?? "";
+    return view.problem(errorClass) ?? progress(errorClass) ?? adviceFor({ errorClass }) ?? UNKNOWN_CLASS;
   }
 
   getName(): string {
@@ -181,17 +185,3 @@ export class LetterAdapter extends BaseAdapter {
     throw new Refused(405, "Dead letters have no concurrency");
   }
 }
-
-/** What an operator does about each class that has a usual cause. */
-const ADVICE: Readonly<Record<string, string>> = {
-  ValidationException: "Bedrock refuses the request itself. Edit it before a replay",
-  ThrottlingException: "Quota. Replay when the pool has room",
-  ServiceQuotaExceededException: "Quota. Replay when the pool has room",
-  AccessDeniedException: "Access. Mend it first: until then a replay dies as well",
-  ExpiredTokenException: "Credentials. Mend them first: until then a replay dies as well",
-  UnrecognizedClientException: "Credentials. Mend them first: until then a replay dies as well",
-  ResourceNotFoundException: "The pool's model is not there. Check the pools file",
-  DeadlineExceeded: "It waited too long. A replay has as much time again",
-  StalledTooOften: "Its workers died under it. Look at it before a replay",
-  MalformedJob: "Its data cannot be read. Edit it before a replay",
-};

@@ -1,6 +1,6 @@
 /** One click on "replay", and what to tell whoever clicked. */
 import type { LetterRef, Replayer } from "@sluice/drain";
-import { Refused } from "../refusal.ts";
+import { Refused, refusedChange } from "../refusal.ts";
 
 /**
  * Resolves when the letter is being replayed, also by somebody who was faster: exactly one of many clicks starts it, and
@@ -23,6 +23,7 @@ export async function replayOne(replayer: Replayer, letter: LetterRef, by: strin
     case "no-lane":
       throw new Refused(409, `The pools file has no lane ${lane} any more`);
     case "not-found":
-      throw new Refused(404, "There is no such dead letter (any more)");
+    case "unreadable":
+      throw refusedChange(result.reason);
   }
 }

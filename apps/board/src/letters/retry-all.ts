@@ -16,7 +16,7 @@ export interface RetryAllOptions {
 
 type Parameters = { queueName: string; queueStatus: string };
 
-/** Answers in Bull Board's own shape: how many are being retried, and how many were left out. */
+/** Answers in Bull Board's own shape: how many this click replays, and how many it leaves to others or to the next. */
 export function retryAll({ store, runs }: RetryAllOptions): RequestHandler<Parameters> {
   return async (request, response, next) => {
     const { queueName, queueStatus } = request.params;
@@ -29,10 +29,12 @@ export function retryAll({ store, runs }: RetryAllOptions): RequestHandler<Param
     const errorClass = queueName.slice(QUEUE_PREFIX.length);
     try {
       const groups = [{ errorClass }];
-      const { letters, more } = await selectLetters(store, { groups, states: ["dead"], until: Date.now() });
-      response.locals["audit"] = `replay of ${letters.length} letters: class ${errorClass}`;
-      runs.start(letters, { by: user.name, what: `class ${errorClass}` });
-      response.json({ retried: letters.length, skipped: more ? 1 : 0 });
+      const { run, more } = await runs.startFound(
+        async () => selectLetters(store, { groups, states: ["dead"], until: Date.now() }),
+        { by: user.name, what: `class ${errorClass}` },
+      );
+      response.locals["audit"] = `replay of ${run.total} letters: class ${errorClass}`;
+      response.json({ retried: run.total, skipped: run.elsewhere + (more ? 1 : 0) });
     } catch (error) {
       const { statusCode, message } = unavailable(error);
       response.status(statusCode).json({ error: "Service unavailable", message });

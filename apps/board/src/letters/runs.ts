@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { searchLetters, type DeadLetterStore, type LetterSearch } from "@sluice/dead-letter";
-import type { LetterRef, Replayer, ReplayResult } from "@sluice/drain";
+import { distinct, type LetterRef, type Replayer, type ReplayResult } from "@sluice/drain";
 import type { Clock } from "@sluice/job";
 
 export interface Run {
@@ -12,7 +12,10 @@ export interface Run {
   readonly by: string;
   /** Which letters, in words. */
   readonly what: string;
+  /** Letters of this run. None of them is another run's of this process. */
   readonly total: number;
+  /** Letters that were asked for and that an earlier run has already. */
+  readonly elsewhere: number;
   readonly startedAt: number;
   readonly endedAt: number | undefined;
   readonly stopped: boolean;
@@ -62,12 +65,22 @@ export async function selectLetters(
   return { letters: letters.slice(0, most), more: cursor !== undefined || letters.length > most };
 }
 
+/** A letter as a run saw it: after its replay it is another one. */
+function keyOf({ id, replays }: LetterRef): string {
+  return `${id}~${replays}`;
+}
+
 export class Runs {
   readonly #replayer: Replayer;
   readonly #clock: Clock;
   readonly #onChange: () => void;
   readonly #runs = new Map<string, { readonly run: OpenRun; readonly stop: AbortController }>();
   readonly #running = new Set<Promise<void>>();
+  /** Letters of runs under way, by `keyOf`: who asks for them again, and finds them still dead, gets the others only. */
+  readonly #taken = new Set<string>();
+  #selecting = 0;
+  /** Letters of runs that ended while somebody was selecting: what is being selected may still show them dead. */
+  #ended: string[] = [];
 
   constructor(replayer: Replayer, clock: Clock, onChange: () => void) {
     this.#replayer = replayer;
@@ -84,13 +97,36 @@ export class Runs {
     return this.#runs.get(id)?.run;
   }
 
-  /** Starts in the background. */
-  start(letters: readonly LetterRef[], { by, what }: { by: string; what: string }): Run {
+  /**
+   * Selects letters, and starts a run over those that no run of this process has yet.
+   * Rejects as `select` does.
+   */
+  async startFound(
+    select: () => Promise<Selection>,
+    command: { by: string; what: string },
+  ): Promise<{ run: Run; more: boolean }> {
+    this.#selecting += 1;
+    try {
+      const { letters, more } = await select();
+      return { run: this.start(letters, command), more };
+    } finally {
+      this.#selecting -= 1;
+      if (this.#selecting === 0) this.#forget(this.#ended.splice(0));
+    }
+  }
+
+  /** Starts in the background, over the letters that no run of this process has yet. */
+  start(asked: readonly LetterRef[], { by, what }: { by: string; what: string }): Run {
+    const all = distinct(asked);
+    const letters = all.filter((letter) => !this.#taken.has(keyOf(letter)));
+    const keys = letters.map(keyOf);
+    for (const key of keys) this.#taken.add(key);
     const run: OpenRun = {
       id: randomUUID(),
       by,
       what,
       total: letters.length,
+      elsewhere: all.length - letters.length,
       startedAt: this.#clock(),
       endedAt: undefined,
       stopped: false,
@@ -114,6 +150,8 @@ export class Runs {
       .finally(() => {
         run.endedAt = this.#clock();
         run.trouble = undefined;
+        if (this.#selecting === 0) this.#forget(keys);
+        else this.#ended.push(...keys);
         this.#running.delete(running);
         this.#onChange();
       });
@@ -142,6 +180,10 @@ export class Runs {
       run[result.outcome] += 1;
     }
     this.#onChange();
+  }
+
+  #forget(keys: readonly string[]): void {
+    for (const key of keys) this.#taken.delete(key);
   }
 
   #forgetOld(): void {

@@ -1,5 +1,6 @@
 /** One letter: how it died, everything that happened to it, its request, and what may be done. */
 import type { DeadLetter } from "@sluice/dead-letter";
+import { adviceFor } from "@sluice/job";
 import { may, type User } from "../access/user.ts";
 import { sentence } from "../letters/history.ts";
 import { html, type Html } from "./html.ts";
@@ -8,16 +9,18 @@ import { boardUrl, forRole, layout, letterUrl, time } from "./layout.ts";
 export interface LetterPage {
   readonly user: User;
   readonly letter: DeadLetter;
+  /** Where its job is now, in words. */
+  readonly job: string;
   /** The request as this user may see it now; `undefined` when it cannot be read. */
   readonly request: unknown;
   /** Whether the texts of the request are shown. */
   readonly open: boolean;
 }
 
-export function letterPage({ user, letter, request, open }: LetterPage): string {
+export function letterPage({ user, letter, job, request, open }: LetterPage): string {
   const { id, failure, history } = letter;
   const body = html` <p><a href="${boardUrl(failure.errorClass, id)}">On the board</a></p>
-    ${facts(letter)}
+    ${facts(letter, job)}
     <h2>History</h2>
     <div class="wide">
       <table>
@@ -44,22 +47,13 @@ export function letterPage({ user, letter, request, open }: LetterPage): string 
   return layout({ title: id, user, body });
 }
 
-function facts({
-  state,
-  tenant,
-  pool,
-  lane,
-  kind,
-  failure,
-  attempts,
-  stalls,
-  deaths,
-  replays,
-  ...rest
-}: DeadLetter): Html {
+function facts(letter: DeadLetter, job: string): Html {
+  const { state, tenant, pool, lane, kind, failure, attempts, stalls, deaths, replays, ...rest } = letter;
   const rows: [string, Html | string | number][] = [
     ["State", state],
+    ["The job now", job],
     ["Error", `${failure.errorClass}: ${failure.message}`],
+    ["What to do", adviceFor(failure) ?? "See the message: no table knows this class"],
     ["Kind of failure", failure.kind],
     ["HTTP status", failure.status ?? "none"],
     ["Tenant", tenant],

@@ -65,15 +65,19 @@ function firstOf(letters: readonly LetterRef[]): Html {
 }
 
 export function runPage(user: User, run: Run): string {
-  const { id, by, what, total, startedAt, endedAt, trouble, queued, claimed, refused, stopped } = run;
+  const { id, by, what, total, elsewhere, startedAt, endedAt, trouble, queued, claimed, refused, stopped } =
+    run;
   const counts = [
     ["in their lanes", queued],
     ["claimed, waiting for Redis", claimed],
     ...[...refused].map(([reason, count]) => [`not replayed: ${REASONS[reason] ?? reason}`, count] as const),
   ] as const;
   const done = counts.reduce((sum, [, count]) => sum + count, 0);
-  const state = endedAt === undefined ? "Under way" : stopped ? "Stopped" : "All are on their way";
-  const body = html` <p role="status">${state}: ${done} of ${total}.</p>
+  const replayed = queued + claimed;
+  const ended = stopped ? "Stopped" : replayed === total ? "All are on their way" : "Ended";
+  const state = endedAt === undefined ? "Under way" : ended;
+  const body = html` <p role="status">${state}: ${replayed} of ${total}.</p>
+    ${elsewhere === 0 ? "" : html`<p>${elsewhere} more were asked for; a run before this one has them.</p>`}
     <progress max="${Math.max(1, total)}" value="${done}" aria-label="Letters replayed"></progress>
     ${trouble === undefined ? "" : html`<p class="problem" role="alert">It waits: ${trouble}</p>`}
     <dl>
@@ -106,6 +110,7 @@ const REASONS: Readonly<Record<string, string>> = {
   state: "in another state by now",
   changed: "somebody else was faster",
   "not-found": "gone",
+  unreadable: "what is stored of the job cannot be read",
   "no-lane": "the pools file has no such lane",
 };
 

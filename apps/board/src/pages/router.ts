@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetter, type DeadLetterStore } from "@sluice/dead-letter";
-import type { LetterRef, Replayer } from "@sluice/drain";
+import { distinct, type JobView, type LetterRef, type Replayer } from "@sluice/drain";
 import { parseJobId } from "@sluice/job";
 import express, { type ErrorRequestHandler, type Request, type Response, type Router } from "express";
 import { z } from "zod";
@@ -28,6 +28,8 @@ export interface PagesOptions {
   readonly classes: () => readonly string[];
   readonly replayer: Replayer;
   readonly runs: Runs;
+  /** Where the job of a letter is now. */
+  readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
   /** Replays that a lane holds at most. */
   readonly perLane: number;
   /** A letter was written. */
@@ -60,13 +62,13 @@ const replaysFormSchema = z.looseObject({
 });
 
 export function pages(options: PagesOptions): Router {
-  const { store, runs } = options;
+  const { runs } = options;
   const router = express.Router();
   router.use(express.urlencoded({ extended: false, limit: FORM_LIMIT }));
   router.get("/page.css", (_request, response) => void response.type("css").send(css));
   router.get("/page.js", (_request, response) => void response.type("js").send(script));
   router.get("/", async (request, response) => search(options, request, response));
-  router.get("/letter/:id", async (request, response) => showLetter(store, request, response));
+  router.get("/letter/:id", async (request, response) => showLetter(options, request, response));
   router.post("/letter/:id/:action", async (request, response) => operate(options, request, response));
   router.get("/replays", (_request, response) => void response.send(runsPage(currentUser(), runs.all)));
   router.post("/replays", async (request, response) => replayMany(options, request, response));
@@ -106,14 +108,23 @@ async function search(options: PagesOptions, request: Request, response: Respons
 }
 
 async function load(store: DeadLetterStore, id: string): Promise<DeadLetter> {
-  const letter = await withPatience(store.get(id), PAGE_PATIENCE_MS).catch((error: unknown) => {
-    throw unavailable(error);
-  });
-  if (letter === undefined) throw new Refused(404, "There is no such dead letter (any more)");
+  const letter = await patiently(store.get(id));
+  if (letter === undefined) throw refusedChange("not-found");
   return letter;
 }
 
-async function showLetter(store: DeadLetterStore, request: Request, response: Response): Promise<void> {
+/** What the store answers in time. @throws Refused when it does not. */
+async function patiently<T>(asked: Promise<T>): Promise<T> {
+  return withPatience(asked, PAGE_PATIENCE_MS).catch((error: unknown) => {
+    throw unavailable(error);
+  });
+}
+
+async function showLetter(
+  { store, find }: PagesOptions,
+  request: Request,
+  response: Response,
+): Promise<void> {
   const user = currentUser();
   const wantsPrompt = request.query["prompt"] === "full";
   if (wantsPrompt) demand(user, "admin");
@@ -123,9 +134,18 @@ async function showLetter(store: DeadLetterStore, request: Request, response: Re
   if (open) response.locals["audit"] = "read the prompt";
   const stored = read.readable ? read.request : undefined;
   const shown = open || stored === undefined ? stored : redactRequest(stored, letter.kind, letter.revision);
+  const job = await withPatience(find(letter.tenant, letter.id)).then(
+    (view) => (view === undefined ? "its outcome is no longer kept" : nowOf(view)),
+    () => "not known while Redis does not answer",
+  );
   // What is shown here is nobody else's, also not a cache's.
   response.set("cache-control", "no-store");
-  response.send(letterPage({ user, letter, request: shown, open }));
+  response.send(letterPage({ user, letter, job, request: shown, open }));
+}
+
+/** What whoever enqueued the job is told of it. */
+function nowOf({ state, replay }: JobView): string {
+  return replay === undefined ? state : `${state}, as replay ${replay}`;
 }
 
 const noteSchema = z.object({ note: z.string().max(1_000).default("") });
@@ -143,7 +163,7 @@ async function operate(options: PagesOptions, request: Request, response: Respon
   const body: unknown = request.body;
   switch (action) {
     case "replay":
-      await replayOne(options.replayer, refOf(id, formOf(replaySchema, body).replays), by);
+      await replayOne(options.replayer, await refOf(store, id, formOf(replaySchema, body).replays), by);
       break;
     case "park": {
       const { note } = formOf(noteSchema, body);
@@ -184,14 +204,15 @@ async function replayMany(options: PagesOptions, request: Request, response: Res
   // Letters that die from now on are not meant, above all not those that this replay lets die again.
   const parsed = parseFilter(rest);
   const filter: Filter = { ...parsed, until: Math.min(parsed.until ?? Date.now(), Date.now()) };
-  const selection: Selection =
-    scope === "ticked"
-      ? { letters: ticked.map(parseTicked), more: false }
-      : await select(store, filter, { pools, classes: classes() });
+  const selected = async (): Promise<Selection> => {
+    if (scope === "filter") return select(store, filter, { pools, classes: classes() });
+    const letters = await Promise.all(ticked.map(async (value) => parseTicked(store, value)));
+    return { letters: distinct(letters), more: false };
+  };
   const what = scope === "ticked" ? `${ticked.length} ticked` : describeFilter(filter);
   if (start !== undefined) {
-    response.locals["audit"] = `replay of ${selection.letters.length} letters: ${what}`;
-    const run = runs.start(selection.letters, { by: user.name, what });
+    const { run } = await runs.startFound(selected, { by: user.name, what });
+    response.locals["audit"] = `replay of ${run.total} letters: ${what}`;
     response.redirect(303, `${PAGE}/replays/${run.id}`);
     return;
   }
@@ -203,6 +224,7 @@ async function replayMany(options: PagesOptions, request: Request, response: Res
     ...hidden(filter),
     ...ticked.map((value) => html`<input type="hidden" name="letter" value="${value}" />`),
   ];
+  const selection = await selected();
   response.send(dryRunPage({ user, selection, lanes, perLane, fields: again }));
 }
 
@@ -218,16 +240,19 @@ async function select(
   });
 }
 
-function parseTicked(value: string): LetterRef {
+async function parseTicked(store: DeadLetterStore, value: string): Promise<LetterRef> {
   const at = value.lastIndexOf("~");
-  return refOf(value.slice(0, at), Number(value.slice(at + 1)));
+  return refOf(store, value.slice(0, at), Number(value.slice(at + 1)));
 }
 
-function refOf(id: string, replays: number): LetterRef {
+/** An id of ours says which lane it is of; of any other, which a version before stored, only its letter does. */
+async function refOf(store: DeadLetterStore, id: string, replays: number): Promise<LetterRef> {
+  if (!Number.isSafeInteger(replays)) throw new Refused(400, "Expected the number of replays that were seen");
   const parts = parseJobId(id);
-  if (parts === undefined || !Number.isSafeInteger(replays))
-    throw new Refused(400, "That is no id of a letter");
-  return { id: recordId(id), pool: parts.pool, lane: parts.lane, replays };
+  if (parts !== undefined) return { id: recordId(id), pool: parts.pool, lane: parts.lane, replays };
+  const letter = await patiently(store.look(id));
+  if (letter === undefined) throw refusedChange("not-found");
+  return { id: letter.id, pool: letter.pool, lane: letter.lane, replays };
 }
 
 function formOf<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {

@@ -14,6 +14,8 @@ export interface FaultRule {
   readonly operation?: string;
   /** A text the prompt must contain. */
   readonly prompt?: string;
+  /** The access key the request is signed with. */
+  readonly accessKey?: string;
   /** Spares the first so many matching calls. Default 0. */
   readonly skip?: number;
   /** Strikes each nth matching call only. Default 1: every one. */
@@ -38,6 +40,7 @@ export const faultRuleSchema: z.ZodType<FaultRule> = z.strictObject({
   region: z.exactOptional(z.string().min(1)),
   operation: z.exactOptional(z.string().min(1)),
   prompt: z.exactOptional(z.string().min(1)),
+  accessKey: z.exactOptional(z.string().min(1)),
   skip: z.exactOptional(z.int().nonnegative()),
   every: z.exactOptional(z.int().positive()),
   times: z.exactOptional(z.int().positive()),
@@ -62,6 +65,8 @@ export interface FaultedCall {
   readonly region: string;
   readonly model: string;
   readonly prompt: string;
+  /** Empty when the request was not signed with one. */
+  readonly accessKey: string;
 }
 
 /** How far a rule has come. */
@@ -81,7 +86,8 @@ export function meets(rule: FaultRule, call: FaultedCall, ageMs: number): boolea
     (rule.model === undefined || matchesPattern(rule.model, call.model)) &&
     (rule.region === undefined || rule.region === call.region) &&
     (rule.operation === undefined || rule.operation === call.operation) &&
-    (rule.prompt === undefined || call.prompt.includes(rule.prompt))
+    (rule.prompt === undefined || call.prompt.includes(rule.prompt)) &&
+    (rule.accessKey === undefined || rule.accessKey === call.accessKey)
   );
 }
 

@@ -5,6 +5,7 @@ import type { Fault } from "../faults/fault.ts";
 import { isModelFailure } from "../faults/raise.ts";
 import { FAULT_HEADER } from "../faults/script.ts";
 import type { Simulation } from "../simulation.ts";
+import { callerKey } from "../wire/caller.ts";
 import { type Exchange, sendError, sendHtml } from "../wire/exchange.ts";
 import { invalid, ServiceError } from "../wire/service-error.ts";
 import { hang, resetNow } from "./break-off.ts";
@@ -34,7 +35,7 @@ export async function callModel(
     call.requestMetadata = request.metadata;
     const prompt = promptText(request.parts);
     const fault = faults.pick(
-      { operation, region, model: modelId, prompt },
+      { operation, region, model: modelId, prompt, accessKey: callerKey(exchange.headers) },
       exchange.headers[FAULT_HEADER]?.toString(),
       clock.now(),
     );

@@ -10,7 +10,7 @@ import { raise } from "../faults/raise.ts";
 import { FAULT_HEADER } from "../faults/script.ts";
 import { parseModelName } from "../models/find.ts";
 import type { Simulation } from "../simulation.ts";
-import { callerRegion } from "../wire/caller.ts";
+import { callerKey, callerRegion } from "../wire/caller.ts";
 import { type Exchange, readBody, sendJson, type WireRequest } from "../wire/exchange.ts";
 import { invalid, ServiceError } from "../wire/service-error.ts";
 import { applyGuardrail } from "./apply-guardrail.ts";
@@ -94,6 +94,10 @@ function targetOf(simulation: Simulation, operation: string, region: string, lab
 function raiseScripted(simulation: Simulation, exchange: Exchange, operation: string, region: string): void {
   const now = simulation.clock.now();
   const header = exchange.headers[FAULT_HEADER]?.toString();
-  const fault = simulation.faults.pick({ operation, region, model: "", prompt: "" }, header, now);
+  const fault = simulation.faults.pick(
+    { operation, region, model: "", prompt: "", accessKey: callerKey(exchange.headers) },
+    header,
+    now,
+  );
   if (fault?.type === "error") throw raise(fault, "", now);
 }

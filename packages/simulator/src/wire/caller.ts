@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { ServiceError } from "./service-error.ts";
 
 const SIGNATURE =
-  /^AWS4-HMAC-SHA256 Credential=[^/,\s]+\/\d{8}\/([a-z0-9-]+)\/[a-z0-9-]+\/aws4_request,\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]+$/;
+  /^AWS4-HMAC-SHA256 Credential=([^/,\s]+)\/\d{8}\/([a-z0-9-]+)\/[a-z0-9-]+\/aws4_request,\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]+$/;
 const BEARER = /^Bearer\s+\S+$/i;
 
 /**
@@ -16,7 +16,7 @@ export function callerRegion(headers: IncomingHttpHeaders, otherwise: string): s
     throw new ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token");
   }
   if (BEARER.test(authorization)) return otherwise;
-  const region = SIGNATURE.exec(authorization)?.[1];
+  const region = SIGNATURE.exec(authorization)?.[2];
   if (region !== undefined) return region;
   if (authorization.startsWith("AWS4-HMAC-SHA256")) {
     throw new ServiceError(
@@ -28,6 +28,11 @@ export function callerRegion(headers: IncomingHttpHeaders, otherwise: string): s
     "AccessDeniedException",
     "Invalid API Key format: Must start with pre-defined prefix",
   );
+}
+
+/** The access key a request is signed with; empty with an API key, or without either. */
+export function callerKey({ authorization = "" }: IncomingHttpHeaders): string {
+  return SIGNATURE.exec(authorization)?.[1] ?? "";
 }
 
 /** What the SDK says about its own retries: `amz-sdk-request: attempt=1; max=3`. */

@@ -1,0 +1,29 @@
+/** `sluice breaker`: a pool's breaker and the scope's day, moved by hand. */
+import type { OperatorAction } from "@sluice/limits";
+import { openDeployment } from "./deployment.ts";
+
+export async function operateBreaker(
+  name: string,
+  action: string,
+  { forSeconds }: { readonly forSeconds: number },
+): Promise<void> {
+  await using deployment = await openDeployment();
+  const pool = deployment.pool(name);
+  const changes = await deployment.limiter(pool).operate(pool.name, parseAction(action, forSeconds));
+  const told =
+    changes.length === 0 ? "Nothing changed" : changes.map((change) => JSON.stringify(change)).join("\n");
+  process.stdout.write(`${told}\n`);
+}
+
+function parseAction(action: string, forSeconds: number): OperatorAction {
+  switch (action) {
+    case "open":
+      return { type: action, forMs: forSeconds * 1_000 };
+    case "close":
+    case "isolate":
+    case "release-day":
+      return { type: action };
+    default:
+      throw new Error(`Expected open, close, isolate or release-day, got '${action}'`);
+  }
+}

@@ -1,0 +1,74 @@
+/** A pool's limits as text. Pure. */
+import type { Inspection, Quota, QuotaEntry, QuotaOverride } from "@sluice/limits";
+
+/** Quotas as people type them. */
+export const QUOTAS: Readonly<Record<string, keyof Quota>> = {
+  "requests-per-minute": "requestsPerMinute",
+  "tokens-per-minute": "tokensPerMinute",
+  "input-tokens-per-minute": "inputTokensPerMinute",
+  "output-tokens-per-minute": "outputTokensPerMinute",
+  "tokens-per-day": "tokensPerDay",
+};
+
+export interface QuotaView extends Inspection {
+  /** Quotas that are not those of the pools file. */
+  readonly overrides: readonly QuotaOverride[];
+  /** Who has made the quotas what they are; `undefined` when the pools file has. */
+  readonly setBy: QuotaEntry | undefined;
+}
+
+export function quotaView(view: QuotaView): string {
+  const { pool, version, dimensions, breaker, day, reservations } = view;
+  const rows = Object.entries(dimensions).map(
+    ([name, { level, perMinute, ceiling }]) =>
+      `  ${name.padEnd(14)} ${number(perMinute)} a minute in use` +
+      `   level ${number(level)}   ceiling ${(ceiling * 100).toFixed(0)} %`,
+  );
+  const parked = day.parkedUntilMs === 0 ? "" : `, parked until ${new Date(day.parkedUntilMs).toISOString()}`;
+  return [
+    `${pool}: breaker ${breaker.phase}, ${reservations} calls in flight, limits version ${version}`,
+    ...rows,
+    ...(day.quota === undefined ? [] : [`  tokens-per-day ${day.used} of ${day.quota} used${parked}`]),
+    ...laneRows(view),
+    ...overrideRows(view),
+  ].join("\n");
+}
+
+/** One quota that is not the file's. */
+export function overrideLine({ quota, inForce, declared }: QuotaOverride): string {
+  const typed = Object.keys(QUOTAS).find((name) => QUOTAS[name] === quota) ?? quota;
+  return `${typed} ${amount(inForce)}, the pools file says ${amount(declared)}`;
+}
+
+/** What each lane gets at least, whatever the others ask for. */
+function laneRows({ limits, dimensions }: QuotaView): string[] {
+  return limits.lanes.map(({ name, share }, place) => {
+    const least = Object.entries(dimensions).map(
+      ([dimension, { perMinute }]) => `${number(perMinute * share)} ${dimension.replace("-", " ")}`,
+    );
+    const first = place === 0 ? "goes first" : "what the lanes above leave";
+    const bound = share === 0 ? "" : `, at least ${percent(share)}: ${least.join(" and ")} a minute`;
+    return `  lane ${name.padEnd(9)} ${first}${bound}`;
+  });
+}
+
+function overrideRows({ overrides, setBy }: QuotaView): string[] {
+  if (overrides.length === 0) return [];
+  const who =
+    setBy === undefined
+      ? "Not as in the pools file: no worker has started with it yet, or with another one"
+      : `Set by ${setBy.by} at ${new Date(setBy.atMs).toISOString()}; \`sluice quota reset\` takes it back`;
+  return [`  ${who}`, ...overrides.map((override) => `    ${overrideLine(override)}`)];
+}
+
+function amount(value: number | null): string {
+  return value === null ? "none" : number(value);
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toFixed(1))} %`;
+}

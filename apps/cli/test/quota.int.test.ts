@@ -1,0 +1,132 @@
+/** `sluice quota` as a program, on a real Redis: show, set, and take back. */
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parsePools, poolLimits } from "@sluice/config";
+import { createQuotaLog, createRedisLimiter } from "@sluice/limits";
+import { connect, keySpace } from "@sluice/redis";
+import { expect, inject, onTestFinished, test, vi } from "vitest";
+
+vi.setConfig({ testTimeout: 60_000 });
+
+const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+
+/** A pool as a worker has published it. */
+async function world(poolKeys: object = {}) {
+  const name = `cli-quota-${randomBytes(4).toString("hex")}`;
+  const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
+  const poolsFile = join(folder, "pools.json");
+  const pool = {
+    scope: "lab",
+    model: "us.amazon.nova-pro-v1:0",
+    quota: { tokensPerMinute: 1_000_000, requestsPerMinute: 600 },
+    ...poolKeys,
+  };
+  const text = JSON.stringify({ scopes: { lab: { region: "us-east-1" } }, pools: { nova: pool } });
+  await writeFile(poolsFile, text);
+  const redis = connect(inject("redisUrl"), "command", () => {});
+  const space = keySpace(name, "lab");
+  const limiter = createRedisLimiter({ redis, keySpace: space });
+  const { pools } = parsePools(text, poolsFile);
+  if (pools["nova"] === undefined) throw new Error("Expected the file to have its pool");
+  await limiter.configure("nova", poolLimits(pools["nova"], { tokensPerDay: null }));
+  onTestFinished(async () => {
+    const keys = await redis.keys(`${name}:*`);
+    if (keys.length > 0) await redis.del(keys);
+    redis.disconnect();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function quota(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+    const env = {
+      PATH: process.env["PATH"],
+      SLUICE_NAMESPACE: name,
+      SLUICE_POOLS: poolsFile,
+      REDIS_URL: inject("redisUrl"),
+    };
+    const argv = ["--conditions=@sluice/source", MAIN, "quota", ...args];
+    return new Promise((resolve) => {
+      execFile(process.execPath, argv, { env }, (error, out, err) => {
+        resolve({ code: error === null ? 0 : Number(error.code), out, err });
+      });
+    });
+  }
+  const inForce = async () => (await limiter.inspect("nova")).limits.quota;
+  return { quota, inForce, log: createQuotaLog(redis, space) };
+}
+
+const DECLARED = { tokensPerMinute: 1_000_000, requestsPerMinute: 600 };
+
+test("what is far off the file needs to be meant", async () => {
+  const { quota, inForce, log } = await world();
+  const refused = await quota("set", "nova", "tokens-per-minute=10000000");
+  expect(refused).toMatchObject({ code: 1, out: "" });
+  expect(refused.err).toMatch(/tokens-per-minute 10,000,000, the pools file says 1,000,000[^]*--yes/);
+  expect(await inForce()).toEqual(DECLARED);
+  expect(await log.entries("nova", 5)).toEqual([]);
+
+  const meant = await quota("set", "nova", "tokens-per-minute=10000000", "--yes", "--by", "anna");
+  expect(meant).toMatchObject({ code: 0, err: expect.stringContaining("far off the pools file") });
+  expect(await inForce()).toEqual({ ...DECLARED, tokensPerMinute: 10_000_000 });
+});
+
+test("what was set by hand is kept, shown with who and when, and taken back", async () => {
+  const { quota, inForce, log } = await world();
+  expect((await quota("show", "nova")).out).not.toContain("pools file");
+
+  const set = await quota(
+    "set",
+    "nova",
+    "tokens-per-minute=800000",
+    "requests-per-minute=400",
+    "--by",
+    "anna",
+  );
+  expect(set).toMatchObject({ code: 0, err: "" });
+  const changed = { tokensPerMinute: 800_000, requestsPerMinute: 400 };
+  expect(await log.entries("nova", 5)).toEqual([
+    { atMs: expect.any(Number), by: "anna", from: DECLARED, to: changed },
+  ]);
+  const shown = (await quota("show", "nova")).out;
+  expect(shown).toMatch(/Set by anna at \d{4}-[^]*tokens-per-minute 800,000, the pools file says 1,000,000/);
+  expect(shown).toContain("requests-per-minute 400, the pools file says 600");
+
+  const reset = await quota("reset", "nova", "--by", "ben");
+  expect(reset).toMatchObject({ code: 0, err: "" });
+  expect(await inForce()).toEqual(DECLARED);
+  expect((await quota("show", "nova")).out).not.toContain("pools file");
+  expect((await log.entries("nova", 5)).map(({ by }) => by)).toEqual(["ben", "anna"]);
+});
+
+test("a quota that the file does not have is taken away by a reset", async () => {
+  const { quota, inForce } = await world({ quota: { tokensPerMinute: 1_000_000 } });
+  await quota("set", "nova", "requests-per-minute=60", "--yes");
+  expect(await inForce()).toEqual({ tokensPerMinute: 1_000_000, requestsPerMinute: 60 });
+  await quota("reset", "nova");
+  expect(await inForce()).toEqual({ tokensPerMinute: 1_000_000 });
+});
+
+test("show says what each lane gets at least, as text and as JSON", async () => {
+  const { quota } = await world({ lanes: ["now", { name: "later", share: 0.2 }], pace: 1 });
+  const { out } = await quota("show", "nova");
+  expect(out).toMatch(/lane now +goes first\n/);
+  expect(out).toMatch(/lane later +what the lanes above leave, at least 20 %: .*200,000 tokens.* a minute/);
+  const json: unknown = JSON.parse((await quota("show", "nova", "--json")).out);
+  expect(json).toMatchObject({ pool: "nova", overrides: [], changes: [], limits: { pace: 1 } });
+});
+
+test.each(["0", "Infinity"])("a quota of %s is refused", async (value) => {
+  const { quota, inForce } = await world();
+  expect((await quota("set", "nova", `tokens-per-minute=${value}`, "--yes")).code).toBe(1);
+  expect(await inForce()).toEqual(DECLARED);
+});
+
+test("what the file hardly means is told before anything else", async () => {
+  const { quota } = await world({ callTimeout: "1s", maxOutputTokens: 5_000 });
+  expect((await quota("show", "nova")).err).toMatch(
+    /sluice: warning: line 1: `pools.nova.callTimeout` of 1 s/,
+  );
+});

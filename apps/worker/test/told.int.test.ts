@@ -1,0 +1,30 @@
+/** What a worker tells at its start of its pools file, and of what an operator has set otherwise. */
+import { createQuotaLog } from "@sluice/limits";
+import { expect, inject, test, vi } from "vitest";
+import { startFleet } from "./fleet.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
+
+const POOL = "test";
+
+test("what the file hardly means, and quotas that are not the file's with who has set them", async () => {
+  const urls = { redisUrl: inject("redisUrl"), dynamoDbUrl: inject("dynamoDbUrl") };
+  const poolKeys = { callTimeout: "50m", maxOutputTokens: 64_000 };
+  await using fleet = await startFleet({ ...urls, latencyMs: 50, tokensPerMinute: 1_000_000, poolKeys });
+  const first = await fleet.startWorker();
+  const warning = await first.logged("the warning", ({ msg }) => msg === "config:warning");
+  expect(warning).toMatchObject({ path: `pools.${POOL}.callTimeout`, line: 1 });
+  await first.logged("its start", ({ msg }) => msg === "worker:started");
+  expect(first.text).not.toContain("quota:overridden");
+
+  const from = (await fleet.limiter.inspect(POOL)).limits.quota;
+  const to = { tokensPerMinute: 5_000_000 };
+  await fleet.limiter.setQuota(POOL, to);
+  await createQuotaLog(fleet.redis, fleet.keySpace).add(POOL, { atMs: Date.now(), by: "anna", from, to });
+
+  const second = await fleet.startWorker();
+  expect(await second.logged("the override", ({ msg }) => msg === "quota:overridden")).toMatchObject({
+    by: "anna",
+    quotas: [{ quota: "tokensPerMinute", inForce: 5_000_000, declared: 1_000_000, far: true }],
+  });
+});

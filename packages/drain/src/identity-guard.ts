@@ -1,0 +1,161 @@
+/**
+ * Keeps a process whose credentials for a scope have ended from asking for it. It stands before the scope's gate and
+ * around its calls: a call that meets such an error closes the gate of this process, new credentials are got, one call
+ * tries them, and the gate opens again.
+ */
+import type { Clock, Emit } from "@sluice/job";
+import { HELD, lostCanary, refused, renewed, sentCanary, type Identity } from "./identity.ts";
+import type { Gate } from "./ports.ts";
+
+export interface IdentityGuardOptions {
+  readonly scope: string;
+  /**
+   * Forgets the credentials and gets new ones. Resolves to the class of the failure when none come. Must not reject.
+   */
+  readonly renew: () => Promise<string | undefined>;
+  /** Hears every change of whether there are credentials. */
+  readonly onChange: (lost: LostIdentity | undefined) => void;
+  readonly emit: Emit;
+  readonly clock: Clock;
+}
+
+export interface LostIdentity {
+  readonly errorClass: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
+/** What a call has told of the credentials it was made with. */
+export type Told =
+  | { readonly type: "refused"; readonly errorClass: string }
+  /** The service has looked at the request itself. */
+  | { readonly type: "accepted" }
+  | { readonly type: "nothing" };
+
+export interface IdentityGuard {
+  /** The gate, closed while there are no credentials, but for the one call that tries new ones. */
+  guard(gate: Gate): Gate;
+  /** Makes a call, and hears what it tells. Rejects as `make` does. */
+  hear<Result>(make: () => Promise<Result>, tells: (result: Result) => Told): Promise<Result>;
+  /** Resolves when jobs of the scope may be fetched: at once, but while there are no credentials. */
+  ready(signal: AbortSignal): Promise<void>;
+  readonly lost: LostIdentity | undefined;
+  stop(): void;
+}
+
+/** Who asks meanwhile asks again after this, at most. */
+const ASK_AGAIN_MS = 500;
+
+/**
+ * Signatures are checked before anything else, and refused within a fraction of a second. A call that is still out after
+ * this was let in, however long its model takes.
+ */
+const LET_IN_MS = 3_000;
+
+export function createIdentityGuard(options: IdentityGuardOptions): IdentityGuard {
+  const { scope, renew, onChange, emit, clock } = options;
+  let identity: Identity = HELD;
+  /** Counts renewals: what a call tells that was made with earlier credentials is of no interest any more. */
+  let generation = 0;
+  let retrying: NodeJS.Timeout | undefined;
+  let wake = Promise.withResolvers<void>();
+  let stopped = false;
+
+  const change = (next: Identity): void => {
+    const before = identity;
+    identity = next;
+    if (before.type === "held" && next.type !== "held") {
+      const { errorClass, since } = next;
+      emit("identity:lost", { scope, errorClass });
+      onChange({ errorClass, since });
+    } else if (before.type !== "held" && next.type === "held") {
+      emit("identity:found", { scope, afterMs: clock() - before.since });
+      onChange(undefined);
+    }
+    if (next.type === "lost") {
+      clearTimeout(retrying);
+      if (!stopped) retrying = setTimeout(() => void retry(), next.retryAt - clock());
+    } else if (before.type === "lost") {
+      wake.resolve();
+      wake = Promise.withResolvers();
+    }
+  };
+  const retry = async (): Promise<void> => {
+    generation += 1;
+    const errorClass = await renew();
+    if (stopped || identity.type !== "lost") return;
+    change(errorClass === undefined ? renewed(identity) : refused(identity, errorClass, clock()));
+  };
+
+  return {
+    guard: (gate) => ({
+      ...gate,
+      async admit(request) {
+        if (identity.type === "held") return gate.admit(request);
+        if (identity.type === "lost") {
+          return {
+            type: "open",
+            afterMs: Math.max(0, identity.retryAt - clock()),
+            cause: CAUSE,
+            elsewhere: true,
+          };
+        }
+        if (identity.canary !== undefined) return { type: "open", afterMs: ASK_AGAIN_MS, cause: CAUSE };
+        change(sentCanary(identity, request.id));
+        const admission = await gate.admit(request).catch((error: unknown) => {
+          change(lostCanary(identity, request.id));
+          throw error;
+        });
+        if (admission.type !== "granted") change(lostCanary(identity, request.id));
+        return admission;
+      },
+      async settle(settlement) {
+        change(lostCanary(identity, settlement.id));
+        return gate.settle(settlement);
+      },
+    }),
+
+    async hear(make, tells) {
+      const made = generation;
+      const letIn =
+        identity.type === "trying" ? setTimeout(() => tell({ type: "accepted" }), LET_IN_MS) : undefined;
+      const tell = (told: Told): void => {
+        if (made !== generation) return;
+        if (told.type === "accepted" && identity.type === "trying") change(HELD);
+        if (told.type === "refused" && identity.type !== "lost") {
+          change(refused(identity, told.errorClass, clock()));
+        }
+      };
+      try {
+        const result = await make();
+        tell(tells(result));
+        return result;
+      } finally {
+        clearTimeout(letIn);
+      }
+    },
+
+    async ready(signal) {
+      while (identity.type === "lost" && !signal.aborted) {
+        const gone = Promise.withResolvers<void>();
+        const leave = (): void => gone.resolve();
+        signal.addEventListener("abort", leave, { once: true });
+        await Promise.race([wake.promise, gone.promise]);
+        signal.removeEventListener("abort", leave);
+      }
+    },
+
+    get lost() {
+      return identity.type === "held"
+        ? undefined
+        : { errorClass: identity.errorClass, since: identity.since };
+    },
+
+    stop() {
+      stopped = true;
+      clearTimeout(retrying);
+    },
+  };
+}
+
+const CAUSE = "identity";

@@ -1,0 +1,202 @@
+/** A process without credentials asks for nothing, tries new ones with one call at a time, and goes on. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createIdentityGuard, type Admission, type Gate, type Told } from "../src/index.ts";
+
+const EXPIRED: Told = { type: "refused", errorClass: "ExpiredTokenException" };
+const ACCEPTED: Told = { type: "accepted" };
+
+const cost = { requests: 1 };
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 0 });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A guard before a gate that grants everything, with credentials that come as `renewals` say. */
+function given(renewals: (string | undefined)[] = []) {
+  const events: unknown[] = [];
+  const changes: unknown[] = [];
+  const renewedAt: number[] = [];
+  const admission: { next: Admission } = { next: { type: "granted", waitMs: 0 } };
+  const asked: string[] = [];
+  const guard = createIdentityGuard({
+    scope: "main",
+    renew: async () => {
+      renewedAt.push(Date.now());
+      return renewals.shift();
+    },
+    onChange: (lost) => void changes.push(lost),
+    emit: (name, event) => void events.push([name, event]),
+    clock: Date.now,
+  });
+  const gate: Gate = guard.guard({
+    admit: async ({ id }) => {
+      asked.push(id);
+      return admission.next;
+    },
+    settle: async () => ({}),
+  });
+  return {
+    guard,
+    events,
+    changes,
+    renewedAt,
+    admission,
+    asked,
+    admit: async (id: string) =>
+      gate.admit({ pool: "claude", lane: "bulk", job: id, id, cost, ttlMs: 1_000 }),
+    settle: async (id: string) => gate.settle({ pool: "claude", id, outcome: "neutral", actual: cost }),
+    call: async (told: Told, forMs = 0) =>
+      guard.hear(
+        async () => {
+          await vi.advanceTimersByTimeAsync(forMs);
+          return told;
+        },
+        (result) => result,
+      ),
+    /** Lets what is due at once happen. */
+    now: async () => vi.advanceTimersByTimeAsync(0),
+  };
+}
+
+describe("with credentials", () => {
+  test("everything passes, and nothing is told", async () => {
+    const { admit, call, events, guard } = given();
+    expect(await admit("a")).toEqual({ type: "granted", waitMs: 0 });
+    await call(ACCEPTED);
+    await call({ type: "nothing" });
+    expect(events).toEqual([]);
+    expect(guard.lost).toBeUndefined();
+  });
+});
+
+describe("a call that meets expired ones", () => {
+  test("closes the gate for this process, and says so once", async () => {
+    const { admit, call, events, changes, guard, asked } = given(["ExpiredTokenException"]);
+    await Promise.all([call(EXPIRED), call(EXPIRED)]);
+    expect(await admit("a")).toEqual({ type: "open", afterMs: 5_000, cause: "identity", elsewhere: true });
+    expect(asked).toEqual([]);
+    expect(events).toEqual([["identity:lost", { scope: "main", errorClass: "ExpiredTokenException" }]]);
+    expect(changes).toEqual([{ errorClass: "ExpiredTokenException", since: 0 }]);
+    expect(guard.lost).toEqual({ errorClass: "ExpiredTokenException", since: 0 });
+  });
+
+  test("has new ones got at once, and one call tries them", async () => {
+    const { admit, call, settle, events, now, renewedAt } = given();
+    await call(EXPIRED);
+    await now();
+    expect(renewedAt).toEqual([0]);
+    expect(await admit("a")).toEqual({ type: "granted", waitMs: 0 });
+    expect(await admit("b")).toEqual({ type: "open", afterMs: 500, cause: "identity" });
+    await call(ACCEPTED);
+    await settle("a");
+    expect(await admit("b")).toEqual({ type: "granted", waitMs: 0 });
+    expect(events.at(-1)).toEqual(["identity:found", { scope: "main", afterMs: 0 }]);
+  });
+
+  test("a try that is refused is followed by the next after 5 s, 10 s, … 60 s", async () => {
+    const { call, now, renewedAt } = given();
+    await call(EXPIRED);
+    await now();
+    const pauses: number[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      await call(EXPIRED);
+      const refusedAt = Date.now();
+      await vi.advanceTimersToNextTimerAsync();
+      pauses.push((renewedAt.at(-1) ?? 0) - refusedAt);
+    }
+    expect(pauses).toEqual([5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+  });
+
+  test("no call is made while none come", async () => {
+    const { call, admit, renewedAt } = given(["CredentialsProviderError", "CredentialsProviderError"]);
+    await call(EXPIRED);
+    await vi.advanceTimersByTimeAsync(14_999);
+    expect(renewedAt).toEqual([0, 5_000]);
+    expect(await admit("a")).toEqual({ type: "open", afterMs: 1, cause: "identity", elsewhere: true });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(renewedAt).toEqual([0, 5_000, 15_000]);
+    expect(await admit("a")).toMatchObject({ type: "granted" });
+  });
+
+  test("what earlier credentials meet is heard no more", async () => {
+    const { guard, call, now } = given();
+    const slow = Promise.withResolvers<Told>();
+    const late = guard.hear(
+      () => slow.promise,
+      (told) => told,
+    );
+    await call(EXPIRED);
+    await now();
+    await call(ACCEPTED);
+    slow.resolve(EXPIRED);
+    await late;
+    expect(guard.lost).toBeUndefined();
+  });
+});
+
+describe("the call that tries new ones", () => {
+  test("was let in when it is still out after three seconds, however long its model takes", async () => {
+    const { call, admit, now, guard } = given();
+    await call(EXPIRED);
+    await now();
+    await admit("a");
+    const trying = call(ACCEPTED, 60_000);
+    expect(guard.lost).toBeDefined();
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(guard.lost).toBeUndefined();
+    await trying;
+  });
+
+  test("leaves its place when it ends without a word", async () => {
+    const { call, admit, settle, now } = given();
+    await call(EXPIRED);
+    await now();
+    await admit("a");
+    await call({ type: "nothing" });
+    expect(await admit("b")).toMatchObject({ type: "open" });
+    await settle("a");
+    expect(await admit("b")).toMatchObject({ type: "granted" });
+  });
+
+  test("leaves its place when the quota has none for it", async () => {
+    const { call, admit, now, admission } = given();
+    await call(EXPIRED);
+    await now();
+    admission.next = { type: "wait", afterMs: 70 };
+    expect(await admit("a")).toEqual({ type: "wait", afterMs: 70 });
+    admission.next = { type: "granted", waitMs: 0 };
+    expect(await admit("b")).toMatchObject({ type: "granted" });
+  });
+});
+
+describe("whoever fetches jobs", () => {
+  test("waits until there are credentials to try", async () => {
+    const { guard, call } = given(["CredentialsProviderError"]);
+    const { signal } = new AbortController();
+    await guard.ready(signal);
+    await call(EXPIRED);
+    let ready = false;
+    const waiting = guard.ready(signal).then(() => {
+      ready = true;
+    });
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(ready).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await waiting;
+  });
+
+  test("stops to wait when the process stops", async () => {
+    const { guard, call } = given(["CredentialsProviderError"]);
+    await call(EXPIRED);
+    const stopping = new AbortController();
+    const waiting = guard.ready(stopping.signal);
+    stopping.abort();
+    await waiting;
+    guard.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
