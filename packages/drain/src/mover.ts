@@ -150,8 +150,8 @@ export class Mover {
 
   /** Its caller was told that it will be cancelled, and it failed before it could be: no letter is owed. */
   async #endCancelled(outbox: Outbox, job: Dead, data: JobData): Promise<boolean> {
-    const { id, diedAt: endedAt, attempts } = job;
-    const { tenant, pool, lane, acceptedAt } = data;
+    const { diedAt: endedAt, attempts } = job;
+    const { id, tenant, pool, lane, acceptedAt } = data;
     await outbox.outcomes.put({ outcome: "cancelled", id, tenant, acceptedAt, endedAt, attempts });
     const dropped = await outbox.drop(job);
     if (dropped) this.#options.emit("job:cancelled", { id, tenant, pool, lane });

@@ -72,7 +72,7 @@ const DEFAULT_KEEP: KeepCompleted = { age: 3_600, count: 200 };
  */
 const READ_AHEAD = { waiting: 2, atOnce: 8 } as const;
 
-/** Fetches that are on their way at a time, while jobs are found. */
+/** Fetches that are on their way at a time, while jobs are found that may start at once. */
 const FETCHES = 3;
 
 /**
@@ -168,7 +168,7 @@ export class Intake {
   #mayFetch(): boolean {
     const fetching = this.#fetching.size;
     // One that finds nothing sleeps until there is a job: the others would ask in vain meanwhile.
-    if (fetching >= (this.#found ? FETCHES : 1)) return false;
+    if (fetching >= (this.#found && this.#atOnce ? FETCHES : 1)) return false;
     const ahead = this.#atOnce ? READ_AHEAD.atOnce : READ_AHEAD.waiting;
     return fetching + this.#taking.size <= ahead && this.#waiting.size < WAITING_AT_MOST;
   }
