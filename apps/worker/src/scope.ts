@@ -112,7 +112,11 @@ export class ScopeParts {
     this.identity = createIdentityGuard({
       scope: scope.name,
       renew: async () => (await bedrock.renewIdentity())?.failure.errorClass,
-      onChange: (lost) => this.#note.tell(lost),
+      onChange: (lost) => {
+        this.#note.tell(lost);
+        // What was granted and has not started would meet the same.
+        if (lost !== undefined) for (const { name } of pools) options.onShut(name);
+      },
       emit: options.emit,
       clock: Date.now,
     });
