@@ -45,7 +45,7 @@ export interface StreamCall extends ConverseCall {
 
 export interface InvokeCall extends ModelCall {
   readonly request: InvokeRequest;
-  /** With `request.stream`, as in `StreamCall`: the text of Claude and Nova. Other models' chunks are only in `body`. */
+  /** With `request.stream`, as in `StreamCall`: the text of known families. Other models' chunks are only in `body`. */
   onText?(chunk: string): void;
 }
 

@@ -29,7 +29,9 @@ export function safeMessage(message: string): string {
   const end = firstForeignQuote(line);
   const where = end === line.length ? [] : [...paths(line.slice(end))];
   const text = `${line.slice(0, end)}${end === line.length ? "" : "…"}${where.map((path) => ` (${path})`).join("")}`;
-  return text.length <= MAX_MESSAGE_LENGTH ? text : `${text.slice(0, MAX_MESSAGE_LENGTH - 1)}…`;
+  if (text.length <= MAX_MESSAGE_LENGTH) return text;
+  // Not within a character: half of one cannot be stored.
+  return `${text.slice(0, MAX_MESSAGE_LENGTH - 1).replace(/[\uD800-\uDBFF]$/, "")}…`;
 }
 
 /** Where the first quotation starts that is not a path of the request; the length of the line without one. */

@@ -2,23 +2,11 @@
  * Lets an error that came as a success fail as the error it is, before the SDK reads the response: the SDK leaves out
  * what the operation does not model, and would show an answer without anything in it.
  */
-import type {
-  $Command,
-  BedrockRuntimeClientResolvedConfig,
-  ServiceInputTypes,
-  ServiceOutputTypes,
-} from "@aws-sdk/client-bedrock-runtime";
+import type { ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-bedrock-runtime";
 import { buffer } from "node:stream/consumers";
 import { z } from "zod";
 import { errorIn } from "./error-body.ts";
-
-type Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = $Command<
-  Input,
-  Output,
-  BedrockRuntimeClientResolvedConfig,
-  ServiceInputTypes,
-  ServiceOutputTypes
->;
+import type { Command } from "./sdk-client.ts";
 
 /** How the operation answers. `native`: with a model's own body. `stream`: in frames, so that JSON is no answer. */
 export type AnswersIn = "json" | "native" | "stream";

@@ -108,6 +108,32 @@ describe("against the simulator", () => {
     });
   });
 
+  test.each([
+    ["amazon.titan-text-express-v1", { inputText: "locks" }, "FINISH", "CONTENT_FILTERED"],
+    ["meta.llama3-70b-instruct-v1:0", { prompt: "locks" }, "stop", "content_filter"],
+    ["mistral.mistral-7b-instruct-v0:2", { prompt: "locks" }, "stop", "content_filter"],
+    ["cohere.command-text-v14", { prompt: "locks" }, "COMPLETE", "ERROR_TOXIC"],
+    ["openai.gpt-oss-120b-1:0", { messages: [{ role: "user", content: "locks" }] }, "stop", "content_filter"],
+  ])(
+    "%s ends for its own reason, is filtered for its own, and costs what it has used",
+    async (model, body, end, filter) => {
+      const invocation = { body, maxTokens: 200, stream: false };
+      const marked = JSON.parse(JSON.stringify(body).replace("locks", "locks [[sim:content_filtered]]"));
+      const { next } = simulator.calls();
+      for (const stream of [false, true]) {
+        const result = await ask(model, { ...invocation, stream });
+        const seen = simulator.calls(next).calls.at(-1);
+        const usage = { inputTokens: seen?.inputTokens, outputTokens: seen?.outputTokens };
+        expect(result).toMatchObject({ type: "answered", answer: { stopReason: end, usage } });
+        expect(result).not.toHaveProperty("usageEstimated");
+        expect(await ask(model, { ...invocation, body: marked, stream })).toMatchObject({
+          type: "filtered",
+          answer: { stopReason: filter },
+        });
+      }
+    },
+  );
+
   test("a body the model does not take", async () => {
     expect(await ask(CLAUDE, { body: { prompt: "Hi" }, maxTokens: 1, stream: false })).toMatchObject({
       failure: { kind: "terminal", errorClass: "ValidationException" },

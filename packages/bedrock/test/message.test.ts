@@ -36,6 +36,10 @@ test("long messages lose their end", () => {
   expect(safeMessage("word ".repeat(100))).toMatch(/^(word ){39}word…$/);
 });
 
+test("do not lose it within a character", () => {
+  expect(safeMessage(`${"a".repeat(198)}👍 and more`)).toBe(`${"a".repeat(198)}…`);
+});
+
 test("never lets quoted text through, whatever quotes it has itself", () => {
   const quotes = fc.constantFrom<[string, string]>(
     ['"', '"'],
@@ -61,6 +65,7 @@ test("is at most 200 characters, on one line", { timeout: 30_000 }, () => {
       const safe = safeMessage(message);
       expect(safe.length).toBeLessThanOrEqual(200);
       expect(safe).not.toMatch(/\p{Cc}/u);
+      expect(safe.isWellFormed()).toBe(true);
     }),
   );
 });

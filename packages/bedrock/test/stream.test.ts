@@ -76,6 +76,15 @@ describe("an answer", () => {
     });
   });
 
+  test("has whole characters, also those that came in two pieces", async () => {
+    const halves = ["one \uD83D", "\uDC4D two", " \uD83D\uDC4D"].map((text) =>
+      event("contentBlockDelta", { contentBlockIndex: 0, delta: { text } }),
+    );
+    const result = await hear(...halves, STOP, USAGE);
+    expect(result).toMatchObject({ answer: { text: "one 👍 two 👍" } });
+    expect(result.texts.join("")).toBe("one 👍 two 👍");
+  });
+
   test("is what Converse says, at the same price", async () => {
     const simulator = await start({ timeScale: 0 });
     const bedrock = open(simulator.url);

@@ -106,7 +106,11 @@ export class Runner {
     const { usage } = result.answer;
     const filtered = result.type === "filtered";
     const isReplaced = filtered && filteredMessage !== undefined;
-    const answer = isReplaced ? { ...result.answer, body: undefined, text: filteredMessage } : result.answer;
+    const answer = {
+      ...result.answer,
+      ...(isReplaced ? { body: undefined, text: filteredMessage } : {}),
+      ...(result.usageEstimated === true ? { usageEstimated: true } : {}),
+    };
     // On its way before the outcome is: a crash in between must not leave the model's words readable.
     if (isReplaced) writer?.replace(filteredMessage);
     const outcome: AnsweredOutcome = {

@@ -52,6 +52,19 @@ describe("an answered job", () => {
     expect(w.event("job:filtered")).toMatchObject({ stopReason: "end_turn" });
   });
 
+  test("whose usage was not reported says so, and teaches nothing", async () => {
+    const w = world({ call: () => ({ type: "answered", answer, usageEstimated: true }) });
+    const data = newData();
+    await w.through(data);
+    expect(w.outcomes.get(data.id)).toMatchObject({ answer: { usage, usageEstimated: true } });
+    expect(w.log).not.toContain("model.learn");
+    // One that was reported says nothing of it.
+    const reported = newData();
+    const other = world();
+    await other.through(reported);
+    expect(other.outcomes.get(reported.id)).not.toHaveProperty("answer.usageEstimated");
+  });
+
   test("is held until its result can be stored", async () => {
     const w = world({
       putOutcome: (puts) => {

@@ -25,6 +25,8 @@ export const answerSchema = z.object({
   /** The model or inference profile that answered. */
   model: z.string(),
   usage: usageSchema,
+  /** The usage is a guess in part or in all: it was not reported. */
+  usageEstimated: z.boolean().optional(),
   latencyMs: z.number().nonnegative(),
   /** The answer was given to an equal request before: no call was made, no quota used. */
   cached: z.boolean().optional(),

@@ -14,6 +14,10 @@ function given() {
   return { redis, space, chunks, open, outcomes: new OutcomeStore(redis, space) };
 }
 
+function unexpected(error: unknown): never {
+  expect.unreachable(String(error));
+}
+
 async function all(events: AsyncIterable<ChunkEvent>): Promise<ChunkEvent[]> {
   const seen: ChunkEvent[] = [];
   for await (const event of events) seen.push(event);
@@ -303,8 +307,7 @@ test("wherever a text is cut into pieces, within a character or between two, it 
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: "binary", maxLength: 1_500 }), cuts, async (text, at) => {
       const job = `p.bulk.${String((run += 1))}`;
-      const onError = (error: unknown): never => expect.unreachable(String(error));
-      const writer = chunks.open({ id: job, call: 1, maxTokens: 10_000, onError });
+      const writer = chunks.open({ id: job, call: 1, maxTokens: 10_000, onError: unexpected });
       let from = 0;
       for (const to of [...at.toSorted((a, b) => a - b), text.length]) {
         writer.write(text.slice(from, to));

@@ -151,7 +151,7 @@ describe.each(transports)("InvokeModel over %s", (transport) => {
     await expect(invoke(SONNET, JSON.stringify({ messages: [] }))).rejects.toThrow(
       /Malformed input request: #\//,
     );
-    await expect(invoke("us.meta.llama3-3-70b-instruct-v1:0", "{}")).rejects.toThrow(/use Converse/);
+    await expect(invoke("amazon.titan-image-generator-v2:0", "{}")).rejects.toThrow(/use Converse/);
     await expect(invoke("anthropic.claude-sonnet-4-6-v1:0", claudeBody("Hi"))).rejects.toThrow(
       /with on-demand throughput isn’t supported/,
     );

@@ -6,7 +6,7 @@ import type { Generation } from "../operations/reply.ts";
 import type { Usage } from "../quota/cost.ts";
 import { hashText } from "../random.ts";
 import { invalid } from "../wire/service-error.ts";
-import type { BodyFormat } from "./body-format.ts";
+import { type BodyFormat, guardrail } from "./body-format.ts";
 import { checkModelBody } from "./check.ts";
 
 const blockSchema = z.looseObject({
@@ -117,10 +117,6 @@ function envelope(model: string, text: string): Record<string, unknown> {
 
 function ending({ stopReason, stopSequence }: Generation): Record<string, unknown> {
   return { stop_reason: STOP_REASONS[stopReason] ?? stopReason, stop_sequence: stopSequence ?? null };
-}
-
-function guardrail({ stopReason }: Generation): Record<string, unknown> {
-  return stopReason === "guardrail_intervened" ? { "amazon-bedrock-guardrailAction": "INTERVENED" } : {};
 }
 
 function inputUsage(usage: Omit<Usage, "outputTokens">): Record<string, number> {

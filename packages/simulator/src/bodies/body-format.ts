@@ -22,3 +22,8 @@ export interface BodyFormat {
   /** @throws ServiceError when the family would refuse the body. */
   read(body: unknown, model: Model, modelId: string): Invocation;
 }
+
+/** What a guardrail's block adds to any body: the reason to stop stays as it was. */
+export function guardrail({ stopReason }: Generation): Record<string, unknown> {
+  return stopReason === "guardrail_intervened" ? { "amazon-bedrock-guardrailAction": "INTERVENED" } : {};
+}

@@ -7,6 +7,9 @@ export type ErrorPlace = "start" | "first-frame" | "mid-stream";
 /** Where a connection breaks or falls silent: before the response's headers or in the middle of its body. */
 export type BreakPlace = "before-headers" | "mid-body";
 
+/** What an answer can lack: what the model says, or what it has used. */
+export type AnswerPart = "content" | "usage";
+
 /** One fault. */
 export type Fault =
   | {
@@ -38,10 +41,15 @@ export type Fault =
   | { readonly type: "bad-checksum" }
   /** Multiplies both waits of the latency model. */
   | { readonly type: "slow"; readonly factor: number }
-  /** The answer stops for this reason. */
-  | { readonly type: "stop"; readonly reason: string };
+  /** The answer stops for this reason, and may lack something besides. */
+  | { readonly type: "stop"; readonly reason: string; readonly omit?: readonly AnswerPart[] }
+  /** The answer lacks these. */
+  | { readonly type: "omit"; readonly parts: readonly AnswerPart[] }
+  /** A success with this body in the place of an answer, as JSON: an error in disguise. The call is not admitted. */
+  | { readonly type: "body"; readonly body: unknown };
 
 const place = z.enum(["before-headers", "mid-body"]);
+const parts = z.array(z.enum(["content", "usage"])).min(1);
 
 /** A fault as JSON. */
 export const faultSchema: z.ZodType<Fault> = z.discriminatedUnion("type", [
@@ -63,5 +71,7 @@ export const faultSchema: z.ZodType<Fault> = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("truncated-frame") }),
   z.strictObject({ type: z.literal("bad-checksum") }),
   z.strictObject({ type: z.literal("slow"), factor: z.number().positive() }),
-  z.strictObject({ type: z.literal("stop"), reason: z.string().min(1) }),
+  z.strictObject({ type: z.literal("stop"), reason: z.string().min(1), omit: z.exactOptional(parts) }),
+  z.strictObject({ type: z.literal("omit"), parts }),
+  z.strictObject({ type: z.literal("body"), body: z.json() }),
 ]);

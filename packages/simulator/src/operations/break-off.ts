@@ -30,6 +30,8 @@ export function breaksStream(fault: Fault): boolean {
     case "html":
     case "slow":
     case "stop":
+    case "omit":
+    case "body":
       return false;
     default:
       return fault satisfies never;

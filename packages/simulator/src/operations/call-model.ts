@@ -6,7 +6,7 @@ import { isModelFailure } from "../faults/raise.ts";
 import { FAULT_HEADER } from "../faults/script.ts";
 import type { Simulation } from "../simulation.ts";
 import { callerKey } from "../wire/caller.ts";
-import { type Exchange, sendError, sendHtml } from "../wire/exchange.ts";
+import { type Exchange, sendError, sendHtml, sendJson } from "../wire/exchange.ts";
 import { invalid, ServiceError } from "../wire/service-error.ts";
 import { hang, resetNow } from "./break-off.ts";
 import { deliverStream } from "./deliver-stream.ts";
@@ -43,6 +43,10 @@ export async function callModel(
     if (fault?.type === "html") {
       call.end({ outcome: "error", error: "html" });
       return sendHtml(exchange, fault.status);
+    }
+    if (fault?.type === "body") {
+      call.end({ outcome: "error", error: "body" });
+      return sendJson(exchange, 200, fault.body);
     }
     // Only a stream can break off with an exception; without one it comes at the start.
     const early = fault?.type === "error" && (reply.kind === "whole" || isAtStart(fault)) ? fault : undefined;

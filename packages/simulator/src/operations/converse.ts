@@ -3,6 +3,7 @@ import { type Frame, padded } from "../wire/frames.ts";
 import { parseJsonBody } from "../wire/parse.ts";
 import { conversationEvents, type ConversationEvent, conversationUsage } from "./conversation-events.ts";
 import { type ConverseBody, converseBodySchema, readConverse } from "./converse-request.ts";
+import { without } from "./omit.ts";
 import type { Generation, Read } from "./reply.ts";
 
 /** Reads a Converse request. */
@@ -11,7 +12,10 @@ export function converse(body: Buffer): Read {
     const parsed = parseJsonBody(converseBodySchema, body);
     return {
       request: readConverse(parsed, model),
-      reply: { kind: "whole", render: (generation) => ({ body: converseResponse(parsed, generation) }) },
+      reply: {
+        kind: "whole",
+        render: (generation) => ({ body: without(converseResponse(parsed, generation), generation.omit) }),
+      },
     };
   };
 }
@@ -26,7 +30,10 @@ export function converseStream(body: Buffer): Read {
         kind: "stream",
         open: () => conversationEvents.open().map(toFrame),
         delta: (text) => conversationEvents.delta(text).map(toFrame),
-        close: (generation) => conversationEvents.close(generation, echo(parsed)).map(toFrame),
+        close: (generation) =>
+          conversationEvents
+            .close(generation, echo(parsed))
+            .map(({ name, payload }) => toFrame({ name, payload: without(payload, generation.omit) })),
       },
     };
   };

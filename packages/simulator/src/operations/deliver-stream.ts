@@ -3,7 +3,7 @@ import { CHARACTERS_PER_TOKEN } from "../answer/tokens.ts";
 import type { Fault } from "../faults/fault.ts";
 import { encodeFrame, type Frame } from "../wire/frames.ts";
 import { breakOff, breaksStream, damage, endWithException } from "./break-off.ts";
-import { type Delivery, generationOf, grow, outcomeOfStop, raiseIn } from "./delivery.ts";
+import { type Delivery, generationOf, grow, omittedBy, outcomeOfStop, raiseIn } from "./delivery.ts";
 import type { StreamReply } from "./reply.ts";
 
 /** Frames come at least this far apart, and with at least so much text. */
@@ -22,10 +22,11 @@ export async function deliverStream(delivery: Delivery, reply: StreamReply): Pro
     return endWithException(delivery, raiseIn(delivery, fault));
   }
   write(delivery, reply.open(call.usage()));
+  const isMute = omittedBy(fault).includes("content");
   let sent = 0;
   for await (const tokens of grow(delivery, FRAME_EVERY_MS, LEAST_TOKENS_PER_FRAME)) {
     const end = tokens === answer.outputTokens ? answer.text.length : tokens * CHARACTERS_PER_TOKEN;
-    const frames = reply.delta(answer.text.slice(sent, end));
+    const frames = isMute ? [] : reply.delta(answer.text.slice(sent, end));
     sent = end;
     const isHalfway = tokens * 2 >= answer.outputTokens;
     if (fault !== undefined && isHalfway && breaksStream(fault)) return breakHere(delivery, frames, fault);

@@ -1,6 +1,6 @@
 /** One admitted call on its way out, and how fast its answer grows. */
 import type { CallOutcome } from "../evidence/call.ts";
-import type { Fault } from "../faults/fault.ts";
+import type { AnswerPart, Fault } from "../faults/fault.ts";
 import { raise } from "../faults/raise.ts";
 import type { Simulation } from "../simulation.ts";
 import type { Exchange } from "../wire/exchange.ts";
@@ -52,8 +52,14 @@ function paceOf({ simulation, target, fault, isFree }: Delivery): Pace {
 }
 
 /** The answer with what the response reports about it. */
-export function generationOf({ answer, call }: Delivery): Generation {
-  return { ...answer, usage: call.usage(), ...call.elapsed() };
+export function generationOf({ answer, call, fault }: Delivery): Generation {
+  return { ...answer, usage: call.usage(), ...call.elapsed(), omit: omittedBy(fault) };
+}
+
+/** What a fault leaves out of an answer. */
+export function omittedBy(fault: Fault | undefined): readonly AnswerPart[] {
+  if (fault?.type === "omit") return fault.parts;
+  return (fault?.type === "stop" ? fault.omit : undefined) ?? [];
 }
 
 /** How an answer that came to its end shows in the evidence. */

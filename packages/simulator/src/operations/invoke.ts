@@ -5,18 +5,28 @@ import { anthropicFormat } from "../bodies/anthropic.ts";
 import type { BodyFormat, Invocation } from "../bodies/body-format.ts";
 import { cohereEmbeddingFormat, titanEmbeddingFormat } from "../bodies/embeddings.ts";
 import { novaFormat } from "../bodies/nova.ts";
+import { openAiFormat } from "../bodies/openai.ts";
+import { cohereFormat, llamaFormat, mistralFormat, titanTextFormat } from "../bodies/prompted.ts";
 import { matchesPattern } from "../models/find.ts";
 import type { Model } from "../models/model.ts";
 import { type Frame, padded } from "../wire/frames.ts";
 import { checkBody, readJson } from "../wire/parse.ts";
 import { invalid, ServiceError } from "../wire/service-error.ts";
 import type { ModelRequest } from "./model-request.ts";
+import { without } from "./omit.ts";
 import type { Generation, Read } from "./reply.ts";
 
 const formats: readonly (readonly [pattern: string, format: BodyFormat])[] = [
   ["*anthropic.*", anthropicFormat],
   ["*amazon.nova*", novaFormat],
   ["*amazon.titan-embed*", titanEmbeddingFormat],
+  ["*amazon.titan-text*", titanTextFormat],
+  ["*meta.llama*", llamaFormat],
+  ["*mistral.*", mistralFormat],
+  ["*cohere.command*", cohereFormat],
+  ...["*ai21.*", "*deepseek.*", "*openai.*", "*qwen.*", "*writer.*"].map(
+    (pattern) => [pattern, openAiFormat] as const,
+  ),
   ["*cohere.embed*", cohereEmbeddingFormat],
 ];
 
@@ -31,10 +41,9 @@ export function invokeModel(body: Buffer, modelId: string, headers: IncomingHttp
       reply: {
         kind: "whole",
         render: (generation) => ({
-          body: invocation.whole(generation),
+          body: without(invocation.whole(generation), generation.omit),
           headers: {
-            "x-amzn-bedrock-input-token-count": generation.usage.inputTokens,
-            "x-amzn-bedrock-output-token-count": generation.usage.outputTokens,
+            ...tokenCounts(generation),
             "x-amzn-bedrock-invocation-latency": generation.latencyMs,
             ...echoed(headers),
           },
@@ -63,7 +72,7 @@ export function invokeModelWithResponseStream(
         close: (generation) => {
           const chunks = stream.close(generation);
           const last = { ...chunks.at(-1), ...invocationMetrics(generation) };
-          return [...chunks.slice(0, -1), last].map(chunk);
+          return [...chunks.slice(0, -1), last].map((each) => chunk(without(each, generation.omit)));
         },
       },
     };
@@ -75,7 +84,7 @@ export function readInvocation(body: Buffer, model: Model, modelId: string): Inv
   const format = formats.find(([pattern]) => matchesPattern(pattern, modelId))?.[1];
   if (format === undefined) {
     throw invalid(
-      `The simulator has no native body for ${modelId}: use Converse, or a Claude, Nova or embedding model.`,
+      `The simulator has no native body for ${modelId}: use Converse, or a model of another family.`,
     );
   }
   return format.read(readModelJson(body), model, modelId);
@@ -102,6 +111,14 @@ function echoed(headers: IncomingHttpHeaders): Record<string, string> {
   return Object.fromEntries(
     names.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])),
   );
+}
+
+function tokenCounts({ usage, omit }: Generation): Record<string, number> {
+  if (omit.includes("usage")) return {};
+  return {
+    "x-amzn-bedrock-input-token-count": usage.inputTokens,
+    "x-amzn-bedrock-output-token-count": usage.outputTokens,
+  };
 }
 
 function invocationMetrics({ usage, firstTokenMs, latencyMs }: Generation): Record<string, unknown> {

@@ -1,5 +1,6 @@
 /** How an operation puts a generation into words of its protocol. */
 import type { OutgoingHttpHeaders } from "node:http";
+import type { AnswerPart } from "../faults/fault.ts";
 import type { Model } from "../models/model.ts";
 import type { Usage } from "../quota/cost.ts";
 import type { Frame } from "../wire/frames.ts";
@@ -14,6 +15,8 @@ export interface Generation {
   /** From the arrival of the request to its first and to its last token. */
   readonly firstTokenMs: number;
   readonly latencyMs: number;
+  /** What the response is to leave out. */
+  readonly omit: readonly AnswerPart[];
 }
 
 /** A response in one piece. */
