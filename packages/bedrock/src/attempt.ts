@@ -55,7 +55,7 @@ export async function attempt<T>(
   const limits: TimeLimit[] = [];
   let over: (Verdict & { type: "failed" }) | undefined;
   const limit = (ms: number, verdict: Verdict & { type: "failed" }): TimeLimit => {
-    const opened = timeLimit(ms, () => {
+    const opened = timeLimit(ms, client.loop, () => {
       over = verdict;
       end();
     });
