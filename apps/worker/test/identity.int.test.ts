@@ -36,6 +36,10 @@ async function startWithFile(fleet: Fleet, name: string, accessKey: string): Pro
     AWS_SHARED_CREDENTIALS_FILE: file,
     AWS_CONFIG_FILE: join(fleet.folder, "no-config"),
     AWS_EC2_METADATA_DISABLED: "true",
+    // As they are outside of tests: on a busy machine a lock that was lost costs a call.
+    SLUICE_LOCK_IN_HAND_MS: "15000",
+    SLUICE_LOCK_CALL_MS: "90000",
+    SLUICE_HEARTBEAT_TTL_MS: "10000",
   });
 }
 

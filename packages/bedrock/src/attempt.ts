@@ -16,6 +16,8 @@ export type Ended<T> =
   | FailedCall
   | AbortedCall;
 
+type Failure = Verdict & { readonly type: "failed" };
+
 /** What is known of a response before its body is read. The SDK's errors do not always have it, its outputs never. */
 export interface ResponseHead {
   readonly statusCode: number;
@@ -53,10 +55,10 @@ export async function attempt<T>(
   const stop = new AbortController();
   const end = (): void => stop.abort();
   const limits: TimeLimit[] = [];
-  let over: (Verdict & { type: "failed" }) | undefined;
-  const limit = (ms: number, verdict: Verdict & { type: "failed" }): TimeLimit => {
-    const opened = timeLimit(ms, () => {
-      over = verdict;
+  let over: Failure | undefined;
+  const limit = (ms: number, verdict: () => Failure): TimeLimit => {
+    const opened = timeLimit(ms, client.loop, () => {
+      over = verdict();
       end();
     });
     limits.push(opened);
@@ -68,7 +70,7 @@ export async function attempt<T>(
   };
   const trace: Trace = { sent: false };
   const wire = openWire(client, stop.signal, trace, heard);
-  const fail = (verdict: Verdict & { type: "failed" }): FailedCall => {
+  const fail = (verdict: Failure): FailedCall => {
     const ended = failed(verdict, wire);
     return client.loop.stoodAfter(startedAt) ? { ...ended, stood: true } : ended;
   };
@@ -84,8 +86,8 @@ export async function attempt<T>(
   try {
     // Raced, because the SDK hears no abort while it waits for credentials.
     await Promise.race([client.identify(), rejectOnAbort(stop.signal)]);
-    limit(timeoutMs, timedOut(timeoutMs));
-    if (silenceMs !== undefined) silence = limit(silenceMs, silent(silenceMs));
+    limit(timeoutMs, () => timedOut(timeoutMs, trace));
+    if (silenceMs !== undefined) silence = limit(silenceMs, () => silent(silenceMs, trace));
     const value = await Promise.race([work(wire), rejectOnAbort(stop.signal)]);
     return value === undefined ? fail(unreadable()) : { type: "done", value };
   } catch (error) {
@@ -112,10 +114,7 @@ export async function renewIdentity(client: Client, clock: Clock): Promise<Faile
 }
 
 /** A verdict as the end of a call. */
-export function failed(
-  { failure, rule }: Verdict & { type: "failed" },
-  { head }: Pick<Wire, "head">,
-): FailedCall {
+export function failed({ failure, rule }: Failure, { head }: Pick<Wire, "head">): FailedCall {
   const requestId = failure.requestId ?? head?.headers["x-amzn-requestid"];
   return {
     type: "failed",

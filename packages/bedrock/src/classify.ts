@@ -33,6 +33,9 @@ const BROKEN_STREAM = /^Truncated event message|^The (?:message|prelude) checksu
 const NOT_CALLABLE =
   /on-demand throughput isn.t supported|model identifier is invalid|reached the end of its life|end of life|model is (?:no longer|not) (?:available|supported)/i;
 
+/** What Bedrock says of a key rather than of what its owner may do. */
+const ABOUT_A_KEY = /\bapi key\b|\bbearer token\b|\bsecurity token\b/i;
+
 /** Rows that a name alone leads to. */
 const BY_NAME: ReadonlyMap<string, FailureRule> = new Map(
   (
@@ -55,7 +58,6 @@ const BY_NAME: ReadonlyMap<string, FailureRule> = new Map(
  * Classifies whatever a call threw. Our own abort and time-out are to be told apart before: an aborted call can
  * look like a broken connection.
  * @param now milliseconds since the epoch.
- * @param wire what its connection has seen. Default: unknown, which counts as sent.
  */
 export function classify(error: unknown, now: number, circumstances?: Circumstances): Verdict {
   const signals = readSignals(error, now, circumstances);
@@ -76,7 +78,8 @@ export function timedOut(
 }
 
 /** The failure of a stream that fell silent. */
-export function silent(silenceMs: number): Verdict & { type: "failed" } {
+export function silent(silenceMs: number, { sent = true }: Circumstances = {}): Verdict & { type: "failed" } {
+  if (!sent) return timedOut(silenceMs, { sent });
   return failedBy("timeout", { message: `The stream was silent for ${silenceMs} ms` });
 }
 
@@ -163,6 +166,7 @@ function byName(signals: Signals): FailureRule | undefined {
     default:
       if (BROKEN_STREAM.test(message)) return "brokenStream";
       if (signals.clockSkewCorrected && isClockMatter(name)) return "clockCorrected";
+      if (name === "AccessDeniedException" && ABOUT_A_KEY.test(message)) return "badKey";
       return BY_NAME.get(name);
   }
 }

@@ -6,26 +6,20 @@ export interface TimeLimit {
   clear(): void;
 }
 
-/**
- * A timer this late did not fire late for load: the process was paused, or something held its event loop. Milliseconds.
- */
-export const STANDSTILL_MS = 2_000;
-
-/** What had arrived during a standstill is read within this. */
+/** What had arrived during a standstill is read within this, milliseconds. */
 const CATCH_UP_MS = 3_000;
 
 /**
- * Calls `onOver` once, `ms` from now. After a standstill the timer is the first to wake, before what arrived meanwhile
- * is read: so a limit that fires late waits a moment more.
+ * Calls `onOver` once, `ms` from now. After a standstill timers are the first to wake, before what arrived meanwhile is
+ * read: so a limit that ends right after one waits a moment more.
  */
-export function timeLimit(ms: number, onOver: () => void): TimeLimit {
+export function timeLimit(ms: number, loop: LoopWatch, onOver: () => void): TimeLimit {
   let timer: NodeJS.Timeout | undefined;
   const restart = (forMs: number): void => {
     clearTimeout(timer);
-    const due = performance.now() + forMs;
     timer = setTimeout(() => {
-      if (performance.now() - due < STANDSTILL_MS) onOver();
-      else restart(CATCH_UP_MS);
+      if (loop.stoodAfter(performance.now() - CATCH_UP_MS)) restart(CATCH_UP_MS);
+      else onOver();
     }, forMs);
   };
   restart(ms);
@@ -39,6 +33,11 @@ export interface LoopWatch {
 }
 
 const BEAT_MS = 500;
+
+/**
+ * A beat this late was not late for load: the process was paused, or something held its event loop. Milliseconds.
+ */
+const STANDSTILL_MS = 2_000;
 
 /** Notices standstills of this process. What was measured across one says nothing about the server. */
 export function watchLoop(): LoopWatch {

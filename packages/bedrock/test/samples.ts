@@ -117,6 +117,11 @@ export const samples: Readonly<Record<FailureRule, readonly unknown[]>> = {
     }),
     unmodelled("InvalidSignatureException", { status: 403, clockSkewCorrected: true }),
   ],
+  badKey: [
+    modelled(sdk.AccessDeniedException, "Bearer Token has expired"),
+    modelled(sdk.AccessDeniedException, "Authentication failed: Please make sure your API Key is valid."),
+    modelled(sdk.AccessDeniedException, "The security token included in the request is invalid."),
+  ],
   accessDenied: [
     modelled(sdk.AccessDeniedException, "You don't have access to the model with the specified model ID."),
     unmodelled("FTUFormNotFilled", { status: 404 }),

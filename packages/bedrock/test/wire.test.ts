@@ -77,6 +77,7 @@ const rows: Readonly<Record<FailureRule, Row>> = {
   quotaExceeded: { exceptions: [error("ServiceQuotaExceededException")] },
   // Within a stream there is no Date to correct a clock by.
   clockCorrected: { start: [error("AccessDeniedException", { dateSkewSeconds: 600 })] },
+  badKey: { exceptions: [error("AccessDeniedException", { message: "Bearer Token has expired" })] },
   accessDenied: {
     exceptions: [
       error("AccessDeniedException"),

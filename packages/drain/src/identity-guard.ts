@@ -74,7 +74,7 @@ export function createIdentityGuard(options: IdentityGuardOptions): IdentityGuar
     }
     if (next.type === "lost") {
       clearTimeout(retrying);
-      if (!stopped) retrying = setTimeout(() => void retry(), next.retryAt - clock());
+      if (!stopped) retrying = setTimeout(() => void retry(), Math.max(0, next.retryAt - clock()));
     } else if (before.type === "lost") {
       wake.resolve();
       wake = Promise.withResolvers();

@@ -96,6 +96,7 @@ export type FailureRule =
   | "notFound"
   | "conflict"
   | "clockCorrected"
+  | "badKey"
   | "accessDenied"
   | "badCredentials"
   | "noCredentials"
@@ -269,6 +270,12 @@ export const FAILURES: Readonly<Record<FailureRule, FailureRow>> = {
     costs: "time",
     advice: "The worker's clock is off by minutes; the next try is signed with the right time. Set up NTP",
   },
+  badKey: {
+    ...identity,
+    errorClasses: ["AccessDeniedException"],
+    when: "message speaks of the API key, the bearer token or the security token",
+    advice: "The worker's API key has expired or is wrong. Renew it, then replay",
+  },
   accessDenied: {
     ...access,
     errorClasses: ["AccessDeniedException", "FTUFormNotFilled", "MPAgreementBeingCreated"],
@@ -325,9 +332,9 @@ export const FAILURES: Readonly<Record<FailureRule, FailureRow>> = {
   timeout: {
     ...broken,
     errorClasses: ["TimeoutError"],
-    when: "no whole answer within the pool's `callTimeout`",
+    when: "no whole answer within its time, or a stream that was silent for longer than `streamSilence`",
     health: { as: "timeout", weight: 1 },
-    advice: "Raise `callTimeout` if answers are long",
+    advice: "Raise `callTimeout` for slow models, `streamSilence` for those that think in silence",
   },
   unreadable: {
     ...broken,
