@@ -94,7 +94,7 @@ export async function startLab({ redisUrl = inject("redisUrl"), latencyMs }: Lab
     /** What crashes left in the limiter is gone once no call of theirs can live: `admit` sweeps it out. */
     async expectNoLeaks(): Promise<void> {
       const later = installation.limiter(POOL, RESERVATION_LIFE_MS);
-      const probe = { pool: POOL, id: "probe", cost: { requests: 1 } };
+      const probe = { pool: POOL, id: "probe", job: "probe", cost: { requests: 1 } };
       await later.admit({ ...probe, lane: LANE, ttlMs: 1_000 });
       await later.settle({ ...probe, outcome: "neutral", actual: {} });
       expect((await later.inspect(POOL)).reservations).toBe(0);

@@ -83,7 +83,7 @@ function callers(
       const askedAt = performance.now();
       const cost = { tokens: 2_500, requests: 1 };
       // oxlint-disable-next-line no-await-in-loop -- a caller waits for its answer
-      await limiter.admit({ pool: POOL, lane: "standard", id, cost, ttlMs: 60_000 });
+      await limiter.admit({ pool: POOL, lane: "standard", id, job: id, cost, ttlMs: 60_000 });
       // oxlint-disable-next-line no-await-in-loop -- as above
       await limiter.settle({ pool: POOL, id, outcome: "ok", actual: { tokens: 1_750 } });
       latencies.push(performance.now() - askedAt);

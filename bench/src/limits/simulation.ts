@@ -190,6 +190,7 @@ class Lane {
       pool: POOL,
       lane: this.#load.lane,
       id: `${job.id}/${job.starts}/${POOL}`,
+      job: `${job.id}`,
       cost: { tokens: job.input + this.#scenario.maxTokens, requests: 1 },
       ttlMs: TTL_MS,
     });

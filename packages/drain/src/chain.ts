@@ -46,7 +46,7 @@ export async function askChain(
     let granted = false;
     try {
       const admission = await ask(() =>
-        entry.gate.admit({ pool: entry.pool, lane, id: reservation, cost, ttlMs }),
+        entry.gate.admit({ pool: entry.pool, lane, id: reservation, job: job.id, cost, ttlMs }),
       );
       if (admission.type === "granted") {
         granted = true;

@@ -76,7 +76,15 @@ export interface Settlement {
 
 /** The limiter: may this call go now? */
 export interface Gate {
-  admit(request: { pool: string; lane: string; id: string; cost: Cost; ttlMs: number }): Promise<Admission>;
+  admit(request: {
+    pool: string;
+    lane: string;
+    id: string;
+    /** The job that calls, the same in each of its tries. */
+    job: string;
+    cost: Cost;
+    ttlMs: number;
+  }): Promise<Admission>;
   settle(settlement: Settlement): Promise<Settled>;
 }
 

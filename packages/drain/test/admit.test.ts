@@ -17,6 +17,7 @@ describe("a job at the gate", () => {
         pool: "pool",
         lane: "bulk",
         id: `${data.id}/3/pool`,
+        job: data.id,
         cost: { requests: 1, tokens: 150 },
         // The longest call and a grace.
         ttlMs: 90_000,

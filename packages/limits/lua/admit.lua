@@ -3,8 +3,8 @@
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash: id -> MessagePack)  4 expiry (zset: id by ms)
 --       5 outcomes (hash)  6 day, of the scope
--- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 lane  5 reservation id  6 ttl in ms
---       7.. pairs of dimension and amount
+-- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 lane  5 reservation id  6 job  7 ttl in ms
+--       8.. pairs of dimension and amount
 -- Reply {'granted', waitMs, probe 0|1, news}  the reservation is held; the same id gets the same grant again
 --       {'wait', afterMs, news}               nothing is held
 --       {'open', afterMs, cause, news}        the pool takes no calls
@@ -15,7 +15,7 @@
 -- one that is leased: between a read and a write of their own, two processes would both take it.
 
 local limitsKey, stateKey, reservationsKey, expiryKey, dayKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
-local channel, pool, laneName, id, ttlMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local channel, pool, laneName, id, job, ttlMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 
 -- Drops reservations of workers that died, a few at a time. Nothing is refunded: the calls may have run, and a
 -- rate limit heals by itself.
@@ -57,7 +57,7 @@ if held then
   return { 'granted', math.ceil(wait), held.probe and 1 or 0, '' }
 end
 
-local cost = costFrom(ARGV, 7)
+local cost = costFrom(ARGV, 8)
 local before, changes = phaseOf(state.breaker), {}
 local door, shutMs, cause = knock(parameters, state.breaker, rank, #parameters.lanes - 1, now)
 noteBreaker(pool, state.breaker, before, changes)
@@ -87,7 +87,7 @@ else
     debitDay(day, cost)
     local startAt = now + wait
     local reservation = {
-      lane = laneName, cost = cost, startAt = startAt,
+      lane = laneName, cost = cost, startAt = startAt, job = job,
       epoch = state.breaker.epoch, probe = probe, day = day.day,
     }
     redis.call('HSET', reservationsKey, id, cmsgpack.pack(reservation))

@@ -77,9 +77,8 @@ local function failing(parameters, outcomesKey, now)
 end
 
 local function suspect(limits, breaker, finding, now)
-  local job = string.match(finding.id, '^[^/]*')
   local suspects = breaker.suspects
-  table.insert(suspects, { job = job, shape = finding.shape == '' and job or finding.shape })
+  table.insert(suspects, { job = finding.job, shape = finding.operation })
   if #suspects > limits.suspectsKept then table.remove(suspects, 1) end
   local seen, jobs, shapes = { job = {}, shape = {} }, 0, 0
   for _, one in ipairs(suspects) do
@@ -129,7 +128,7 @@ local function hearCanary(limits, breaker, outcome, now)
   end
 end
 
--- Moves the breaker by what a settled call found out: { id, epoch, outcome, weight, shape }.
+-- Moves the breaker by what a settled call found out: { id, job, epoch, outcome, weight, operation }.
 local function hear(parameters, breaker, outcomesKey, finding, now)
   if breaker.phase == 'open' then return end
   if breaker.phase == 'closed' then return hearWhileClosed(parameters, breaker, outcomesKey, finding, now) end
@@ -137,6 +136,15 @@ local function hear(parameters, breaker, outcomesKey, finding, now)
   breaker.probeId = ''
   if breaker.phase == 'half-open' then return hearProbe(parameters.breaker, breaker, finding.outcome, now) end
   return hearCanary(parameters.breaker, breaker, finding.outcome, now)
+end
+
+-- For how long the pool takes no calls, in ms; 0: it does.
+local function shutMs(parameters, breaker, day, now)
+  local parked = math.max(0, day.parkedUntil - now)
+  if breaker.phase == 'closed' then return parked end
+  local limits = parameters.breaker
+  local byHand = breaker.phase == 'isolated' and breaker['until'] == 0
+  return math.max(parked, byHand and limits.canaryMs or math.max(limits.probingLeastMs, breaker['until'] - now))
 end
 
 -- What is compared to see whether the breaker has changed.

@@ -4,9 +4,10 @@
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 outcomes (hash)  6 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 reservation id
 --       5 outcome: ok | failed | timeout | throttled | systemic | neutral  6 throttled dimension or ''
---       7 weight of a failure  8 shape of a systemic failure or ''  9 '1' to ask for a retry, else ''
---       10.. pairs of dimension and amount really used; a dimension left out counts as reserved
--- Reply {'settled', 'granted' | 'exhausted' | '', news}  or  {'late'}: no such reservation, nothing changed
+--       7 weight of a failure  8 operation or ''  9 '1' to ask for a retry, else ''
+--       10 for how long the server wants no calls, ms
+--       11.. pairs of dimension and amount really used; a dimension left out counts as reserved
+-- Reply {'settled', 'granted' | 'exhausted' | '', news, probe 0|1, shut ms}  or  {'late'}: no such reservation, nothing changed
 --       news: JSON list of the state changes made, or ''
 --
 -- Atomic, because the reservation must be taken exactly once and everything it moves in the same step: a resent
@@ -28,7 +29,7 @@ local now = advance(parameters, state, timeOf(ARGV[1]))
 
 -- The server refused: it had less than the level claimed, so the level gets nothing back. A refund would send the
 -- next call into the same wall.
-local used = outcome == 'throttled' and {} or costFrom(ARGV, 10)
+local used = outcome == 'throttled' and {} or costFrom(ARGV, 11)
 for dimension, reserved in pairs(reservation.cost) do used[dimension] = used[dimension] or reserved end
 refund(parameters, state, reservation.cost, used)
 refundDay(day, reservation, used)
@@ -55,7 +56,8 @@ end
 
 local before = phaseOf(state.breaker)
 local finding = {
-  id = id, epoch = reservation.epoch, outcome = outcome, weight = tonumber(ARGV[7]), shape = ARGV[8],
+  id = id, job = reservation.job or id, epoch = reservation.epoch,
+  outcome = outcome, weight = tonumber(ARGV[7]), operation = ARGV[8],
 }
 hear(parameters, state.breaker, outcomesKey, finding, now)
 afterBreaker(parameters, state, outcomesKey, pool, before, changes, now)
@@ -72,4 +74,4 @@ redis.call('SET', stateKey, cmsgpack.pack(state))
 if dayChanged then redis.call('SET', dayKey, cmsgpack.pack(day)) end
 local news = #changes > 0 and cjson.encode(changes) or ''
 if news ~= '' then redis.call('PUBLISH', channel, news) end
-return { 'settled', retry, news }
+return { 'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, day, now)) }

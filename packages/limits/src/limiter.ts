@@ -9,10 +9,12 @@ export interface AdmitRequest {
   readonly pool: string;
   readonly lane: string;
   /**
-   * Names the reservation: `<job id>/<attempts started>/<pool>`. Asking again under an id that holds a
-   * reservation returns the same grant, so a resent command reserves nothing twice.
+   * Names the reservation; the limiter reads nothing into it. Asking again under an id that holds a reservation
+   * returns the same grant, so a resent command reserves nothing twice.
    */
   readonly id: string;
+  /** The job that calls: the breaker tells one job that always fails from a pool that does. */
+  readonly job: string;
   /** What the call reserves. */
   readonly cost: Cost;
   /** How long after its start an unsettled reservation is dropped: call timeout + 60 s. Milliseconds. */
@@ -29,7 +31,9 @@ export type Closure =
   | "isolated"
   /** The scope's tokens per day are used up. */
   | "day"
-  /** This process sees only failures, or cannot reach Redis (see `guardLimiter`). */
+  /** The server asked to be left alone for a while (`Retry-After`). */
+  | "hold"
+  /** This process cannot reach Redis (see `guardLimiter`). */
   | "local";
 
 /** The answer to `admit`. `changes` are the state changes this very call made, if any. */
@@ -69,10 +73,15 @@ export interface Settlement {
   /** With `failed` and `timeout`: how much the failure counts, 0.5 for one that may be the model's own. Default 1. */
   readonly weight?: number;
   /**
-   * With `systemic`: what kind of request it was (`converse+tools`, …), so that one kind nobody may call does
-   * not isolate a pool. Default: every job is a kind of its own.
+   * What access is about: `<model> <operation>`. Sent with every outcome: a systemic failure is told from a job's own
+   * mistake by whether the operation answers others. Default: one nameless operation.
    */
-  readonly shape?: string;
+  readonly operation?: string;
+  /**
+   * With `throttled` and `failed`: the server's `Retry-After`, ms. The whole pool takes no calls for that long, at most
+   * five minutes.
+   */
+  readonly holdMs?: number;
   /** The job wants another try: ask the pool's retry budget. Default false. */
   readonly retry?: boolean;
 }
@@ -85,6 +94,14 @@ export type SettleReply =
        * delay it by the longest backoff.
        */
       readonly retry?: "granted" | "exhausted";
+      /** How long ago the pool last answered a call of another job; absent: nobody remembers any. */
+      readonly answeredAgoMs?: number;
+      /** The same for calls of this operation. */
+      readonly operationAnsweredAgoMs?: number;
+      /** The call was to find out whether the pool works again. */
+      readonly probe: boolean;
+      /** For how long the pool takes no calls from now, ms. 0: it takes them. */
+      readonly shutMs: number;
       readonly changes?: readonly LimitsChange[];
     }
   /** No such reservation: settled before, or expired. Nothing was changed. */

@@ -82,7 +82,8 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
       return admission;
     },
     async settle(settlement) {
-      assertAmounts({ ...settlement.actual, weight: settlement.weight });
+      const { weight, holdMs } = settlement;
+      assertAmounts({ ...settlement.actual, weight, holdMs });
       const reply = settle(poolOf(settlement.pool).gate, settlement, now());
       if (reply.type === "settled") tell(reply.changes);
       return reply;

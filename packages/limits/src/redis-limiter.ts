@@ -63,10 +63,10 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       await write(pool, "declare", limits, [""]);
       declared.set(pool, limits);
     },
-    async admit({ pool, lane, id, cost, ttlMs }) {
+    async admit({ pool, lane, id, job, cost, ttlMs }) {
       assertAmounts({ ...cost, ttlMs });
       const keys = gateKeys(keySpace, pool);
-      const argv = [time(), channel, pool, lane, id, ttlMs, ...Object.entries(cost).flat()];
+      const argv = [time(), channel, pool, lane, id, job, ttlMs, ...Object.entries(cost).flat()];
       return decodeAdmission(await ask(pool, async () => admitScript(redis, { keys, argv })), lane);
     },
     async settle({
@@ -76,12 +76,14 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       actual,
       throttledDimension = "",
       weight = 1,
-      shape = "",
+      operation = "",
+      holdMs = 0,
       retry = false,
     }) {
-      assertAmounts({ ...actual, weight });
+      assertAmounts({ ...actual, weight, holdMs });
       const keys = gateKeys(keySpace, pool);
-      const argv = [time(), channel, pool, id, outcome, throttledDimension, weight, shape, retry ? "1" : ""];
+      const end = [outcome, throttledDimension, weight, operation, retry ? "1" : "", holdMs];
+      const argv = [time(), channel, pool, id, ...end];
       return decodeSettle(
         await settleScript(redis, { keys, argv: [...argv, ...Object.entries(actual).flat()] }),
       );

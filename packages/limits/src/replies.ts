@@ -5,7 +5,7 @@ import type { PoolLimits } from "./limits.ts";
 import type { DayState, PoolState } from "./model/state.ts";
 import type { Parameters } from "./parameters.ts";
 
-const closures: readonly string[] = ["breaker", "probing", "isolated", "day"] satisfies Closure[];
+const closures: readonly string[] = ["breaker", "probing", "isolated", "day", "hold"] satisfies Closure[];
 
 function parts(reply: unknown): readonly unknown[] {
   return Array.isArray(reply) ? (reply as readonly unknown[]) : [reply];
@@ -34,11 +34,11 @@ export function decodeAdmission(reply: unknown, lane: string): Admission {
 }
 
 export function decodeSettle(reply: unknown): SettleReply {
-  const [type, retry, changes] = parts(reply);
+  const [type, retry, changes, probe, shutMs] = parts(reply);
   if (type === "late") return { type };
-  if (type !== "settled") throw unexpected("a reply to settle", reply);
+  if (type !== "settled" || typeof shutMs !== "number") throw unexpected("a reply to settle", reply);
   const asked = retry === "granted" || retry === "exhausted";
-  return { type, ...(asked ? { retry } : {}), ...news(changes) };
+  return { type, ...(asked ? { retry } : {}), probe: probe === 1, shutMs, ...news(changes) };
 }
 
 /** The state changes a script made, or published. */

@@ -77,6 +77,7 @@ export function adaptiveSuite(name: string, create: Create): void {
           pool: "other",
           lane: "bulk",
           id,
+          job: id,
           cost: { "tokens-per-day": tokens, tokens: 1 },
           ttlMs: 1,
         });
@@ -95,7 +96,7 @@ export function adaptiveSuite(name: string, create: Create): void {
         changes: [{ type: "day", untilMs: START + 900_000 }],
       });
       expect(await s.ceiling()).toBe(1);
-      const ask = { pool: "other", lane: "bulk", id: "b", cost: { tokens: 1 }, ttlMs: 1_000 };
+      const ask = { pool: "other", lane: "bulk", id: "b", job: "b", cost: { tokens: 1 }, ttlMs: 1_000 };
       expect(await s.limiter.admit(ask)).toEqual({ type: "open", afterMs: 900_000, cause: "day" });
       expect(await s.limiter.operate(POOL, { type: "release-day" })).toMatchObject([{ untilMs: 0 }]);
       expect(await s.limiter.admit(ask)).toMatchObject({ type: "granted" });

@@ -61,7 +61,7 @@ it("never lets more start than burst, reserve and rate allow", { timeout: 120_00
         } else if (command.type === "admit") {
           const { lane, cost } = command;
           const id = `${calls.length}`;
-          const request = { pool: POOL, lane, id, cost: { tokens: cost }, ttlMs: 1e9 };
+          const request = { pool: POOL, lane, id, job: id, cost: { tokens: cost }, ttlMs: 1e9 };
           // oxlint-disable-next-line no-await-in-loop -- a sequence is one
           const answer = await limiter.admit(request);
           if (answer.type !== "granted") continue;

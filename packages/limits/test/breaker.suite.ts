@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Subject, type Create } from "./harness.ts";
 
-const systemic = async (s: Subject, job: string, shape: string): Promise<void> => {
-  await s.call(`${job}/1/model`, "systemic", { shape });
+const systemic = async (s: Subject, job: string, operation: string): Promise<void> => {
+  await s.call(`${job}/1/model`, "systemic", { operation });
 };
 
 const suspected = async (create: Create): Promise<Subject> => {

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { createMemoryLimiter, guardLimiter, type Limiter } from "../src/index.ts";
 import { limits, POOL } from "./harness.ts";
 
-const request = { pool: POOL, lane: "bulk", id: "a", cost: { tokens: 1 }, ttlMs: 1_000 };
+const request = { pool: POOL, lane: "bulk", id: "a", job: "a", cost: { tokens: 1 }, ttlMs: 1_000 };
 
 it("answers closed instead of rejecting while the limiter does not answer", async () => {
   const clock = { ms: 0 };

@@ -31,7 +31,9 @@ export class Subject {
 
   async ask(id: string, lane = "standard", tokens = 1) {
     const cost = { tokens, requests: 1, "tokens-per-day": tokens };
-    return this.limiter.admit({ pool: POOL, lane, id, cost, ttlMs: 180_000 });
+    // A reservation is named after its job: `<job>/<try>`.
+    const [job = id] = id.split("/");
+    return this.limiter.admit({ pool: POOL, lane, id, job, cost, ttlMs: 180_000 });
   }
 
   async settle(id: string, outcome: Settlement["outcome"] = "ok", rest: Partial<Settlement> = {}) {

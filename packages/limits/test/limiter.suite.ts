@@ -103,7 +103,7 @@ export function limiterSuite(name: string, create: Create): void {
       });
       const cost = { tokens: 1e9, requests: 1e9, "input-tokens": 985 };
       const admit = async (id: string) =>
-        s.limiter.admit({ pool: POOL, lane: "bulk", id, cost, ttlMs: 1_000 });
+        s.limiter.admit({ pool: POOL, lane: "bulk", id, job: id, cost, ttlMs: 1_000 });
       expect(await admit("a")).toEqual({ type: "granted", waitMs: 0 });
       expect(await admit("b")).toEqual({ type: "granted", waitMs: 1_000 });
     });

@@ -54,7 +54,7 @@ interface SettleCommand {
   readonly used: number;
   readonly dimension: "tokens" | "requests" | "input-tokens" | "tokens-per-day" | undefined;
   readonly weight: number;
-  readonly shape: string;
+  readonly operation: string;
   readonly retry: boolean;
 }
 type Command =
@@ -78,7 +78,7 @@ const settleCommand = fc.record({
   used: fc.double({ min: 0, max: 2, noNaN: true }),
   dimension: fc.constantFrom("tokens", "tokens", "requests", "input-tokens", "tokens-per-day", undefined),
   weight: fc.constantFrom(1, 0.5),
-  shape: fc.constantFrom("", "a", "b"),
+  operation: fc.constantFrom("", "a", "b"),
   retry: fc.boolean(),
 });
 const passCommand = fc.record({
@@ -174,7 +174,7 @@ async function step(
       const { lane, tokens, ttlMs } = command;
       const id = `job${command.job}/1/${POOL}`;
       const cost = { requests: 1, tokens, "output-tokens": tokens / 5, "tokens-per-day": tokens };
-      const request = { pool: POOL, lane, id, cost, ttlMs };
+      const request = { pool: POOL, lane, id, job: `job${command.job}`, cost, ttlMs };
       const before = (await twin.inspect(POOL)).breaker;
       const answer = await real.admit(request);
       expectSame(answer, await twin.admit(request));
@@ -191,14 +191,14 @@ async function step(
       if (id === undefined) return;
       const tokens = (open.get(id) ?? 0) * command.used;
       open.delete(id);
-      const { outcome, weight, shape, retry, dimension } = command;
+      const { outcome, weight, operation, retry, dimension } = command;
       const settlement: Settlement = {
         pool: POOL,
         id,
         outcome,
         actual: { tokens, "tokens-per-day": tokens },
         weight,
-        shape,
+        operation,
         retry,
         ...(dimension === undefined ? {} : { throttledDimension: dimension }),
       };

@@ -23,7 +23,7 @@ adaptiveSuite("redis", create);
 breakerSuite("redis", create);
 
 describe("limiter in redis alone", () => {
-  const ask = { pool: POOL, lane: "bulk", cost: { tokens: 985 }, ttlMs: 1_000 };
+  const ask = { pool: POOL, lane: "bulk", job: "a", cost: { tokens: 985 }, ttlMs: 1_000 };
 
   it("uses the clock of the server", async () => {
     const limiter = createRedisLimiter({ redis, keySpace: space() });

@@ -8,7 +8,7 @@
 import type { BreakerPhase, Closure, SettleOutcome } from "../limiter.ts";
 import type { BreakerLimits } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
-import type { BreakerState } from "./state.ts";
+import type { BreakerState, DayState } from "./state.ts";
 
 /** Calls and failures by second; the slots are reused. */
 export type Outcomes = Map<number, { second: number; calls: number; failures: number }>;
@@ -22,10 +22,11 @@ export type Door =
 /** What a call found out. */
 export interface Finding {
   readonly id: string;
+  readonly job: string;
   readonly epoch: number;
   readonly outcome: SettleOutcome;
   readonly weight: number;
-  readonly shape: string;
+  readonly operation: string;
 }
 
 /**
@@ -147,9 +148,13 @@ function failing(parameters: Parameters, outcomes: Outcomes, now: number): boole
   return calls >= minimumCalls && failures >= failureRatio * calls;
 }
 
-function suspect(limits: BreakerLimits, breaker: BreakerState, { id, shape }: Finding, now: number): void {
-  const [job = id] = id.split("/");
-  breaker.suspects.push({ job, shape: shape === "" ? job : shape });
+function suspect(
+  limits: BreakerLimits,
+  breaker: BreakerState,
+  { job, operation }: Finding,
+  now: number,
+): void {
+  breaker.suspects.push({ job, shape: operation });
   if (breaker.suspects.length > limits.suspectsKept) breaker.suspects.shift();
   const jobs = new Set(breaker.suspects.map((one) => one.job));
   const shapes = new Set(breaker.suspects.map((one) => one.shape));
@@ -193,6 +198,19 @@ export function isolate(breaker: BreakerState, until: number): void {
   breaker.phase = "isolated";
   breaker.until = until;
   breaker.probeId = "";
+}
+
+/** For how long the pool takes no calls, in ms; 0: it does. */
+export function shutMs(
+  { breaker: limits }: Parameters,
+  { phase, until }: BreakerState,
+  day: DayState,
+  now: number,
+): number {
+  const parked = Math.max(0, day.parkedUntil - now);
+  if (phase === "closed") return parked;
+  const byHand = phase === "isolated" && until === 0;
+  return Math.max(parked, byHand ? limits.canaryMs : Math.max(limits.probingLeastMs, until - now));
 }
 
 /** After these phases the service comes back from an outage, and gets its load step by step. */

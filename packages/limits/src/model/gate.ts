@@ -2,7 +2,7 @@
 import { dimensions, type Cost } from "../cost.ts";
 import type { Admission, AdmitRequest, LimitsChange, Settlement, SettleReply } from "../limiter.ts";
 import type { Parameters } from "../parameters.ts";
-import { hear, knock, leaseProbe, wasOutage, type Outcomes } from "./breaker.ts";
+import { hear, knock, leaseProbe, shutMs, wasOutage, type Outcomes } from "./breaker.ts";
 import { cutFor, ramp } from "./ceiling.ts";
 import { dayClosedMs, debitDay, park, refundDay, unpark } from "./day.ts";
 import * as lanes from "./lanes.ts";
@@ -23,7 +23,7 @@ export interface Gate {
 
 export function admit(gate: Gate, request: AdmitRequest, time: number): Admission {
   const { parameters, state, day } = gate;
-  const { id, cost } = request;
+  const { id, job, cost } = request;
   const rank = parameters.lanes.findIndex((lane) => lane.name === request.lane);
   const limits = parameters.lanes[rank];
   if (!limits) {
@@ -63,7 +63,7 @@ export function admit(gate: Gate, request: AdmitRequest, time: number): Admissio
   const startAt = now + wait;
   const expiresAt = startAt + request.ttlMs;
   const { epoch } = state.breaker;
-  gate.reservations.set(id, { lane: limits.name, cost, startAt, epoch, probe, day: day.day, expiresAt });
+  gate.reservations.set(id, { lane: limits.name, cost, startAt, job, epoch, probe, day: day.day, expiresAt });
   gate.nextExpiry = Math.min(gate.nextExpiry, expiresAt);
   if (probe) leaseProbe(parameters.breaker, state.breaker, id, startAt, request.ttlMs);
   return { ...granted(wait, probe), ...changes };
@@ -102,18 +102,24 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   }
 
   const before = { ...state.breaker };
-  const { weight = 1, shape = "" } = settlement;
-  const finding = { id, epoch: reservation.epoch, outcome, weight, shape };
+  const { weight = 1, operation = "" } = settlement;
+  const { job, epoch, probe } = reservation;
+  const finding = { id, job, epoch, outcome, weight, operation };
   hear(parameters, state.breaker, gate.outcomes, finding, now);
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
 
   const { most, perSuccess } = parameters.retry;
   if (outcome === "ok") state.retries = Math.min(most, state.retries + perSuccess);
-  const news = changes.length > 0 ? { changes } : {};
-  if (settlement.retry !== true) return { type: "settled", ...news };
-  if (state.retries < 1) return { type: "settled", retry: "exhausted", ...news };
+  const reply = {
+    type: "settled",
+    probe,
+    shutMs: Math.ceil(shutMs(parameters, state.breaker, day, now)),
+    ...(changes.length > 0 ? { changes } : {}),
+  } as const;
+  if (settlement.retry !== true) return reply;
+  if (state.retries < 1) return { ...reply, retry: "exhausted" };
   state.retries -= 1;
-  return { type: "settled", retry: "granted", ...news };
+  return { ...reply, retry: "granted" };
 }
 
 /** What follows from a changed breaker: a ramp after an outage, and news. */

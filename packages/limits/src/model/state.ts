@@ -78,6 +78,7 @@ export interface Reservation {
   readonly cost: Cost;
   /** When the call may start. */
   readonly startAt: number;
+  readonly job: string;
   readonly epoch: number;
   readonly probe: boolean;
   readonly day: number;
