@@ -189,6 +189,9 @@ function tellChange(emit: Emit, change: LimitsChange): void {
     case "day":
       emit("quota:parked", { pool: change.pool, untilMs: change.untilMs });
       break;
+    case "hold":
+      emit("pool:held", { pool: change.pool, untilMs: change.untilMs });
+      break;
     case "limits":
       emit("limits:changed", { pool: change.pool, version: change.version });
       break;

@@ -65,6 +65,8 @@ export interface SluiceEvents {
   "identity:lost": { readonly scope: string; readonly errorClass: string };
   /** It has some again, after so long. */
   "identity:found": { readonly scope: string; readonly afterMs: number };
+  /** The server asked for it: a pool takes no calls until then, milliseconds since the epoch. */
+  "pool:held": { readonly pool: string; readonly untilMs: number };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
   /** Quotas in force that are not the file's: set by hand, by whom if that is known. Told at start and at a change. */

@@ -1,20 +1,22 @@
 -- May this call go now? Reserves its cost, or says when to ask again.
--- Joined from state, ceiling, quota, lanes, breaker, day, admit. Twin of `admit` in `src/model/gate.ts`.
+-- Joined from state, ceiling, quota, lanes, starts, breaker, answers, evidence, day, decide, admit. Twin of `admit` in
+-- `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash: id -> MessagePack)  4 expiry (zset: id by ms)
---       5 outcomes (hash)  6 day, of the scope
+--       5 starts (hash)  6 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 lane  5 reservation id  6 job  7 ttl in ms
 --       8.. pairs of dimension and amount
 -- Reply {'granted', waitMs, probe 0|1, news}  the reservation is held; the same id gets the same grant again
 --       {'wait', afterMs, news}               nothing is held
 --       {'open', afterMs, cause, news}        the pool takes no calls
---       {'unconfigured'}, {'unknown-lane', names}
+--       {'unconfigured'}, {'outdated', limits, version}, {'unknown-lane', names}
 --       news: JSON list of the state changes made, or ''
 --
 -- Atomic, because the level that is tested must be the level that is debited, and the probe that is free the
 -- one that is leased: between a read and a write of their own, two processes would both take it.
 
-local limitsKey, stateKey, reservationsKey, expiryKey, dayKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
+local limitsKey, stateKey, reservationsKey, expiryKey, startsKey, dayKey =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local channel, pool, laneName, id, job, ttlMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 
 -- Drops reservations of workers that died, a few at a time. Nothing is refunded: the calls may have run, and a
@@ -33,7 +35,7 @@ local function rankOf(parameters, name)
 end
 
 local parameters = loadParameters(limitsKey)
-if not parameters then return { 'unconfigured' } end
+if not parameters then return withoutParameters(limitsKey) end
 local rank, limits = rankOf(parameters, laneName)
 if not limits then
   local names = {}
@@ -44,7 +46,7 @@ end
 local time = timeOf(ARGV[1])
 local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
 -- Limits without a state: it was lost.
-local state = unpackOr(packedState) or learningState(parameters, time)
+local state = stateFrom(packedState) or learningState(parameters, time)
 local day = unpackOr(packedDay) or freshDay()
 local now = advance(parameters, state, time)
 sweep(parameters, now)
@@ -58,46 +60,37 @@ if held then
 end
 
 local cost = costFrom(ARGV, 8)
-local before, changes = phaseOf(state.breaker), {}
-local door, shutMs, cause = knock(parameters, state.breaker, rank, #parameters.lanes - 1, now)
-noteBreaker(pool, state.breaker, before, changes)
-local closedMs = dayClosedMs(parameters.day, day, cost, now)
+local changes = {}
+noteAsker(parameters, state.breaker, job)
+local knocker = { rank = rank, last = #parameters.lanes - 1, job = job }
+local answer, detail, more = decide(parameters, state, day, knocker, limits, id, cost)
 
 local reply
-if closedMs > 0 then
-  reply = { 'open', math.ceil(closedMs), 'day' }
-elseif door == 'shut' then
-  reply = { 'open', math.ceil(shutMs), cause }
+if answer == 'open' then
+  reply = { 'open', math.ceil(detail), more }
+elseif answer == 'wait' then
+  reply = { 'wait', math.ceil(takeTicket(parameters, detail, now) - now) }
 else
-  local claim = {
-    id = id,
-    limits = limits,
-    lane = state.lanes[laneName],
-    costMs = costMs(parameters, state, cost),
-    backlogMs = backlogMs(parameters, state),
-    accrualMs = accrualMs(parameters, state, cost),
-    horizonMs = horizonMs(parameters, state, limits),
-    outranked = isOutranked(parameters, state, limits),
+  local probe = more
+  local wait = commit(parameters, detail)
+  debit(parameters, state, cost)
+  debitDay(day, cost)
+  local startAt = now + wait
+  local before = phaseOf(state.breaker)
+  local reservation = {
+    lane = laneName, cost = cost, startAt = startAt, job = job,
+    epoch = before.epoch, probe = probe, day = day.day,
   }
-  local probe = door == 'probe'
-  -- A probe does not queue behind its lane's horizon, but pays like every call.
-  if probe or mayCommit(parameters, claim) then
-    local wait = commit(parameters, claim)
-    debit(parameters, state, cost)
-    debitDay(day, cost)
-    local startAt = now + wait
-    local reservation = {
-      lane = laneName, cost = cost, startAt = startAt, job = job,
-      epoch = state.breaker.epoch, probe = probe, day = day.day,
-    }
-    redis.call('HSET', reservationsKey, id, cmsgpack.pack(reservation))
-    redis.call('ZADD', expiryKey, string.format('%.3f', startAt + ttlMs), id)
-    if probe then leaseProbe(parameters.breaker, state.breaker, id, startAt, ttlMs) end
-    if cost['tokens-per-day'] then redis.call('SET', dayKey, cmsgpack.pack(day)) end
-    reply = { 'granted', math.ceil(wait), probe and 1 or 0 }
+  redis.call('HSET', reservationsKey, id, cmsgpack.pack(reservation))
+  redis.call('ZADD', expiryKey, string.format('%.3f', startAt + ttlMs), id)
+  if probe then
+    leaseProbe(parameters.breaker, state.breaker, id, startAt, ttlMs, now)
+    noteBreaker(pool, state.breaker, before, changes)
   else
-    reply = { 'wait', math.ceil(takeTicket(parameters, claim, now) - now) }
+    countStart(parameters, startsKey, startAt, now)
   end
+  if cost['tokens-per-day'] then redis.call('SET', dayKey, cmsgpack.pack(day)) end
+  reply = { 'granted', math.ceil(wait), probe and 1 or 0 }
 end
 
 redis.call('SET', stateKey, cmsgpack.pack(state))

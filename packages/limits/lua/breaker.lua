@@ -1,126 +1,180 @@
--- Part of admit, settle and operate: whether the pool takes calls at all; one breaker and one probe for the
--- fleet. Twin of `src/model/breaker.ts`, which draws the phases. `outcomesKey` is a hash of one-second buckets.
+-- Part of admit, settle and operate: whether the pool takes calls at all; one breaker for the fleet. What opens it, or
+-- makes a pool suspected, is in evidence.lua. Twin of `src/model/breaker.ts`, which draws the phases.
 
--- May a call of this lane pass, be the probe, or neither? `rank`: the lane's place, 0 = most urgent.
--- Returns 'pass', 'probe', or 'shut' with ms and cause.
-local function knock(parameters, breaker, rank, last, now)
-  if breaker.phase == 'closed' then return 'pass' end
-  local limits = parameters.breaker
-  local isolated = breaker.phase == 'isolated'
-  if isolated and breaker['until'] == 0 then return 'shut', limits.canaryMs, 'isolated' end
-  -- A failed service is tried with the most urgent work, a dead credential with the least.
-  local failed = breaker.phase == 'open' or breaker.phase == 'half-open'
-  local due = breaker['until'] + (failed and rank or last - rank) * limits.staggerMs
-  if now < due then return 'shut', due - now, isolated and 'isolated' or 'breaker' end
-  if breaker.phase == 'open' then breaker.phase, breaker.successes = 'half-open', 0 end
-  if breaker.probeId ~= '' and now < breaker.probeUntil then
-    local most = math.min(limits.probingMostMs, breaker.probeUntil - now)
-    return 'shut', math.max(limits.probingLeastMs, most), 'probing'
+local function isOutage(phase)
+  return phase == 'open' or phase == 'half-open'
+end
+
+local function liveProbes(breaker, now)
+  local live = {}
+  if breaker.phase ~= 'half-open' then return live end
+  for _, probe in ipairs(breaker.probes) do
+    if now < probe['until'] then live[#live + 1] = probe end
   end
+  return live
+end
+
+local function contains(list, wanted)
+  for _, one in ipairs(list) do
+    if one == wanted then return true end
+  end
+  return false
+end
+
+local function probingMs(limits, waitMs)
+  return math.max(limits.probingLeastMs, math.min(limits.probingMostMs, waitMs))
+end
+
+-- A failed service is tried with the most urgent work first, and with a job that has not failed in this outage.
+local function probeDoor(limits, breaker, knocker, now)
+  local turn = contains(breaker.outageJobs, knocker.job) and knocker.rank + 1 or knocker.rank
+  local due = breaker['until'] + turn * limits.staggerMs
+  local probes = liveProbes(breaker, now)
+  if #probes == 0 then
+    if now < due then return 'shut', due - now, 'breaker' end
+    return 'probe'
+  end
+  local waitMs = (#probes < limits.probesMost and due or probes[1]['until']) - now
+  -- Whoever waits for another's probe comes back soon: it may be answered at any moment.
+  if waitMs > 0 then return 'shut', probingMs(limits, waitMs), 'probing' end
   return 'probe'
 end
 
--- Hands out the one probe. A dead worker's lease ends by itself.
-local function leaseProbe(limits, breaker, id, startAt, ttlMs)
-  breaker.probeId = id
-  breaker.probeUntil = startAt + (ttlMs > limits.leaseTrimMs and ttlMs - limits.leaseTrimMs or ttlMs)
+-- Access is tried with the least urgent work.
+local function canaryDoor(limits, breaker, knocker, now)
+  local isolated = breaker.phase == 'isolated'
+  if isolated and breaker['until'] == 0 then return 'shut', limits.canaryMs, 'isolated' end
+  local due = breaker['until'] + (knocker.last - knocker.rank) * limits.staggerMs
+  if now < due then return 'shut', due - now, isolated and 'isolated' or 'breaker' end
+  if breaker.probeId == '' or now >= breaker.probeUntil then return 'probe' end
+  return 'shut', probingMs(limits, breaker.probeUntil - now), 'probing'
 end
 
--- Opens, each time in a row for twice as long; `forMs` overrides by hand.
+local function doorOf(parameters, breaker, knocker, now)
+  if breaker.phase == 'closed' then return 'pass' end
+  if isOutage(breaker.phase) then return probeDoor(parameters.breaker, breaker, knocker, now) end
+  return canaryDoor(parameters.breaker, breaker, knocker, now)
+end
+
+-- May this call pass, be a probe, or neither? `knocker`: { rank of its lane, last, job }. Changes nothing.
+-- Returns 'pass', 'probe', or 'shut' with ms and cause.
+local function knock(parameters, breaker, knocker, now)
+  local door, afterMs, cause = doorOf(parameters, breaker, knocker, now)
+  local heldMs = (breaker.heldUntil or 0) - now
+  if heldMs <= 0 or (door == 'shut' and afterMs >= heldMs) then return door, afterMs, cause end
+  return 'shut', heldMs, 'hold'
+end
+
+-- Probes grow rarer with the age of the outage, so that one of a minute is over for callers soon after its end.
+local function intervalMs(limits, breaker, now)
+  return math.min(limits.openMostMs, math.max(limits.openMs, (now - breaker.outageSince) * limits.openPart))
+end
+
+-- Hands out a probe. The next is due an interval later, whether or not this one has told anything by then.
+local function leaseProbe(limits, breaker, id, startAt, ttlMs, now)
+  local leasedUntil = startAt + (ttlMs > limits.leaseTrimMs and ttlMs - limits.leaseTrimMs or ttlMs)
+  if isOutage(breaker.phase) then
+    local probes = liveProbes(breaker, now)
+    probes[#probes + 1] = { id = id, ['until'] = leasedUntil }
+    breaker.probes = probes
+    if breaker.phase == 'open' then breaker.phase, breaker.successes = 'half-open', 0 end
+    breaker['until'] = startAt + intervalMs(limits, breaker, startAt)
+  end
+  breaker.probeId, breaker.probeUntil = id, leasedUntil
+end
+
+local function withJob(limits, jobs, job)
+  for place, one in ipairs(jobs) do
+    if one == job then
+      table.remove(jobs, place)
+      break
+    end
+  end
+  jobs[#jobs + 1] = job
+  if #jobs > limits.outageJobs then table.remove(jobs, 1) end
+end
+
+-- A call that was no probe of this outage has failed in it.
+local function noteFailed(limits, breaker, job)
+  if isOutage(breaker.phase) then withJob(limits, breaker.outageJobs, job) end
+end
+
+-- What only the phase that ends needs.
+local function forgetPhase(breaker)
+  breaker.probeId, breaker.probes = '', nil
+  breaker.run, breaker.failedLast, breaker.askers = nil, nil, nil
+end
+
+-- Opens until the next probe is due; `forMs`: in how long that is.
 local function open(limits, breaker, now, forMs)
-  local healthy = breaker.phase == 'closed' and now - breaker.closedAt >= limits.forgetMs
-  breaker.openings = healthy and 1 or breaker.openings + 1
-  local doubled = limits.openMs * 2 ^ (breaker.openings - 1)
+  local lasting = isOutage(breaker.phase) or now - breaker.closedAt < limits.forgetMs
+  if not (lasting and breaker.outageSince) then
+    -- By hand before anything failed: no outage is known, so the first probe's interval is the shortest.
+    breaker.outageSince, breaker.openings, breaker.outageJobs = now + (forMs or 0), 0, {}
+  end
+  for _, one in ipairs(breaker.run and breaker.run.jobs or {}) do withJob(limits, breaker.outageJobs, one.job) end
+  breaker.openings = breaker.openings + 1
   breaker.phase = 'open'
   breaker.epoch = breaker.epoch + 1
-  breaker['until'] = now + (forMs or math.min(limits.openMostMs, doubled))
-  breaker.probeId = ''
+  breaker['until'] = now + (forMs or intervalMs(limits, breaker, now))
+  forgetPhase(breaker)
 end
 
 local function close(breaker, now)
   breaker.phase = 'closed'
   breaker.epoch = breaker.epoch + 1
-  breaker.closedAt = now
-  breaker.probeId = ''
+  breaker.closedAt, breaker.answeredAt, breaker.answeringSince = now, now, now
   breaker.timeouts = 0
   breaker.suspects = {}
+  forgetPhase(breaker)
 end
 
 -- `untilMs`: when the next canary is due; 0: an operator must close.
 local function isolate(breaker, untilMs)
-  breaker.phase, breaker['until'], breaker.probeId = 'isolated', untilMs, ''
+  breaker.phase, breaker['until'] = 'isolated', untilMs
+  forgetPhase(breaker)
 end
 
--- Several requests say that the credentials are bad; one more, alone, shall confirm it.
+-- Several calls were denied; one more, alone, shall confirm it.
 local function doubt(breaker, now)
   breaker.phase, breaker['until'] = 'suspected', now
+  forgetPhase(breaker)
 end
 
--- Counts a call in its second; the slots are reused.
-local function count(parameters, outcomesKey, failures, now)
-  local second = math.floor(now / 1000)
-  local slot = second % parameters.windowSeconds
-  local bucket = unpackOr(redis.call('HGET', outcomesKey, slot))
-  if not bucket or bucket[1] ~= second then bucket = { second, 0, 0 } end
-  redis.call('HSET', outcomesKey, slot, cmsgpack.pack({ second, bucket[2] + 1, bucket[3] + failures }))
-end
-
-local function failing(parameters, outcomesKey, now)
-  local limits = parameters.breaker
-  local oldest = math.floor(now / 1000) - parameters.windowSeconds
-  local calls, failures = 0, 0
-  for _, packed in ipairs(redis.call('HVALS', outcomesKey)) do
-    local bucket = cmsgpack.unpack(packed)
-    if bucket[1] > oldest then calls, failures = calls + bucket[2], failures + bucket[3] end
+-- Moves a half-open breaker by what a probe found out.
+local function hearProbe(limits, breaker, id, outcome, now)
+  if breaker.phase ~= 'half-open' then return end
+  local probes, found = {}, false
+  for _, probe in ipairs(liveProbes(breaker, now)) do
+    if probe.id == id then found = true else probes[#probes + 1] = probe end
   end
-  return calls >= limits.minimumCalls and failures >= limits.failureRatio * calls
-end
-
-local function suspect(limits, breaker, finding, now)
-  local suspects = breaker.suspects
-  table.insert(suspects, { job = finding.job, shape = finding.operation })
-  if #suspects > limits.suspectsKept then table.remove(suspects, 1) end
-  local seen, jobs, shapes = { job = {}, shape = {} }, 0, 0
-  for _, one in ipairs(suspects) do
-    if not seen.job[one.job] then seen.job[one.job], jobs = true, jobs + 1 end
-    if not seen.shape[one.shape] then seen.shape[one.shape], shapes = true, shapes + 1 end
-  end
-  if #suspects >= limits.suspects and jobs >= limits.suspectJobs and shapes >= limits.suspectShapes then
-    doubt(breaker, now)
-  end
-end
-
-local function hearWhileClosed(parameters, breaker, outcomesKey, finding, now)
-  -- Calls admitted before the last opening say nothing about the pool as it is now.
-  if finding.epoch ~= breaker.epoch then return end
-  local outcome = finding.outcome
-  if outcome == 'ok' or outcome == 'throttled' then breaker.suspects = {} end
+  if not found then return end
+  breaker.probes = probes
+  if breaker.probeId == id then breaker.probeId = '' end
   if outcome == 'ok' then
-    breaker.timeouts = 0
-    count(parameters, outcomesKey, 0, now)
-  elseif outcome == 'systemic' then
-    suspect(parameters.breaker, breaker, finding, now)
+    breaker.successes = breaker.successes + 1
+    if breaker.successes >= limits.successes then return close(breaker, now) end
+    breaker['until'] = now
   elseif outcome == 'failed' or outcome == 'timeout' then
-    if outcome == 'timeout' then breaker.timeouts = breaker.timeouts + 1 end
-    count(parameters, outcomesKey, finding.weight, now)
-    local limits = parameters.breaker
-    if breaker.timeouts >= limits.timeouts or failing(parameters, outcomesKey, now) then open(limits, breaker, now) end
+    breaker.successes = 0
+    if #probes == 0 then open(limits, breaker, now, math.max(0, breaker['until'] - now)) end
+  elseif outcome == 'systemic' then
+    doubt(breaker, now)
+  else
+    -- It told nothing: the next may go at once.
+    breaker['until'] = now
   end
 end
 
-local function hearProbe(limits, breaker, outcome, now)
-  if outcome == 'failed' or outcome == 'timeout' then return open(limits, breaker, now) end
-  if outcome == 'systemic' then return doubt(breaker, now) end
-  if outcome ~= 'ok' then return end
-  breaker.successes = breaker.successes + 1
-  if breaker.successes >= limits.successes then close(breaker, now) end
-end
-
-local function hearCanary(limits, breaker, outcome, now)
+-- Moves a suspected or isolated pool by what its canary found out.
+local function hearCanary(limits, breaker, id, outcome, now)
+  if breaker.phase ~= 'suspected' and breaker.phase ~= 'isolated' then return end
+  if breaker.probeId ~= id or now >= breaker.probeUntil then return end
+  breaker.probeId = ''
   if outcome == 'neutral' then return end
   if outcome == 'systemic' then return isolate(breaker, now + limits.canaryMs) end
-  -- An answer, even a throttle, needs working credentials. A failure proves nothing either way: a suspicion is
-  -- dropped, an isolation is kept.
+  -- An answer, even a throttle, needs access. A failure proves nothing either way: a suspicion is dropped, an isolation
+  -- is kept.
   if breaker.phase == 'suspected' or outcome == 'ok' or outcome == 'throttled' then
     close(breaker, now)
   else
@@ -128,23 +182,25 @@ local function hearCanary(limits, breaker, outcome, now)
   end
 end
 
--- Moves the breaker by what a settled call found out: { id, job, epoch, outcome, weight, operation }.
-local function hear(parameters, breaker, outcomesKey, finding, now)
-  if breaker.phase == 'open' then return end
-  if breaker.phase == 'closed' then return hearWhileClosed(parameters, breaker, outcomesKey, finding, now) end
-  if breaker.probeId ~= finding.id or now >= breaker.probeUntil then return end
-  breaker.probeId = ''
-  if breaker.phase == 'half-open' then return hearProbe(parameters.breaker, breaker, finding.outcome, now) end
-  return hearCanary(parameters.breaker, breaker, finding.outcome, now)
+-- The server wants no calls for a while. A longer hold is not shortened. Returns whether it is longer than before.
+local function hold(limits, breaker, holdMs, now)
+  local before = breaker.heldUntil or 0
+  breaker.heldUntil = math.max(before, now + math.min(holdMs, limits.holdMostMs))
+  return breaker.heldUntil > before
 end
 
--- For how long the pool takes no calls, in ms; 0: it does.
+-- An operator ends the hold.
+local function release(breaker)
+  breaker.heldUntil = nil
+end
+
+-- For how long the pool takes no calls but probes, in ms; 0: it takes them.
 local function shutMs(parameters, breaker, day, now)
-  local parked = math.max(0, day.parkedUntil - now)
-  if breaker.phase == 'closed' then return parked end
+  local elsewhereMs = math.max(0, day.parkedUntil - now, (breaker.heldUntil or 0) - now)
+  if breaker.phase == 'closed' then return elsewhereMs end
   local limits = parameters.breaker
   local byHand = breaker.phase == 'isolated' and breaker['until'] == 0
-  return math.max(parked, byHand and limits.canaryMs or math.max(limits.probingLeastMs, breaker['until'] - now))
+  return math.max(elsewhereMs, byHand and limits.canaryMs or math.max(limits.probingLeastMs, breaker['until'] - now))
 end
 
 -- What is compared to see whether the breaker has changed.
@@ -162,12 +218,12 @@ local function noteBreaker(pool, breaker, before, changes)
   }
 end
 
--- What follows from a changed breaker: after an outage a pool gets its load step by step; and news.
-local function afterBreaker(parameters, state, outcomesKey, pool, before, changes, now)
-  local closed = before.phase ~= 'closed' and state.breaker.phase == 'closed'
-  if closed then
-    redis.call('DEL', outcomesKey)
-    if before.phase == 'open' or before.phase == 'half-open' then ramp(parameters.ceiling, state, now) end
+-- What follows from a changed breaker: a ramp after an outage, and news.
+local function afterBreaker(parameters, state, startsKey, pool, before, changes, now)
+  if state.breaker.phase == 'closed' and state.breaker.epoch ~= before.epoch then
+    forgetStarts(startsKey)
+    -- The service comes back from an outage, and gets its load step by step.
+    if isOutage(before.phase) then ramp(parameters.ceiling, state, now) end
   end
   noteBreaker(pool, state.breaker, before, changes)
 end

@@ -19,7 +19,7 @@ local declared, version = unpack(redis.call('HMGET', limitsKey, 'declared', 'ver
 if mode == 'declare' and declared == limits then return tonumber(version) end
 if mode == 'change' and version ~= ARGV[8] then return 0 end
 
-local state = unpackOr(redis.call('GET', stateKey))
+local state = stateFrom(redis.call('GET', stateKey))
 if state then
   adoptLimits(parameters, state)
 else

@@ -2,23 +2,27 @@
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock
--- Reply {version, limits JSON, parameters JSON, state JSON, day JSON, reservations}  or  {'unconfigured'}
+-- Reply {version, limits JSON, parameters JSON, state JSON, day JSON, reservations}
+--       {'unconfigured'}, {'outdated', limits, version}
 --
 -- Atomic, so that the parts of the picture belong to one moment.
 
 local limitsKey, stateKey, reservationsKey, dayKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 local parameters = loadParameters(limitsKey)
-if not parameters then return { 'unconfigured' } end
+if not parameters then return withoutParameters(limitsKey) end
 for _, group in ipairs(RARE_GROUPS) do parameters[group] = parameters[group] end
 local version, limits = unpack(redis.call('HMGET', limitsKey, 'version', 'limits'))
 local time = timeOf(ARGV[1])
-local state = unpackOr(redis.call('GET', stateKey)) or learningState(parameters, time)
+local state = stateFrom(redis.call('GET', stateKey)) or learningState(parameters, time)
 local day = unpackOr(redis.call('GET', dayKey)) or freshDay()
 local now = advance(parameters, state, time)
 dayClosedMs(parameters.day, day, {}, now)
 -- An empty list would be encoded as an object.
-state.breaker.suspects = #state.breaker.suspects > 0 and state.breaker.suspects or nil
+for _, name in ipairs({ 'suspects', 'outageJobs', 'probes', 'askers' }) do
+  local list = state.breaker[name]
+  state.breaker[name] = list and #list > 0 and list or nil
+end
 return {
   tonumber(version), limits, cjson.encode(parameters), cjson.encode(state), cjson.encode(day),
   redis.call('HLEN', reservationsKey),

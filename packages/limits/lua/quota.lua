@@ -2,16 +2,13 @@
 
 -- Keeps every moment where it was relative to a clock that stepped.
 local function shiftTimes(state, stepMs)
-  local breaker = state.breaker
   state.at = state.at + stepMs
   for _, at in pairs(state.dimensions) do at.cutAt = at.cutAt + stepMs end
   for _, lane in pairs(state.lanes) do
     lane.ticketAt = lane.ticketAt + stepMs
     lane.firstAt = lane.firstAt + stepMs
   end
-  if breaker['until'] > 0 then breaker['until'] = breaker['until'] + stepMs end
-  breaker.closedAt = breaker.closedAt + stepMs
-  breaker.probeUntil = breaker.probeUntil + stepMs
+  shiftBreaker(state.breaker, stepMs)
 end
 
 -- How long the pool works on what it has promised already, in ms.

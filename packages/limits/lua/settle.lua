@@ -1,29 +1,34 @@
 -- Ends a reservation: gives back what was not used, and learns from how the call ended.
--- Joined from state, ceiling, quota, lanes, breaker, day, settle. Twin of `settle` in `src/model/gate.ts`.
+-- Joined from state, ceiling, quota, lanes, starts, breaker, answers, evidence, day, settle. Twin of `settle` in
+-- `src/model/gate.ts`.
 --
--- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 outcomes (hash)  6 day, of the scope
+-- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 starts (hash)  6 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 reservation id
 --       5 outcome: ok | failed | timeout | throttled | systemic | neutral  6 throttled dimension or ''
 --       7 weight of a failure  8 operation or ''  9 '1' to ask for a retry, else ''
 --       10 for how long the server wants no calls, ms
 --       11.. pairs of dimension and amount really used; a dimension left out counts as reserved
--- Reply {'settled', 'granted' | 'exhausted' | '', news, probe 0|1, shut ms}  or  {'late'}: no such reservation, nothing changed
+-- Reply {'settled', 'granted' | 'exhausted' | '', news, probe 0|1, shut ms, ms since the pool last answered another job,
+--        ms since this operation did}: -1 when it did not within memory
+--       {'late'}: no such reservation, nothing changed;  {'outdated', limits, version}
 --       news: JSON list of the state changes made, or ''
 --
 -- Atomic, because the reservation must be taken exactly once and everything it moves in the same step: a resent
 -- command would otherwise refund twice and count a failure twice.
 
-local limitsKey, stateKey, reservationsKey, expiryKey, outcomesKey, dayKey =
+local limitsKey, stateKey, reservationsKey, expiryKey, startsKey, dayKey =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local channel, pool, id, outcome, named = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 local reservation = unpackOr(redis.call('HGET', reservationsKey, id))
 local parameters = loadParameters(limitsKey)
 local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
-if not (reservation and parameters and packedState) then return { 'late' } end
+if not (reservation and packedState) then return { 'late' } end
+if not parameters then return withoutParameters(limitsKey) end
+local expiresAt = redis.call('ZSCORE', expiryKey, id)
 redis.call('HDEL', reservationsKey, id)
 redis.call('ZREM', expiryKey, id)
-local state = cmsgpack.unpack(packedState)
+local state = stateFrom(packedState)
 local day = unpackOr(packedDay) or freshDay()
 local now = advance(parameters, state, timeOf(ARGV[1]))
 
@@ -54,13 +59,28 @@ elseif outcome == 'ok' and now >= day.parkedUntil and day.parkings > 0 then
   dayChanged = true
 end
 
+local job, operation, holdMs = reservation.job or id, ARGV[8], tonumber(ARGV[10])
+local answers = loadAnswers(startsKey)
+local poolAnsweredAt, operationAnsweredAt = othersAnsweredAt(answers, operation, job)
 local before = phaseOf(state.breaker)
-local finding = {
-  id = id, job = reservation.job or id, epoch = reservation.epoch,
-  outcome = outcome, weight = tonumber(ARGV[7]), operation = ARGV[8],
-}
-hear(parameters, state.breaker, outcomesKey, finding, now)
-afterBreaker(parameters, state, outcomesKey, pool, before, changes, now)
+hear(parameters, state.breaker, {
+  startsKey = startsKey,
+  answers = answers,
+  countOut = function()
+    -- With one time to live, those that expire no later are those that started no later.
+    return redis.call('HLEN', reservationsKey), redis.call('ZCOUNT', expiryKey, '-inf', expiresAt or '-inf')
+  end,
+}, {
+  id = id, job = job, operation = operation, epoch = reservation.epoch, startAt = reservation.startAt,
+  outcome = outcome, weight = tonumber(ARGV[7]),
+}, now)
+if outcome == 'ok' then noteAnswer(startsKey, answers, parameters.operationsKept, operation, job, now) end
+afterBreaker(parameters, state, startsKey, pool, before, changes, now)
+if holdMs > 0 and (outcome == 'throttled' or outcome == 'failed') then
+  if hold(parameters.breaker, state.breaker, holdMs, now) then
+    changes[#changes + 1] = { type = 'hold', pool = pool, untilMs = math.ceil(state.breaker.heldUntil) }
+  end
+end
 
 local budget = parameters.retry
 if outcome == 'ok' then state.retries = math.min(budget.most, state.retries + budget.perSuccess) end
@@ -74,4 +94,11 @@ redis.call('SET', stateKey, cmsgpack.pack(state))
 if dayChanged then redis.call('SET', dayKey, cmsgpack.pack(day)) end
 local news = #changes > 0 and cjson.encode(changes) or ''
 if news ~= '' then redis.call('PUBLISH', channel, news) end
-return { 'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, day, now)) }
+-- How long ago that was; -1: not within memory, or by a clock that has been set back since.
+local function ago(at)
+  return (at == 0 or at > now) and -1 or math.floor(now - at)
+end
+return {
+  'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, day, now)),
+  ago(poolAnsweredAt), ago(operationAnsweredAt),
+}

@@ -12,10 +12,14 @@ end
 -- Groups that a healthy pool does not need: unpacking them would be a third of what a script costs.
 local RARE_GROUPS = { 'ceiling', 'breaker' }
 
+-- What `src/parameters.ts` calls the form of parameters. A program of another version may have written them.
+local PARAMETERS_FORM = 2
+
 -- The pool's parameters, or nil. The rare groups are read when they are first asked for.
 local function loadParameters(limitsKey)
   local parameters = unpackOr(redis.call('HGET', limitsKey, 'parameters'))
-  return parameters and setmetatable(parameters, {
+  if not parameters or parameters.form ~= PARAMETERS_FORM then return nil end
+  return setmetatable(parameters, {
     __index = function(self, group)
       local loaded = unpackOr(redis.call('HGET', limitsKey, group))
       rawset(self, group, loaded)
@@ -24,11 +28,61 @@ local function loadParameters(limitsKey)
   })
 end
 
+-- The reply when there are no parameters: the caller makes them anew, from the limits in force if there are any.
+local function withoutParameters(limitsKey)
+  local limits, version = unpack(redis.call('HMGET', limitsKey, 'limits', 'version'))
+  if limits then return { 'outdated', limits, version } end
+  return { 'unconfigured' }
+end
+
 -- The server's clock in ms, or the time a test gives.
 local function timeOf(given)
   if given ~= '' then return tonumber(given) end
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- The breaker is one flat record, and only what the phase uses means anything. Version 0.1 wrote it without `heldUntil`,
+-- `outageSince`, `outageJobs`, `probes`, `run`, `askers`, `answeredAt` and `answeringSince`, and its programs may still
+-- run beside this one during a deploy: they find every field that they know with its old meaning (`timeouts` is only
+-- theirs), and what they leave out is made up here.
+local function adoptBreaker(breaker)
+  breaker.answeredAt = breaker.answeredAt or 0
+  breaker.answeringSince = breaker.answeringSince or 0
+  local phase = breaker.phase
+  if phase == 'open' or phase == 'half-open' then
+    -- Opened by such a program: its age is not known.
+    breaker.outageSince = breaker.outageSince or breaker['until']
+    breaker.outageJobs = breaker.outageJobs or {}
+    breaker.probes = phase == 'half-open' and breaker.probes or {}
+    local known = breaker.probeId == ''
+    for _, probe in ipairs(breaker.probes) do known = known or probe.id == breaker.probeId end
+    if phase == 'half-open' and not known then
+      table.insert(breaker.probes, { id = breaker.probeId, ['until'] = breaker.probeUntil })
+    end
+  end
+  -- Failures in a row of an epoch that is over are none.
+  if breaker.run and (phase ~= 'closed' or breaker.run.epoch ~= breaker.epoch) then breaker.run = nil end
+end
+
+-- The state, or nil.
+local function stateFrom(packed)
+  local state = unpackOr(packed)
+  if state then adoptBreaker(state.breaker) end
+  return state
+end
+
+-- Keeps every moment of the breaker where it was relative to a clock that stepped. 0 is no moment.
+local function shiftBreaker(breaker, stepMs)
+  local function shift(record, name)
+    local at = record[name]
+    if at and at > 0 then record[name] = at + stepMs end
+  end
+  local moments = { 'until', 'closedAt', 'probeUntil', 'heldUntil', 'outageSince', 'answeredAt', 'answeringSince' }
+  for _, name in ipairs(moments) do shift(breaker, name) end
+  if breaker.run then shift(breaker.run, 'since') end
+  for _, suspect in ipairs(breaker.suspects) do shift(suspect, 'at') end
+  for _, probe in ipairs(breaker.probes or {}) do shift(probe, 'until') end
 end
 
 -- A state for limits nobody has used yet: one burst in hand, never a full minute.
@@ -45,6 +99,7 @@ local function freshState(parameters, now)
   state.breaker = {
     phase = 'closed', epoch = 1, ['until'] = 0, openings = 0, closedAt = 0,
     probeId = '', probeUntil = 0, successes = 0, timeouts = 0, suspects = {},
+    answeredAt = 0, answeringSince = 0,
   }
   return state
 end

@@ -2,11 +2,17 @@
 import type { Cost, RateDimension } from "./cost.ts";
 import type { BreakerPhase, Closure } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
-import { knock } from "./model/breaker.ts";
-import { dayClosedMs } from "./model/day.ts";
-import { commit, horizonMs, isOutranked, mayCommit, takeTicket, type Claim } from "./model/lanes.ts";
-import { accrualMs, backlogMs, costMs } from "./model/quota.ts";
-import { laneState, ratesOf, type DayState, type PoolState } from "./model/state.ts";
+import { shutMs } from "./model/breaker.ts";
+import { decide } from "./model/decide.ts";
+import { commit, takeTicket } from "./model/lanes.ts";
+import {
+  laneState,
+  ratesOf,
+  type BreakerState,
+  type DayState,
+  type PoolState,
+  type Probe,
+} from "./model/state.ts";
 import type { Parameters } from "./parameters.ts";
 
 /** Everything known of a pool at one moment, its clock moved to it. */
@@ -29,22 +35,33 @@ export interface Inspection {
   readonly dimensions: Readonly<Partial<Record<RateDimension, DimensionInspection>>>;
   /** From most to least urgent. */
   readonly lanes: readonly LaneInspection[];
-  readonly breaker: {
-    readonly phase: BreakerPhase;
-    readonly epoch: number;
-    /** When the next probe is due; 0: none. */
-    readonly probeDueAtMs: number;
-    readonly openings: number;
-    /** The reservation that probes, if any. */
-    readonly probe: string | undefined;
-    /** Systemic failures in a row. */
-    readonly suspects: number;
-  };
+  /** For how long the pool takes no calls but probes, ms: by its breaker, a hold or the day. 0: it takes calls. */
+  readonly shutMs: number;
+  /** Whether it takes calls now. The phase alone does not say: a suspected pool lets one canary in and nobody else. */
+  readonly takesCalls: boolean;
+  readonly breaker: BreakerInspection;
   readonly day: { readonly used: number; readonly quota: number | undefined; readonly parkedUntilMs: number };
   /** Retries in hand. */
   readonly retries: number;
   /** Calls between admit and settle. */
   readonly reservations: number;
+}
+
+export interface BreakerInspection {
+  readonly phase: BreakerPhase;
+  readonly epoch: number;
+  /** When the next probe is due; 0: none. */
+  readonly probeDueAtMs: number;
+  /** In this outage, or in the last one while it is remembered; those after a failed probe included. */
+  readonly openings: number;
+  /** The reservations that probe. */
+  readonly probes: readonly string[];
+  /** Systemic failures in a row. */
+  readonly suspects: number;
+  /** Failures in a row, as the breaker weighs them. */
+  readonly failures: number;
+  /** The server asked for no calls until then; 0: it did not. */
+  readonly heldUntilMs: number;
 }
 
 export interface DimensionInspection {
@@ -79,11 +96,11 @@ export function inspection({
   day,
   reservations,
 }: Snapshot): Inspection {
-  const { phase, epoch, until, openings, probeId, probeUntil, suspects } = state.breaker;
   const rates = [...ratesOf(parameters, state)].map(({ dimension, perMs, capacity, at }) => [
     dimension,
     { level: at.level, capacity, perMinute: perMs * 60_000, ceiling: at.ceiling },
   ]);
+  const shut = shutMs(parameters, state.breaker, day, state.at);
   return {
     pool,
     atMs: state.at,
@@ -94,18 +111,40 @@ export function inspection({
       const { ticketAt, creditMs, drawnMs, usage } = laneState(state, name);
       return { name, ticketAtMs: ticketAt, creditMs, drawnMs, usage };
     }),
-    breaker: {
-      phase,
-      epoch,
-      probeDueAtMs: phase === "closed" ? 0 : until,
-      openings,
-      probe: probeId !== "" && state.at < probeUntil ? probeId : undefined,
-      suspects: suspects.length,
-    },
+    shutMs: Math.ceil(shut),
+    takesCalls: shut === 0,
+    breaker: breakerInspection(state.breaker, state.at),
     day: { used: day.used, quota: parameters.day.quota, parkedUntilMs: day.parkedUntil },
     retries: state.retries,
     reservations,
   };
+}
+
+function breakerInspection(breaker: BreakerState, now: number): BreakerInspection {
+  const { phase, epoch, outage, suspects, heldUntil } = breaker;
+  return {
+    phase,
+    epoch,
+    probeDueAtMs: breaker.phase === "closed" ? 0 : breaker.until,
+    openings: outage?.openings ?? 0,
+    probes: probesOf(breaker).flatMap(({ id, until }) => (now < until ? [id] : [])),
+    suspects: suspects.length,
+    failures: breaker.phase === "closed" ? (breaker.run?.failures ?? 0) : 0,
+    heldUntilMs: heldUntil > now ? heldUntil : 0,
+  };
+}
+
+function probesOf(breaker: BreakerState): readonly Probe[] {
+  switch (breaker.phase) {
+    case "closed":
+    case "open":
+      return [];
+    case "half-open":
+      return breaker.probes;
+    case "suspected":
+    case "isolated":
+      return breaker.canary === undefined ? [] : [breaker.canary];
+  }
 }
 
 export interface Explanation {
@@ -126,47 +165,36 @@ export interface Explanation {
 }
 
 /**
- * Answers for a call without making one: the same functions as `admit`, on a copy.
+ * Answers for a call without making one: what `admit` would decide, on a copy.
  * @throws RangeError for an unknown lane.
  */
 export function explanation(snapshot: Snapshot, laneName: string, cost: Cost): Explanation {
   const { parameters } = snapshot;
   const state = structuredClone(snapshot.state);
-  const rank = parameters.lanes.findIndex(({ name }) => name === laneName);
-  const limits = parameters.lanes[rank];
-  if (!limits) {
-    const names = parameters.lanes.map(({ name }) => name).join(", ");
-    throw new RangeError(`Expected \`lane\` to be one of ${names}, got '${laneName}'`);
-  }
-  const claim: Claim = {
-    // No waiter has this id, so the answer is that of somebody new in line.
-    id: "",
-    limits,
-    lane: laneState(state, laneName),
-    costMs: costMs(parameters, state, cost),
-    backlogMs: backlogMs(parameters, state),
-    accrualMs: accrualMs(parameters, state, cost),
-    horizonMs: horizonMs(parameters, state, limits),
-    outranked: isOutranked(parameters, state, limits),
-  };
+  // Nobody has this name, so the answer is that of somebody new in line.
+  const question = { lane: laneName, id: "", job: "", cost };
+  const decision = decide(parameters, state, structuredClone(snapshot.day), question);
+  const { claim } = decision;
   const view = {
     cause: undefined,
     missing: missing(parameters, state, cost),
     backlogMs: claim.backlogMs,
-    horizonMs: claim.horizonMs + limits.reserveMs,
+    horizonMs: claim.horizonMs + claim.limits.reserveMs,
   };
-  const closedMs = dayClosedMs(parameters.day, structuredClone(snapshot.day), cost, state.at);
-  if (closedMs > 0) return { ...view, answer: "open", cause: "day", afterMs: Math.ceil(closedMs) };
-  const last = parameters.lanes.length - 1;
-  const door = knock(parameters, state.breaker, { rank, last, now: state.at });
-  if (door.type === "shut") {
-    return { ...view, answer: "open", cause: door.cause, afterMs: Math.ceil(door.afterMs) };
+  switch (decision.type) {
+    case "open":
+      return { ...view, answer: "open", cause: decision.cause, afterMs: Math.ceil(decision.afterMs) };
+    case "granted": {
+      const answer = decision.probe ? "probe" : "granted";
+      return { ...view, answer, afterMs: Math.ceil(commit(parameters, claim)) };
+    }
+    case "wait":
+      return {
+        ...view,
+        answer: "wait",
+        afterMs: Math.ceil(takeTicket(parameters, claim, state.at) - state.at),
+      };
   }
-  const probe = door.type === "probe";
-  if (probe || mayCommit(parameters, claim)) {
-    return { ...view, answer: probe ? "probe" : "granted", afterMs: Math.ceil(commit(parameters, claim)) };
-  }
-  return { ...view, answer: "wait", afterMs: Math.ceil(takeTicket(parameters, claim, state.at) - state.at) };
 }
 
 function missing(parameters: Parameters, state: PoolState, cost: Cost): Explanation["missing"] {

@@ -10,10 +10,10 @@ export interface PoolKeys {
   readonly reservations: string;
   /** Sorted set: reservation id by the time it is dropped. */
   readonly expiry: string;
-  /** Hash of one-second buckets: calls and failures. Ten at most. */
-  readonly outcomes: string;
   /** List: quotas set by hand, newest first. A hundred at most. */
   readonly changes: string;
+  /** Hash: calls and failures by slots of their start, five minutes of them, and the last answers by operation. */
+  readonly starts: string;
   /** Tokens per day, of the scope. */
   readonly day: string;
 }
@@ -29,8 +29,8 @@ export function poolKeys(space: KeySpace, pool: string): PoolKeys {
     state: `${prefix}:state`,
     reservations: `${prefix}:reservations`,
     expiry: `${prefix}:expiry`,
-    outcomes: `${prefix}:outcomes`,
     changes: `${prefix}:changes`,
+    starts: `${prefix}:starts`,
     // A pool's name has no upper case, so no pool's prefix is this key.
     day: `${space}:limits:DAY`,
   };

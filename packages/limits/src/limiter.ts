@@ -120,6 +120,8 @@ export type LimitsChange =
       /** When the next probe is due, in ms of the limiter's clock. 0: when an operator says so. */
       readonly untilMs: number;
     }
+  /** The server asked for it: the pool takes no calls until then. */
+  | { readonly type: "hold"; readonly pool: string; readonly untilMs: number }
   /** Every pool of the scope is parked until then; 0: released. */
   | { readonly type: "day"; readonly pool: string; readonly untilMs: number }
   | { readonly type: "limits"; readonly pool: string; readonly version: number };

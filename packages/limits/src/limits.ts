@@ -52,18 +52,27 @@ export interface CeilingLimits {
 
 /** When a pool stops taking calls, and how it finds out that it may again. */
 export interface BreakerLimits {
-  /** Fewer calls in the window of ten seconds prove nothing. */
+  /** Among the calls started in some spell, failures outweigh `failureRatio` by this many calls: an outage. */
   readonly minimumCalls: number;
   readonly failureRatio: number;
-  /** So many timeouts without a success open the breaker at traffic too low for a ratio. */
-  readonly timeouts: number;
-  /** The first opening; each further one doubles, up to `openMostMs`. */
+  /** Or this many failures in a row. No job counts for more than half of them, unless it is the only one. */
+  readonly failures: number;
+  /** They must be this many times the calls that started before and are still out. */
+  readonly outWeight: number;
+  /** The first probe is due after this; later ones after `openPart` of the outage's age, up to `openMostMs`. */
   readonly openMs: number;
+  readonly openPart: number;
   readonly openMostMs: number;
-  /** So long healthy, and the next opening is a first one again. */
+  /** Closed for this long, and the next opening is a new outage. */
   readonly forgetMs: number;
-  /** Probes that must succeed in a row. */
+  /** Probes that must be answered in a row. */
   readonly successes: number;
+  /** Probes under way at most. One is sent per interval, though the ones before have told nothing yet. */
+  readonly probesMost: number;
+  /** Jobs that failed in an outage and are remembered: others probe first. */
+  readonly outageJobs: number;
+  /** The server's `Retry-After` is heeded up to this. */
+  readonly holdMostMs: number;
   /** Reservations live this much longer than a probe's lease: `ttlMs` has 60 s beyond the call, a lease needs 5. */
   readonly leaseTrimMs: number;
   /** Each lane may ask for the probe this much later than the one before it. */
@@ -71,10 +80,9 @@ export interface BreakerLimits {
   /** What others are told while a probe runs: at most this. */
   readonly probingMostMs: number;
   readonly probingLeastMs: number;
-  /** Systemic failures in a row, from so many jobs with so many request shapes, make a pool suspected. */
+  /** Systemic failures of one operation in a row, from so many jobs if there are so many, make a pool suspected. */
   readonly suspects: number;
   readonly suspectJobs: number;
-  readonly suspectShapes: number;
   /** Systemic failures that are remembered. */
   readonly suspectsKept: number;
   /** An isolated pool tries one real call this often. */
@@ -166,18 +174,22 @@ export const defaults: LimitsDefaults = {
   breaker: {
     minimumCalls: 20,
     failureRatio: 0.5,
-    timeouts: 8,
+    failures: 5,
+    outWeight: 4,
     openMs: 5_000,
-    openMostMs: 120_000,
-    forgetMs: 600_000,
+    openPart: 0.1,
+    openMostMs: 60_000,
+    forgetMs: 60_000,
     successes: 2,
+    probesMost: 16,
+    outageJobs: 20,
+    holdMostMs: 300_000,
     leaseTrimMs: 55_000,
     staggerMs: 200,
     probingMostMs: 1_000,
     probingLeastMs: 50,
     suspects: 5,
     suspectJobs: 3,
-    suspectShapes: 2,
     suspectsKept: 20,
     canaryMs: 60_000,
   },

@@ -114,5 +114,14 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
 }
 
 function newGate(pool: string, parameters: Gate["parameters"], state: Gate["state"], day: DayState): Gate {
-  return { pool, parameters, state, day, outcomes: new Map(), reservations: new Map(), nextExpiry: Infinity };
+  return {
+    pool,
+    parameters,
+    state,
+    day,
+    starts: new Map(),
+    answers: [],
+    reservations: new Map(),
+    nextExpiry: Infinity,
+  };
 }

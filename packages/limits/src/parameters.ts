@@ -35,8 +35,15 @@ const fixed = {
   usageCap: 1.5,
   /** A clock that steps back further than this (failover) is believed; a smaller step is waited out. */
   clockStepMs: 2_000,
-  /** The breaker counts calls and failures over this many seconds. */
-  windowSeconds: 10,
+  /** The breaker counts calls by their start in slots of this length, and keeps so many of them. */
+  slotMs: 2_000,
+  slotsKept: 150,
+  /** A spell of starts is judged over at most so many slots. */
+  spellSlots: 16,
+  /** A pool that answered nothing for so long was silent: failures of calls from before its next answer are old. */
+  silenceMs: 10_000,
+  /** Operations whose last answer is remembered. */
+  operationsKept: 16,
   /** Expired reservations dropped per admit. Bounded, so that admit stays cheap. */
   sweepLimit: 5,
 };
@@ -68,6 +75,16 @@ export class LimitsError extends RangeError {
     this.setting = setting;
     this.rule = rule;
   }
+}
+
+/**
+ * Parameters as they are stored. `form` tells the scripts that these are what they expect; they ask for new ones
+ * otherwise (`PARAMETERS_FORM` in `lua/state.lua`). The rest is what the scripts of version 0.1 need beside: its programs
+ * run on during a deploy and read the same record.
+ */
+export function storedParameters(parameters: Parameters): object {
+  const breaker = { ...parameters.breaker, timeouts: 8, suspectShapes: 2 };
+  return { ...parameters, form: 2, windowSeconds: 10, breaker };
 }
 
 /**

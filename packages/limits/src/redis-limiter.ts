@@ -6,8 +6,15 @@ import { explanation, inspection, type Snapshot } from "./inspection.ts";
 import { newsChannel, poolKeys } from "./keys.ts";
 import type { PoolLimits } from "./limits.ts";
 import { withQuota, type OperableLimiter } from "./operator.ts";
-import { resolveLimits } from "./parameters.ts";
-import { decodeAdmission, decodeNews, decodeSettle, decodeSnapshot, isUnconfigured } from "./replies.ts";
+import { resolveLimits, storedParameters } from "./parameters.ts";
+import {
+  decodeAdmission,
+  decodeNews,
+  decodeOutdated,
+  decodeSettle,
+  decodeSnapshot,
+  isUnconfigured,
+} from "./replies.ts";
 import { joinScript } from "./script.ts";
 
 export interface RedisLimiterOptions {
@@ -19,10 +26,11 @@ export interface RedisLimiterOptions {
   readonly now?: () => number;
 }
 
+const shared = ["state", "ceiling", "quota", "lanes", "starts", "breaker", "answers", "evidence", "day"];
 const configureScript = joinScript("state", "configure");
-const admitScript = joinScript("state", "ceiling", "quota", "lanes", "breaker", "day", "admit");
-const settleScript = joinScript("state", "ceiling", "quota", "lanes", "breaker", "day", "settle");
-const operateScript = joinScript("state", "ceiling", "quota", "breaker", "day", "operate");
+const admitScript = joinScript(...shared, "decide", "admit");
+const settleScript = joinScript(...shared, "settle");
+const operateScript = joinScript("state", "ceiling", "quota", "starts", "breaker", "day", "operate");
 const inspectScript = joinScript("state", "ceiling", "quota", "day", "inspect");
 
 /** A change by an operator is tried again so often when another one came between its read and its write. */
@@ -37,14 +45,20 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
 
   const write = async (pool: string, mode: "declare" | "change", limits: PoolLimits, rest: string[]) => {
     const keys = poolKeys(keySpace, pool);
-    const parameters = JSON.stringify(resolveLimits(limits));
+    const parameters = JSON.stringify(storedParameters(resolveLimits(limits)));
     const argv = [time(), channel, pool, mode, JSON.stringify(limits), parameters, ...rest];
     return Number(await configureScript(redis, { keys: [keys.limits, keys.state], argv }));
   };
 
-  /** Asks; when Redis has lost the pool, declares it anew, as one whose calls in flight nobody knows. */
+  /**
+   * Asks. When a program of another version wrote the pool's parameters, makes them anew from the limits in force; when
+   * Redis has lost the pool, declares it anew, as one whose calls in flight nobody knows.
+   */
   const ask = async (pool: string, run: () => Promise<unknown>): Promise<unknown> => {
-    const reply = await run();
+    const first = await run();
+    const outdated = decodeOutdated(first);
+    if (outdated) await write(pool, "change", outdated.limits, ["", outdated.version]);
+    const reply = outdated ? await run() : first;
     if (!isUnconfigured(reply)) return reply;
     const limits = declared.get(pool);
     if (!limits) throw new RangeError(`Expected pool '${pool}' to be configured, call configure() first`);
@@ -84,9 +98,8 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       const keys = gateKeys(keySpace, pool);
       const end = [outcome, throttledDimension, weight, operation, retry ? "1" : "", holdMs];
       const argv = [time(), channel, pool, id, ...end];
-      return decodeSettle(
-        await settleScript(redis, { keys, argv: [...argv, ...Object.entries(actual).flat()] }),
-      );
+      const call = { keys, argv: [...argv, ...Object.entries(actual).flat()] };
+      return decodeSettle(await ask(pool, async () => settleScript(redis, call)));
     },
     async setQuota(pool, change) {
       for (let tries = 0; tries < CHANGE_TRIES; tries++) {
@@ -100,10 +113,10 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       throw new Error(`The limits of pool '${pool}' keep changing under this change; try again`);
     },
     async operate(pool, action) {
-      const { limits, state, outcomes, day } = poolKeys(keySpace, pool);
+      const { limits, state, starts, day } = poolKeys(keySpace, pool);
       const forMs = action.type === "open" ? action.forMs : 0;
       const call = {
-        keys: [limits, state, outcomes, day],
+        keys: [limits, state, starts, day],
         argv: [time(), channel, pool, action.type, forMs],
       };
       return decodeNews(await ask(pool, async () => operateScript(redis, call)));
@@ -118,6 +131,6 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
 }
 
 function gateKeys(space: KeySpace, pool: string): string[] {
-  const { limits, state, reservations, expiry, outcomes, day } = poolKeys(space, pool);
-  return [limits, state, reservations, expiry, outcomes, day];
+  const { limits, state, reservations, expiry, starts, day } = poolKeys(space, pool);
+  return [limits, state, reservations, expiry, starts, day];
 }

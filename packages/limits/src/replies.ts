@@ -4,6 +4,7 @@ import type { Admission, Closure, LimitsChange, SettleReply } from "./limiter.ts
 import type { PoolLimits } from "./limits.ts";
 import type { DayState, PoolState } from "./model/state.ts";
 import type { Parameters } from "./parameters.ts";
+import { breakerFrom, type StoredBreaker } from "./stored-breaker.ts";
 
 const closures: readonly string[] = ["breaker", "probing", "isolated", "day", "hold"] satisfies Closure[];
 
@@ -13,6 +14,12 @@ function parts(reply: unknown): readonly unknown[] {
 
 export function isUnconfigured(reply: unknown): boolean {
   return parts(reply)[0] === "unconfigured";
+}
+
+/** The limits as an earlier version of this package wrote them, when the script cannot work with what that made of them. */
+export function decodeOutdated(reply: unknown): { limits: PoolLimits; version: string } | undefined {
+  const [type, limits, version] = parts(reply);
+  return type === "outdated" ? { limits: JSON.parse(text(limits)), version: text(version) } : undefined;
 }
 
 export function decodeAdmission(reply: unknown, lane: string): Admission {
@@ -34,11 +41,24 @@ export function decodeAdmission(reply: unknown, lane: string): Admission {
 }
 
 export function decodeSettle(reply: unknown): SettleReply {
-  const [type, retry, changes, probe, shutMs] = parts(reply);
+  const [type, retry, changes, probe, shutMs, answeredAgoMs, operationAnsweredAgoMs] = parts(reply);
   if (type === "late") return { type };
   if (type !== "settled" || typeof shutMs !== "number") throw unexpected("a reply to settle", reply);
   const asked = retry === "granted" || retry === "exhausted";
-  return { type, ...(asked ? { retry } : {}), probe: probe === 1, shutMs, ...news(changes) };
+  return {
+    type,
+    ...(asked ? { retry } : {}),
+    ...(isAgo(answeredAgoMs) ? { answeredAgoMs } : {}),
+    ...(isAgo(operationAnsweredAgoMs) ? { operationAnsweredAgoMs } : {}),
+    probe: probe === 1,
+    shutMs,
+    ...news(changes),
+  };
+}
+
+/** -1: not within memory. */
+function isAgo(value: unknown): value is number {
+  return typeof value === "number" && value >= 0;
 }
 
 /** The state changes a script made, or published. */
@@ -52,15 +72,19 @@ export function decodeSnapshot(pool: string, reply: unknown): Snapshot {
   const [version, limits, parameters, state, day, reservations] = parts(reply);
   if (typeof version !== "number" || typeof reservations !== "number") throw unexpected("a snapshot", reply);
   // Our own scripts wrote these, in the version of this package that reads them.
-  const read: { limits: PoolLimits; parameters: Parameters; state: PoolState; day: DayState } = {
+  const read: {
+    limits: PoolLimits;
+    parameters: Parameters;
+    state: Omit<PoolState, "breaker"> & { breaker: StoredBreaker };
+    day: DayState;
+  } = {
     limits: JSON.parse(text(limits)),
     parameters: JSON.parse(text(parameters)),
     state: JSON.parse(text(state)),
     day: JSON.parse(text(day)),
   };
-  // The script leaves an empty list out: Lua would write it as an object.
-  read.state.breaker.suspects ??= [];
-  return { pool, version, reservations, ...read };
+  const breaker = breakerFrom(read.state.breaker);
+  return { pool, version, reservations, ...read, state: { ...read.state, breaker } };
 }
 
 function isClosure(value: unknown): value is Closure {

@@ -20,22 +20,29 @@ it("answers closed instead of rejecting while the limiter does not answer", asyn
   await expect(limiter.settle({ pool: POOL, id: "a", outcome: "ok", actual: {} })).rejects.toThrow("closed");
 });
 
-it("stops a process that sees only failures", async () => {
+it("leaves failures to the fleet's breaker, and closes every pool at once while Redis is away", async () => {
   const clock = { ms: 0 };
   const now = (): number => clock.ms;
-  const limiter = guardLimiter(createMemoryLimiter({ now }), { now, failures: 3 });
-  await limiter.configure(POOL, limits);
-  for (const id of ["a", "b", "c"]) {
-    expect(await limiter.admit({ ...request, id })).toMatchObject({ type: "granted" });
+  const twin = createMemoryLimiter({ now });
+  await twin.configure(POOL, limits);
+  const reachable = { redis: true };
+  const limiter = guardLimiter(
+    {
+      ...twin,
+      admit: async (asked) =>
+        reachable.redis ? twin.admit(asked) : Promise.reject(new Error("Connection is closed.")),
+    },
+    { now },
+  );
+  // Four in a row are too few for the fleet's breaker, and this process has none of its own.
+  for (const id of ["a", "b", "c", "d"]) {
+    expect(await limiter.admit({ ...request, id, job: id })).toMatchObject({ type: "granted" });
     await limiter.settle({ pool: POOL, id, outcome: "failed", actual: {} });
   }
-  expect(await limiter.admit({ ...request, id: "d" })).toEqual({
-    type: "open",
-    afterMs: 5_000,
-    cause: "local",
-  });
-  clock.ms += 5_000;
-  expect(await limiter.admit({ ...request, id: "d" })).toMatchObject({ type: "granted" });
+  expect(await limiter.admit({ ...request, id: "e" })).toMatchObject({ type: "granted" });
+  reachable.redis = false;
+  await limiter.admit({ ...request, id: "f" });
+  expect(await limiter.admit({ ...request, pool: "other", id: "g" })).toMatchObject({ cause: "local" });
 });
 
 it("passes mistakes on", async () => {

@@ -1,5 +1,11 @@
 /** What the suites share: a limiter in virtual time, and short ways to use it. */
-import { defaultLanes, type OperableLimiter, type PoolLimits, type Settlement } from "../src/index.ts";
+import {
+  defaultLanes,
+  type Inspection,
+  type OperableLimiter,
+  type PoolLimits,
+  type Settlement,
+} from "../src/index.ts";
 
 export type Create = (now: () => number) => OperableLimiter;
 
@@ -29,11 +35,11 @@ export class Subject {
     return new Subject(limiter, clock);
   }
 
-  async ask(id: string, lane = "standard", tokens = 1) {
+  async ask(id: string, lane = "standard", tokens = 1, ttlMs = 180_000) {
     const cost = { tokens, requests: 1, "tokens-per-day": tokens };
     // A reservation is named after its job: `<job>/<try>`.
     const [job = id] = id.split("/");
-    return this.limiter.admit({ pool: POOL, lane, id, job, cost, ttlMs: 180_000 });
+    return this.limiter.admit({ pool: POOL, lane, id, job, cost, ttlMs });
   }
 
   async settle(id: string, outcome: Settlement["outcome"] = "ok", rest: Partial<Settlement> = {}) {
@@ -41,8 +47,13 @@ export class Subject {
   }
 
   /** One call, admitted and settled; true when it was granted. */
-  async call(id: string, outcome: Settlement["outcome"], rest: Partial<Settlement> = {}): Promise<boolean> {
-    const admission = await this.ask(id);
+  async call(
+    id: string,
+    outcome: Settlement["outcome"],
+    rest: Partial<Settlement> = {},
+    lane = "standard",
+  ): Promise<boolean> {
+    const admission = await this.ask(id, lane);
     if (admission.type !== "granted") return false;
     await this.settle(id, outcome, rest);
     return true;
@@ -57,8 +68,12 @@ export class Subject {
     }
   }
 
+  async inspect(): Promise<Inspection> {
+    return this.limiter.inspect(POOL);
+  }
+
   async phase(): Promise<string> {
-    return (await this.limiter.inspect(POOL)).breaker.phase;
+    return (await this.inspect()).breaker.phase;
   }
 
   /** Rounded: the last bits of a power are nobody's business. */

@@ -24,6 +24,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "quota:parked": "error",
   "identity:lost": "error",
   "identity:found": "info",
+  "pool:held": "warn",
   "limits:changed": "info",
   "quota:overridden": "warn",
   "config:warning": "warn",

@@ -28,6 +28,7 @@ const examples: SluiceEvents = {
   "quota:parked": { pool: "p", untilMs: 900_000 },
   "identity:lost": { scope: "main", errorClass: "ExpiredTokenException" },
   "identity:found": { scope: "main", afterMs: 45_000 },
+  "pool:held": { pool: "p", untilMs: 30_000 },
   "limits:changed": { pool: "p", version: 2 },
   "quota:overridden": {
     pool: "p",

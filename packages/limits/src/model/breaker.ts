@@ -1,219 +1,271 @@
 /**
- * Whether the pool takes calls at all: one breaker and one probe for the fleet. Twin of `lua/breaker.lua`.
+ * Whether the pool takes calls at all: one breaker for the fleet. Twin of `lua/breaker.lua`. What opens it, or makes a
+ * pool suspected, is in `evidence.ts`.
  *
- *   closed ── too many failures ──▶ open ── time is up ──▶ half-open ── successes ──▶ closed
- *                                    ▲───── probe failed ─────┘
- *   closed ── systemic failures ──▶ suspected ── canary confirms ──▶ isolated ── canary answers ──▶ closed
+ *   closed ── failures ──▶ open ── a probe is due ──▶ half-open ── probes answered ──▶ closed
+ *                           ▲──── the last probe failed ────┘
+ *   closed ── access denied ──▶ suspected ── canary confirms ──▶ isolated ── canary answers ──▶ closed
  */
-import type { BreakerPhase, Closure, SettleOutcome } from "../limiter.ts";
+import type { Closure, SettleOutcome } from "../limiter.ts";
 import type { BreakerLimits } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
-import type { BreakerState, DayState } from "./state.ts";
-
-/** Calls and failures by second; the slots are reused. */
-export type Outcomes = Map<number, { second: number; calls: number; failures: number }>;
+import type {
+  BreakerState,
+  Closed,
+  DayState,
+  HalfOpen,
+  Isolated,
+  Open,
+  Outage,
+  PoolState,
+  Probe,
+  Suspected,
+} from "./state.ts";
 
 export type Door =
   | { readonly type: "pass" }
-  /** The call may be the probe, if the limiter grants it. */
+  /** The call may be a probe, if the limiter grants it. */
   | { readonly type: "probe" }
   | { readonly type: "shut"; readonly afterMs: number; readonly cause: Closure };
 
-/** What a call found out. */
-export interface Finding {
-  readonly id: string;
+/** Who knocks. */
+export interface Knocker {
+  /** The lane's place, 0 = most urgent; `last` that of the least urgent. */
+  readonly rank: number;
+  readonly last: number;
   readonly job: string;
-  readonly epoch: number;
-  readonly outcome: SettleOutcome;
-  readonly weight: number;
-  readonly operation: string;
 }
 
-/**
- * May a call of this lane pass, be the probe, or neither?
- * @param rank the lane's place, 0 = most urgent; `last` that of the least urgent.
- */
+/** May this call pass, be a probe, or neither? Changes nothing. */
 export function knock(
-  { breaker: limits }: Parameters,
+  { breaker: limits }: Pick<Parameters, "breaker">,
   breaker: BreakerState,
-  { rank, last, now }: { rank: number; last: number; now: number },
+  knocker: Knocker,
+  now: number,
 ): Door {
-  if (breaker.phase === "closed") return { type: "pass" };
-  const isolated = breaker.phase === "isolated";
-  if (isolated && breaker.until === 0) return { type: "shut", afterMs: limits.canaryMs, cause: "isolated" };
-  // A failed service is tried with the most urgent work, a dead credential with the least.
-  const turn = breaker.phase === "open" || breaker.phase === "half-open" ? rank : last - rank;
-  const due = breaker.until + turn * limits.staggerMs;
-  if (now < due) return { type: "shut", afterMs: due - now, cause: isolated ? "isolated" : "breaker" };
-  if (breaker.phase === "open") {
-    breaker.phase = "half-open";
-    breaker.successes = 0;
-  }
-  if (breaker.probeId !== "" && now < breaker.probeUntil) {
-    const most = Math.min(limits.probingMostMs, breaker.probeUntil - now);
-    return { type: "shut", afterMs: Math.max(limits.probingLeastMs, most), cause: "probing" };
-  }
-  return { type: "probe" };
+  const door = doorOf(limits, breaker, knocker, now);
+  const heldMs = breaker.heldUntil - now;
+  if (heldMs <= 0 || (door.type === "shut" && door.afterMs >= heldMs)) return door;
+  return { type: "shut", afterMs: heldMs, cause: "hold" };
 }
 
-/** Hands out the one probe. A dead worker's lease ends by itself. */
+function doorOf(limits: BreakerLimits, breaker: BreakerState, knocker: Knocker, now: number): Door {
+  switch (breaker.phase) {
+    case "closed":
+      return { type: "pass" };
+    case "open":
+    case "half-open":
+      return probeDoor(limits, breaker, knocker, now);
+    case "suspected":
+    case "isolated":
+      return canaryDoor(limits, breaker, knocker, now);
+  }
+}
+
+/** A failed service is tried with the most urgent work first, and with a job that has not failed in this outage. */
+function probeDoor(limits: BreakerLimits, breaker: Open | HalfOpen, knocker: Knocker, now: number): Door {
+  const { rank, job } = knocker;
+  const turn = breaker.outage.jobs.includes(job) ? rank + 1 : rank;
+  const due = breaker.until + turn * limits.staggerMs;
+  const probes = liveProbes(breaker, now);
+  const [eldest] = probes;
+  if (eldest === undefined) {
+    return now < due ? { type: "shut", afterMs: due - now, cause: "breaker" } : { type: "probe" };
+  }
+  const waitMs = probes.length < limits.probesMost ? due - now : eldest.until - now;
+  // Whoever waits for another's probe comes back soon: it may be answered at any moment.
+  return waitMs > 0
+    ? { type: "shut", afterMs: probingMs(limits, waitMs), cause: "probing" }
+    : { type: "probe" };
+}
+
+/** Access is tried with the least urgent work. */
+function canaryDoor(
+  limits: BreakerLimits,
+  { phase, until, canary }: Suspected | Isolated,
+  { rank, last }: Knocker,
+  now: number,
+): Door {
+  const isolated = phase === "isolated";
+  if (isolated && until === 0) return { type: "shut", afterMs: limits.canaryMs, cause: "isolated" };
+  const due = until + (last - rank) * limits.staggerMs;
+  if (now < due) return { type: "shut", afterMs: due - now, cause: isolated ? "isolated" : "breaker" };
+  if (canary === undefined || now >= canary.until) return { type: "probe" };
+  return { type: "shut", afterMs: probingMs(limits, canary.until - now), cause: "probing" };
+}
+
+function probingMs({ probingLeastMs, probingMostMs }: BreakerLimits, waitMs: number): number {
+  return Math.max(probingLeastMs, Math.min(probingMostMs, waitMs));
+}
+
+/** Hands out a probe. The next is due an interval later, whether or not this one has told anything by then. */
 export function leaseProbe(
   limits: BreakerLimits,
-  breaker: BreakerState,
-  id: string,
-  startAt: number,
-  ttlMs: number,
+  state: PoolState,
+  { id, startAt, ttlMs }: { id: string; startAt: number; ttlMs: number },
 ): void {
-  breaker.probeId = id;
-  breaker.probeUntil = startAt + (ttlMs > limits.leaseTrimMs ? ttlMs - limits.leaseTrimMs : ttlMs);
-}
-
-/** Moves the breaker by what a settled call found out. */
-export function hear(
-  parameters: Parameters,
-  breaker: BreakerState,
-  outcomes: Outcomes,
-  finding: Finding,
-  now: number,
-): void {
-  if (breaker.phase === "open") return;
-  if (breaker.phase === "closed") return hearWhileClosed(parameters, breaker, outcomes, finding, now);
-  const limits = parameters.breaker;
-  if (breaker.probeId !== finding.id || now >= breaker.probeUntil) return;
-  breaker.probeId = "";
-  if (breaker.phase === "half-open") return hearProbe(limits, breaker, finding.outcome, now);
-  return hearCanary(limits, breaker, finding.outcome, now);
-}
-
-function hearWhileClosed(
-  parameters: Parameters,
-  breaker: BreakerState,
-  outcomes: Outcomes,
-  finding: Finding,
-  now: number,
-): void {
-  const limits = parameters.breaker;
-  // Calls admitted before the last opening say nothing about the pool as it is now.
-  if (finding.epoch !== breaker.epoch) return;
-  const { outcome } = finding;
-  if (outcome === "ok" || outcome === "throttled") breaker.suspects = [];
-  if (outcome === "ok") {
-    breaker.timeouts = 0;
-    count(parameters, outcomes, 0, now);
-  } else if (outcome === "systemic") {
-    suspect(limits, breaker, finding, now);
-  } else if (outcome === "failed" || outcome === "timeout") {
-    if (outcome === "timeout") breaker.timeouts += 1;
-    count(parameters, outcomes, finding.weight, now);
-    if (breaker.timeouts >= limits.timeouts || failing(parameters, outcomes, now)) open(limits, breaker, now);
+  const { breaker } = state;
+  const probe = { id, until: startAt + (ttlMs > limits.leaseTrimMs ? ttlMs - limits.leaseTrimMs : ttlMs) };
+  switch (breaker.phase) {
+    case "closed":
+      return;
+    case "open":
+    case "half-open": {
+      const { phase, epoch, closedAt, heldUntil, suspects, outage } = breaker;
+      const successes = phase === "open" ? 0 : breaker.successes;
+      const probes = [...(phase === "open" ? [] : liveProbes(breaker, state.at)), probe];
+      const until = startAt + intervalMs(limits, outage, startAt);
+      const common = { epoch, closedAt, heldUntil, suspects, outage };
+      state.breaker = { ...common, phase: "half-open", until, probes, successes };
+      return;
+    }
+    case "suspected":
+    case "isolated":
+      state.breaker = { ...breaker, canary: probe };
   }
 }
 
-function hearProbe(limits: BreakerLimits, breaker: BreakerState, outcome: SettleOutcome, now: number): void {
-  if (outcome === "failed" || outcome === "timeout") return open(limits, breaker, now);
-  if (outcome === "systemic") return doubt(breaker, now);
-  if (outcome !== "ok") return;
-  breaker.successes += 1;
-  if (breaker.successes >= limits.successes) close(breaker, now);
+/** Probes grow rarer with the age of the outage, so that one of a minute is over for callers soon after its end. */
+function intervalMs(limits: BreakerLimits, { since }: Outage, now: number): number {
+  return Math.min(limits.openMostMs, Math.max(limits.openMs, (now - since) * limits.openPart));
 }
 
-function hearCanary(limits: BreakerLimits, breaker: BreakerState, outcome: SettleOutcome, now: number): void {
-  if (outcome === "neutral") return;
-  if (outcome === "systemic") return isolate(breaker, now + limits.canaryMs);
-  const suspected = breaker.phase === "suspected";
-  // An answer, even a throttle, needs working credentials. A failure proves nothing either way: a suspicion is
-  // dropped, an isolation is kept.
-  if (suspected || outcome === "ok" || outcome === "throttled") close(breaker, now);
-  else breaker.until = now + limits.canaryMs;
+function liveProbes(breaker: Open | HalfOpen, now: number): readonly Probe[] {
+  return breaker.phase === "open" ? [] : breaker.probes.filter(({ until }) => now < until);
 }
 
-function count(parameters: Parameters, outcomes: Outcomes, failures: number, now: number): void {
-  const second = Math.floor(now / 1_000);
-  const slot = second % parameters.windowSeconds;
-  const bucket = outcomes.get(slot);
-  const live = bucket?.second === second ? bucket : { second, calls: 0, failures: 0 };
-  outcomes.set(slot, { second, calls: live.calls + 1, failures: live.failures + failures });
+/** A call that was no probe of this outage has failed in it. */
+export function noteFailed(limits: BreakerLimits, state: PoolState, job: string): void {
+  const { breaker } = state;
+  if (breaker.phase !== "open" && breaker.phase !== "half-open") return;
+  state.breaker = { ...breaker, outage: withJob(limits, breaker.outage, job) };
 }
 
-function failing(parameters: Parameters, outcomes: Outcomes, now: number): boolean {
-  const oldest = Math.floor(now / 1_000) - parameters.windowSeconds;
-  let calls = 0;
-  let failures = 0;
-  for (const bucket of outcomes.values()) {
-    if (bucket.second <= oldest) continue;
-    calls += bucket.calls;
-    failures += bucket.failures;
-  }
-  const { minimumCalls, failureRatio } = parameters.breaker;
-  return calls >= minimumCalls && failures >= failureRatio * calls;
+function withJob({ outageJobs }: BreakerLimits, outage: Outage, job: string): Outage {
+  return { ...outage, jobs: [...outage.jobs.filter((one) => one !== job), job].slice(-outageJobs) };
 }
 
-function suspect(
+/** Moves a half-open breaker by what a probe found out. */
+export function hearProbe(
   limits: BreakerLimits,
-  breaker: BreakerState,
-  { job, operation }: Finding,
-  now: number,
+  state: PoolState,
+  { id, outcome }: { id: string; outcome: SettleOutcome },
 ): void {
-  breaker.suspects.push({ job, shape: operation });
-  if (breaker.suspects.length > limits.suspectsKept) breaker.suspects.shift();
-  const jobs = new Set(breaker.suspects.map((one) => one.job));
-  const shapes = new Set(breaker.suspects.map((one) => one.shape));
-  if (
-    breaker.suspects.length >= limits.suspects &&
-    jobs.size >= limits.suspectJobs &&
-    shapes.size >= limits.suspectShapes
-  ) {
-    doubt(breaker, now);
+  const { breaker, at: now } = state;
+  if (breaker.phase !== "half-open") return;
+  const live = liveProbes(breaker, now);
+  if (!live.some((probe) => probe.id === id)) return;
+  const probes = live.filter((probe) => probe.id !== id);
+  switch (outcome) {
+    case "ok":
+      if (breaker.successes + 1 >= limits.successes) return close(state);
+      state.breaker = { ...breaker, probes, successes: breaker.successes + 1, until: now };
+      return;
+    case "failed":
+    case "timeout":
+      state.breaker = { ...breaker, probes, successes: 0 };
+      if (probes.length === 0) open(limits, state, Math.max(0, breaker.until - now));
+      return;
+    case "systemic":
+      return doubt(state);
+    case "throttled":
+    case "neutral":
+      // It told nothing: the next may go at once.
+      state.breaker = { ...breaker, probes, until: now };
   }
 }
 
-/** Several requests say that the credentials are bad; one more, alone, shall confirm it. */
-function doubt(breaker: BreakerState, now: number): void {
-  breaker.phase = "suspected";
-  breaker.until = now;
+/** Moves a suspected or isolated pool by what its canary found out. */
+export function hearCanary(
+  limits: BreakerLimits,
+  state: PoolState,
+  { id, outcome }: { id: string; outcome: SettleOutcome },
+): void {
+  const { breaker, at: now } = state;
+  if (breaker.phase !== "suspected" && breaker.phase !== "isolated") return;
+  if (breaker.canary?.id !== id || now >= breaker.canary.until) return;
+  if (outcome === "neutral") state.breaker = { ...breaker, canary: undefined };
+  else if (outcome === "systemic") isolate(state, now + limits.canaryMs);
+  // An answer, even a throttle, needs access. A failure proves nothing either way: a suspicion is dropped, an isolation
+  // is kept.
+  else if (breaker.phase === "suspected" || outcome === "ok" || outcome === "throttled") close(state);
+  else state.breaker = { ...breaker, canary: undefined, until: now + limits.canaryMs };
 }
 
-/** Opens, each time in a row for twice as long; `forMs` overrides by hand. */
-export function open(limits: BreakerLimits, breaker: BreakerState, now: number, forMs?: number): void {
-  const healthy = breaker.phase === "closed" && now - breaker.closedAt >= limits.forgetMs;
-  breaker.openings = healthy ? 1 : breaker.openings + 1;
-  const doubled = limits.openMs * 2 ** (breaker.openings - 1);
-  breaker.phase = "open";
-  breaker.epoch += 1;
-  breaker.until = now + (forMs ?? Math.min(limits.openMostMs, doubled));
-  breaker.probeId = "";
+/** Opens until the next probe is due; `forMs`: in how long that is. */
+export function open(limits: BreakerLimits, state: PoolState, forMs?: number): void {
+  const { breaker, at: now } = state;
+  const { epoch, closedAt, heldUntil, suspects, outage: known } = breaker;
+  const lasting =
+    breaker.phase === "open" || breaker.phase === "half-open" || now - closedAt < limits.forgetMs;
+  // By hand before anything failed: no outage is known, so the first probe's interval is the shortest.
+  const first: Outage = { since: now + (forMs ?? 0), openings: 0, jobs: [] };
+  const since = lasting && known !== undefined ? known : first;
+  const failed = breaker.phase === "closed" ? (breaker.run?.jobs ?? []) : [];
+  const outage = failed.reduce((all, { job }) => withJob(limits, all, job), {
+    ...since,
+    openings: since.openings + 1,
+  });
+  const until = now + (forMs ?? intervalMs(limits, outage, now));
+  state.breaker = { phase: "open", epoch: epoch + 1, closedAt, heldUntil, suspects, outage, until };
 }
 
-export function close(breaker: BreakerState, now: number): void {
-  breaker.phase = "closed";
-  breaker.epoch += 1;
-  breaker.closedAt = now;
-  breaker.probeId = "";
-  breaker.timeouts = 0;
-  breaker.suspects = [];
+export function close(state: PoolState): void {
+  const { breaker, at: now } = state;
+  const { epoch, heldUntil, outage } = breaker;
+  const closed: Closed = {
+    phase: "closed",
+    epoch: epoch + 1,
+    closedAt: now,
+    heldUntil,
+    outage,
+    suspects: [],
+    answeredAt: now,
+    answeringSince: now,
+    run: undefined,
+    failedLast: undefined,
+    askers: [],
+  };
+  state.breaker = closed;
 }
 
 /** @param until when the next canary is due; 0: an operator must close. */
-export function isolate(breaker: BreakerState, until: number): void {
-  breaker.phase = "isolated";
-  breaker.until = until;
-  breaker.probeId = "";
+export function isolate(state: PoolState, until: number): void {
+  const { epoch, closedAt, heldUntil, outage, suspects } = state.breaker;
+  const common = { epoch, closedAt, heldUntil, outage, suspects };
+  state.breaker = { ...common, phase: "isolated", until, canary: undefined };
 }
 
-/** For how long the pool takes no calls, in ms; 0: it does. */
+/** Several calls were denied; one more, alone, shall confirm it. */
+export function doubt(state: PoolState): void {
+  const { epoch, closedAt, heldUntil, outage, suspects } = state.breaker;
+  const common = { epoch, closedAt, heldUntil, outage, suspects };
+  state.breaker = { ...common, phase: "suspected", until: state.at, canary: undefined };
+}
+
+/** The server wants no calls for a while. A longer hold is not shortened. */
+export function hold(limits: BreakerLimits, state: PoolState, holdMs: number): void {
+  const heldUntil = Math.max(state.breaker.heldUntil, state.at + Math.min(holdMs, limits.holdMostMs));
+  state.breaker = { ...state.breaker, heldUntil };
+}
+
+/** An operator ends the hold. */
+export function release(state: PoolState): void {
+  state.breaker = { ...state.breaker, heldUntil: 0 };
+}
+
+/** For how long the pool takes no calls but probes, in ms; 0: it takes them. */
 export function shutMs(
-  { breaker: limits }: Parameters,
-  { phase, until }: BreakerState,
+  { breaker: limits }: Pick<Parameters, "breaker">,
+  breaker: BreakerState,
   day: DayState,
   now: number,
 ): number {
-  const parked = Math.max(0, day.parkedUntil - now);
-  if (phase === "closed") return parked;
-  const byHand = phase === "isolated" && until === 0;
-  return Math.max(parked, byHand ? limits.canaryMs : Math.max(limits.probingLeastMs, until - now));
-}
-
-/** After these phases the service comes back from an outage, and gets its load step by step. */
-export function wasOutage(from: BreakerPhase): boolean {
-  return from === "open" || from === "half-open";
+  const elsewhereMs = Math.max(0, day.parkedUntil - now, breaker.heldUntil - now);
+  if (breaker.phase === "closed") return elsewhereMs;
+  const byHand = breaker.phase === "isolated" && breaker.until === 0;
+  return Math.max(
+    elsewhereMs,
+    byHand ? limits.canaryMs : Math.max(limits.probingLeastMs, breaker.until - now),
+  );
 }

@@ -2,12 +2,16 @@
 import { dimensions, type Cost } from "../cost.ts";
 import type { Admission, AdmitRequest, LimitsChange, Settlement, SettleReply } from "../limiter.ts";
 import type { Parameters } from "../parameters.ts";
-import { hear, knock, leaseProbe, shutMs, wasOutage, type Outcomes } from "./breaker.ts";
+import { noteAnswer, othersAnsweredAt, type Answered } from "./answers.ts";
+import { hold, leaseProbe, shutMs } from "./breaker.ts";
 import { cutFor, ramp } from "./ceiling.ts";
-import { dayClosedMs, debitDay, park, refundDay, unpark } from "./day.ts";
+import { debitDay, park, refundDay, unpark } from "./day.ts";
+import { decide } from "./decide.ts";
+import { hear, noteAsker } from "./evidence.ts";
 import * as lanes from "./lanes.ts";
-import { accrualMs, advance, backlogMs, costMs, debit, refund } from "./quota.ts";
-import { laneState, type BreakerState, type DayState, type PoolState, type Reservation } from "./state.ts";
+import { advance, backlogMs, costMs, debit, refund } from "./quota.ts";
+import { countStart, type Starts } from "./starts.ts";
+import type { BreakerState, DayState, PoolState, Reservation } from "./state.ts";
 
 /** A pool: its parameters, its state, what its calls hold, and the day it shares with its scope. */
 export interface Gate {
@@ -15,7 +19,8 @@ export interface Gate {
   parameters: Parameters;
   readonly state: PoolState;
   readonly day: DayState;
-  readonly outcomes: Outcomes;
+  readonly starts: Starts;
+  answers: readonly Answered[];
   readonly reservations: Map<string, Reservation & { readonly expiresAt: number }>;
   /** No reservation expires before this. */
   nextExpiry: number;
@@ -23,55 +28,42 @@ export interface Gate {
 
 export function admit(gate: Gate, request: AdmitRequest, time: number): Admission {
   const { parameters, state, day } = gate;
-  const { id, job, cost } = request;
-  const rank = parameters.lanes.findIndex((lane) => lane.name === request.lane);
-  const limits = parameters.lanes[rank];
-  if (!limits) {
-    const names = parameters.lanes.map((lane) => lane.name).join(", ");
-    throw new RangeError(`Expected \`lane\` to be one of ${names}, got '${request.lane}'`);
-  }
+  const { id, job, cost, ttlMs } = request;
   const now = advance(parameters, state, time);
   sweep(gate, now);
   const held = gate.reservations.get(id);
   if (held) return granted(waitOf(gate, held, now), held.probe);
 
-  const before = { ...state.breaker };
-  const door = knock(parameters, state.breaker, { rank, last: parameters.lanes.length - 1, now });
-  const changes = breakerChange(gate, before);
-  const closedMs = dayClosedMs(parameters.day, day, cost, now);
-  if (closedMs > 0) return { type: "open", afterMs: Math.ceil(closedMs), cause: "day", ...changes };
-  if (door.type === "shut") return { ...door, type: "open", afterMs: Math.ceil(door.afterMs), ...changes };
-
-  const claim: lanes.Claim = {
-    id,
-    limits,
-    lane: laneState(state, limits.name),
-    costMs: costMs(parameters, state, cost),
-    backlogMs: backlogMs(parameters, state),
-    accrualMs: accrualMs(parameters, state, cost),
-    horizonMs: lanes.horizonMs(parameters, state, limits),
-    outranked: lanes.isOutranked(parameters, state, limits),
-  };
-  const probe = door.type === "probe";
-  // A probe does not queue behind its lane's horizon, but pays like every call.
-  if (!probe && !lanes.mayCommit(parameters, claim)) {
-    return { type: "wait", afterMs: Math.ceil(lanes.takeTicket(parameters, claim, now) - now), ...changes };
+  noteAsker(parameters, state, job);
+  const decision = decide(parameters, state, day, request);
+  const { claim } = decision;
+  switch (decision.type) {
+    case "open":
+      return { type: "open", afterMs: Math.ceil(decision.afterMs), cause: decision.cause };
+    case "wait":
+      return { type: "wait", afterMs: Math.ceil(lanes.takeTicket(parameters, claim, now) - now) };
+    case "granted": {
+      const { probe } = decision;
+      const wait = lanes.commit(parameters, claim);
+      debit(parameters, state, cost);
+      debitDay(day, cost);
+      const startAt = now + wait;
+      // As the sorted set of Redis keeps it.
+      const expiresAt = Math.round((startAt + ttlMs) * 1_000) / 1_000;
+      const { phase, epoch } = state.breaker;
+      const lane = claim.limits.name;
+      gate.reservations.set(id, { lane, cost, startAt, job, epoch, probe, day: day.day, expiresAt });
+      gate.nextExpiry = Math.min(gate.nextExpiry, expiresAt);
+      if (probe) leaseProbe(parameters.breaker, state, { id, startAt, ttlMs });
+      else countStart(parameters, gate.starts, startAt, now);
+      return { ...granted(wait, probe), ...breakerChange(gate, { phase, epoch }) };
+    }
   }
-  const wait = lanes.commit(parameters, claim);
-  debit(parameters, state, cost);
-  debitDay(day, cost);
-  const startAt = now + wait;
-  const expiresAt = startAt + request.ttlMs;
-  const { epoch } = state.breaker;
-  gate.reservations.set(id, { lane: limits.name, cost, startAt, job, epoch, probe, day: day.day, expiresAt });
-  gate.nextExpiry = Math.min(gate.nextExpiry, expiresAt);
-  if (probe) leaseProbe(parameters.breaker, state.breaker, id, startAt, request.ttlMs);
-  return { ...granted(wait, probe), ...changes };
 }
 
 export function settle(gate: Gate, settlement: Settlement, time: number): SettleReply {
   const { parameters, state, day } = gate;
-  const { id, outcome, throttledDimension: named } = settlement;
+  const { id, outcome, throttledDimension: named, operation = "", weight = 1, holdMs = 0 } = settlement;
   const reservation = gate.reservations.get(id);
   if (!reservation) return { type: "late" };
   gate.reservations.delete(id);
@@ -101,41 +93,84 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
     unpark(day);
   }
 
-  const before = { ...state.breaker };
-  const { weight = 1, operation = "" } = settlement;
-  const { job, epoch, probe } = reservation;
-  const finding = { id, job, epoch, outcome, weight, operation };
-  hear(parameters, state.breaker, gate.outcomes, finding, now);
+  const { job, epoch, startAt, probe } = reservation;
+  const others = othersAnsweredAt(gate.answers, { operation, job });
+  const before = state.breaker;
+  const { starts, answers, reservations } = gate;
+  const countOut = (): { all: number; before: number } => ({
+    all: reservations.size,
+    before: countUntil(gate, reservation.expiresAt),
+  });
+  const finding = { id, job, operation, epoch, startAt, outcome, weight };
+  hear(parameters, state, { starts, answers, countOut }, finding);
+  if (outcome === "ok") {
+    gate.answers = noteAnswer(gate.answers, parameters.operationsKept, { operation, job }, now);
+  }
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
+  if (holdMs > 0 && (outcome === "throttled" || outcome === "failed")) {
+    changes.push(...holdFor(gate, holdMs));
+  }
 
   const { most, perSuccess } = parameters.retry;
   if (outcome === "ok") state.retries = Math.min(most, state.retries + perSuccess);
-  const reply = {
+  const retry = settlement.retry !== true ? undefined : state.retries >= 1 ? "granted" : "exhausted";
+  if (retry === "granted") state.retries -= 1;
+  const answeredAgo = ago(others.pool, now);
+  const operationAnsweredAgo = ago(others.operation, now);
+  return {
     type: "settled",
+    ...(retry === undefined ? {} : { retry }),
+    ...(answeredAgo < 0 ? {} : { answeredAgoMs: answeredAgo }),
+    ...(operationAnsweredAgo < 0 ? {} : { operationAnsweredAgoMs: operationAnsweredAgo }),
     probe,
     shutMs: Math.ceil(shutMs(parameters, state.breaker, day, now)),
     ...(changes.length > 0 ? { changes } : {}),
-  } as const;
-  if (settlement.retry !== true) return reply;
-  if (state.retries < 1) return { ...reply, retry: "exhausted" };
-  state.retries -= 1;
-  return { ...reply, retry: "granted" };
+  };
+}
+
+/** How long ago that was, in ms; -1: not within memory, or by a clock that has been set back since. */
+function ago(at: number, now: number): number {
+  return at === 0 || at > now ? -1 : Math.floor(now - at);
+}
+
+/** Reservations that end no later: with one time to live, those whose calls started no later. */
+function countUntil(gate: Gate, until: number): number {
+  let count = 0;
+  for (const { expiresAt } of gate.reservations.values()) if (expiresAt <= until) count += 1;
+  return count;
+}
+
+/** Holds the pool for as long as the server asks; news when that is longer than it was. */
+function holdFor({ pool, parameters, state }: Gate, holdMs: number): LimitsChange[] {
+  const before = state.breaker.heldUntil;
+  hold(parameters.breaker, state, holdMs);
+  const { heldUntil } = state.breaker;
+  return heldUntil > before ? [{ type: "hold", pool, untilMs: Math.ceil(heldUntil) }] : [];
 }
 
 /** What follows from a changed breaker: a ramp after an outage, and news. */
-export function afterBreaker(gate: Gate, before: BreakerState, now: number): { changes?: LimitsChange[] } {
+export function afterBreaker(
+  gate: Gate,
+  before: BreakerState,
+  now: number,
+): { changes?: readonly LimitsChange[] } {
   const { parameters, state } = gate;
-  if (before.phase !== state.breaker.phase && state.breaker.phase === "closed") {
-    gate.outcomes.clear();
-    if (wasOutage(before.phase)) ramp(parameters.ceiling, state, now);
+  const { phase, epoch } = state.breaker;
+  if (phase === "closed" && epoch !== before.epoch) {
+    gate.starts.clear();
+    // The service comes back from an outage, and gets its load step by step.
+    if (before.phase === "open" || before.phase === "half-open") ramp(parameters.ceiling, state, now);
   }
   return breakerChange(gate, before);
 }
 
-function breakerChange({ pool, state }: Gate, before: BreakerState): { changes?: LimitsChange[] } {
-  const { phase, epoch, until } = state.breaker;
+function breakerChange(
+  { pool, state: { breaker } }: Gate,
+  before: Pick<BreakerState, "phase" | "epoch">,
+): { changes?: readonly LimitsChange[] } {
+  const { phase, epoch } = breaker;
   if (phase === before.phase && epoch === before.epoch) return {};
-  const untilMs = phase === "closed" ? 0 : Math.ceil(until);
+  const untilMs = breaker.phase === "closed" ? 0 : Math.ceil(breaker.until);
   return { changes: [{ type: "breaker", pool, from: before.phase, to: phase, epoch, untilMs }] };
 }
 

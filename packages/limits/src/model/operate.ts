@@ -1,7 +1,7 @@
 /** An operator moves the breaker or the day by hand. Twin of `lua/operate.lua`. */
 import type { LimitsChange } from "../limiter.ts";
 import type { OperatorAction } from "../operator.ts";
-import { close, isolate, open } from "./breaker.ts";
+import { close, isolate, open, release } from "./breaker.ts";
 import { unpark } from "./day.ts";
 import { afterBreaker, type Gate } from "./gate.ts";
 import { advance } from "./quota.ts";
@@ -9,17 +9,18 @@ import { advance } from "./quota.ts";
 export function operate(gate: Gate, action: OperatorAction, time: number): LimitsChange[] {
   const { parameters, state, pool } = gate;
   const now = advance(parameters, state, time);
-  const before = { ...state.breaker };
+  const before = state.breaker;
   const changes: LimitsChange[] = [];
   switch (action.type) {
     case "open":
-      open(parameters.breaker, state.breaker, now, action.forMs);
+      open(parameters.breaker, state, action.forMs);
       break;
     case "close":
-      close(state.breaker, now);
+      close(state);
+      release(state);
       break;
     case "isolate":
-      isolate(state.breaker, 0);
+      isolate(state, 0);
       break;
     case "release-day":
       unpark(gate.day);

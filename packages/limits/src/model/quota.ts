@@ -1,6 +1,7 @@
 /** Levels: refill, backlog, waits, debits. Twin of `lua/quota.lua`. */
 import type { Cost } from "../cost.ts";
 import type { Parameters } from "../parameters.ts";
+import { shiftBreaker } from "./breaker-clock.ts";
 import { grow } from "./ceiling.ts";
 import { ratesOf, type PoolState } from "./state.ts";
 
@@ -32,16 +33,13 @@ export function advance(parameters: Parameters, state: PoolState, time: number):
 
 /** Keeps every moment where it was relative to a clock that stepped. */
 function shiftTimes(state: PoolState, stepMs: number): void {
-  const { breaker } = state;
   state.at += stepMs;
   for (const at of Object.values(state.dimensions)) at.cutAt += stepMs;
   for (const lane of Object.values(state.lanes)) {
     lane.ticketAt += stepMs;
     lane.firstAt += stepMs;
   }
-  if (breaker.until > 0) breaker.until += stepMs;
-  breaker.closedAt += stepMs;
-  breaker.probeUntil += stepMs;
+  state.breaker = shiftBreaker(state.breaker, stepMs);
 }
 
 /** How long the pool works on what it has promised already, in ms. */

@@ -4,7 +4,6 @@
  * argument and everything else is data.
  */
 import { rateDimensions, type Cost, type RateDimension } from "../cost.ts";
-import type { BreakerPhase } from "../limiter.ts";
 import type { Parameters } from "../parameters.ts";
 
 export interface DimensionState {
@@ -35,23 +34,95 @@ export interface LaneState {
   drawnMs: number;
 }
 
-export interface BreakerState {
-  phase: BreakerPhase;
-  /** Rises at each opening and closing; a result of an older epoch says nothing about this one. */
-  epoch: number;
-  /** When the next probe is due. 0 while isolated by hand: never by itself. */
-  until: number;
-  /** Openings in a row. */
-  openings: number;
-  closedAt: number;
-  /** Reservation that holds the one probe, or ''. */
-  probeId: string;
-  probeUntil: number;
-  successes: number;
-  timeouts: number;
-  /** Systemic failures since the last sign of working credentials. */
-  suspects: { job: string; shape: string }[];
+/** A reservation that finds out whether the pool works again. A dead worker's lease ends by itself. */
+export interface Probe {
+  readonly id: string;
+  readonly until: number;
 }
+
+/** What is known of an outage; kept for a while after its end, so that a relapse is no new one. */
+export interface Outage {
+  /** When the breaker first opened. The longer ago, the rarer the probes. */
+  readonly since: number;
+  /** Openings, those after a failed probe included. */
+  readonly openings: number;
+  /** Jobs that failed in it, the last ones. A probe goes to another job, if one waits. */
+  readonly jobs: readonly string[];
+}
+
+/** Failures in a row: no call has been answered that started after the first of them did. */
+export interface Run {
+  /** When the first call that failed had started. */
+  readonly since: number;
+  readonly failures: number;
+  readonly jobs: readonly { readonly job: string; readonly failures: number }[];
+  /** No other call was out when it began. */
+  readonly alone: boolean;
+}
+
+/** A systemic failure: access is denied. */
+export interface Suspect {
+  readonly job: string;
+  readonly operation: string;
+  readonly at: number;
+}
+
+/** What every phase has. */
+interface BreakerCommon {
+  /** Rises at each opening and closing; a result of an older epoch says nothing about this one. */
+  readonly epoch: number;
+  readonly closedAt: number;
+  /** The server wants no calls before; 0: it does. */
+  readonly heldUntil: number;
+  readonly outage: Outage | undefined;
+  /** Systemic failures since the last sign that their operation may be called. */
+  readonly suspects: readonly Suspect[];
+}
+
+export interface Closed extends BreakerCommon {
+  readonly phase: "closed";
+  readonly answeredAt: number;
+  /** Since when the pool answers again after a silence. Failures of calls that started before are old news. */
+  readonly answeringSince: number;
+  readonly run: Run | undefined;
+  /** The job that failed last. */
+  readonly failedLast: string | undefined;
+  /** Jobs that asked since the first of the failures in a row or of the suspects; a few are enough. */
+  readonly askers: readonly string[];
+}
+
+export interface Open extends BreakerCommon {
+  readonly phase: "open";
+  readonly outage: Outage;
+  /** When the next probe is due. */
+  readonly until: number;
+}
+
+export interface HalfOpen extends BreakerCommon {
+  readonly phase: "half-open";
+  readonly outage: Outage;
+  /** When the next probe is due, whether or not those under way have told anything. */
+  readonly until: number;
+  readonly probes: readonly Probe[];
+  /** Probes answered in a row. */
+  readonly successes: number;
+}
+
+export interface Suspected extends BreakerCommon {
+  readonly phase: "suspected";
+  readonly until: number;
+  readonly canary: Probe | undefined;
+}
+
+export interface Isolated extends BreakerCommon {
+  readonly phase: "isolated";
+  /** When the next canary is due. 0: isolated by hand, never by itself. */
+  readonly until: number;
+  readonly canary: Probe | undefined;
+}
+
+/** Whether the pool takes calls, with what each phase knows. In Redis it is one flat record: see `replies.ts`. */
+export type BreakerState = Closed | Open | HalfOpen | Suspected | Isolated;
 
 export interface PoolState {
   /** The pool's clock: never runs back by less than a failover. */
@@ -95,17 +166,18 @@ export function freshState(parameters: Parameters, now: number): PoolState {
     const creditMs = share * parameters.guaranteeCreditMs;
     lanes[name] = { usage: 1, ticketAt: now, firstId: "", firstAt: now, creditMs, drawnMs: 0 };
   }
-  const breaker: BreakerState = {
+  const breaker: Closed = {
     phase: "closed",
     epoch: 1,
-    until: 0,
-    openings: 0,
     closedAt: 0,
-    probeId: "",
-    probeUntil: 0,
-    successes: 0,
-    timeouts: 0,
+    heldUntil: 0,
+    outage: undefined,
     suspects: [],
+    answeredAt: 0,
+    answeringSince: 0,
+    run: undefined,
+    failedLast: undefined,
+    askers: [],
   };
   return { at: now, dimensions, lanes, breaker, retries: parameters.retry.most };
 }

@@ -1,0 +1,126 @@
+-- Part of admit and settle: what the calls of a closed pool add up to: an outage, denied access, or nothing. Twin of
+-- `src/model/evidence.ts`.
+--
+-- An outage is either a spell of starts that failed (starts.lua), for pools with traffic, or failures in a row, for
+-- those with little. Both count calls that are still out: failures are heard of sooner than answers.
+
+local function isWatched(breaker)
+  return breaker.run ~= nil or #breaker.suspects > 0
+end
+
+-- While something is suspected it matters whether other jobs are there at all.
+local function noteAsker(parameters, breaker, job)
+  if breaker.phase ~= 'closed' or not isWatched(breaker) then return end
+  local askers = breaker.askers or {}
+  if contains(askers, job) or #askers >= math.max(2, parameters.breaker.suspectJobs) then return end
+  askers[#askers + 1] = job
+  breaker.askers = askers
+end
+
+-- The operation may be called.
+local function acquit(breaker, operation)
+  for place = #breaker.suspects, 1, -1 do
+    if breaker.suspects[place].shape == operation then table.remove(breaker.suspects, place) end
+  end
+  if not isWatched(breaker) then breaker.askers = nil end
+end
+
+local function answered(parameters, breaker, finding, now)
+  if now - breaker.answeredAt >= parameters.silenceMs then breaker.answeringSince = now end
+  breaker.answeredAt = now
+  if breaker.run and finding.startAt >= breaker.run.since then breaker.run = nil end
+  acquit(breaker, finding.operation)
+end
+
+local function lengthen(limits, run, job, weight)
+  run.failures = run.failures + weight
+  for _, one in ipairs(run.jobs) do
+    if one.job == job then
+      one.failures = one.failures + weight
+      return
+    end
+  end
+  if #run.jobs < 2 * limits.failures then run.jobs[#run.jobs + 1] = { job = job, failures = weight } end
+end
+
+-- The failures in a row that count: no job's for more than half of what opens, unless there is no other job.
+local function rowOf(limits, run, alone)
+  local most = alone and math.huge or math.ceil(limits.failures / 2)
+  local sum = 0
+  for _, one in ipairs(run.jobs) do sum = sum + math.min(one.failures, most) end
+  return sum
+end
+
+local function fail(parameters, breaker, memory, finding, now)
+  -- It started before the pool answered again: it is about a silence that is over.
+  if finding.startAt < breaker.answeringSince then return end
+  local limits = parameters.breaker
+  -- One job that fails again and again is one failure of the spell, or a fast one among slow jobs would be all of it.
+  if breaker.failedLast == finding.job then
+    uncountStart(parameters, memory.startsKey, finding.startAt)
+  else
+    countFailure(parameters, memory.startsKey, finding.startAt, finding.weight)
+  end
+  breaker.failedLast = finding.job
+  local out, outBefore = memory.countOut()
+  if not breaker.run then
+    breaker.run = { since = finding.startAt, failures = 0, jobs = {}, alone = out == 0, epoch = breaker.epoch }
+  end
+  local run = breaker.run
+  lengthen(limits, run, finding.job, finding.weight)
+  noteAsker(parameters, breaker, finding.job)
+  local others = othersAnsweredAt(memory.answers, finding.operation, finding.job)
+  local alone = run.alone and #(breaker.askers or {}) <= 1 and now - others >= limits.forgetMs
+  local row = rowOf(limits, run, alone)
+  -- Calls that started before and are still out may all be answered: wait for most of them.
+  local inRow = row >= limits.failures and run.failures >= limits.outWeight * outBefore
+  if inRow or spellFailed(parameters, memory.startsKey, finding.startAt) then open(limits, breaker, now) end
+end
+
+local function suspect(parameters, breaker, memory, finding, now)
+  local limits, suspects = parameters.breaker, breaker.suspects
+  -- 'shape' is what version 0.1 calls it.
+  table.insert(suspects, { job = finding.job, shape = finding.operation, at = now })
+  if #suspects > limits.suspectsKept then table.remove(suspects, 1) end
+  noteAsker(parameters, breaker, finding.job)
+  local firstAt, same, seen, jobs = nil, 0, {}, 0
+  for _, one in ipairs(suspects) do
+    if one.shape == finding.operation then
+      firstAt = firstAt or one.at or 0
+      same = same + 1
+      if not seen[one.job] then seen[one.job], jobs = true, jobs + 1 end
+    end
+  end
+  -- What answers other operations need not be stopped because of one that nobody may call.
+  local elsewhere = elsewhereAnsweredAt(memory.answers, finding.operation) > firstAt
+  local enough = same >= limits.suspects and jobs >= math.min(limits.suspectJobs, #(breaker.askers or {}))
+  if enough and not elsewhere then doubt(breaker, now) end
+end
+
+local function hearWhileClosed(parameters, breaker, memory, finding, now)
+  local outcome = finding.outcome
+  if outcome == 'ok' then
+    answered(parameters, breaker, finding, now)
+  elseif outcome == 'failed' or outcome == 'timeout' then
+    fail(parameters, breaker, memory, finding, now)
+  else
+    uncountStart(parameters, memory.startsKey, finding.startAt)
+    if outcome == 'throttled' then acquit(breaker, finding.operation) end
+    if outcome == 'systemic' then suspect(parameters, breaker, memory, finding, now) end
+  end
+end
+
+-- Moves the breaker by what a settled call found out: { id, job, operation, epoch, startAt, outcome, weight }.
+-- `memory`: startsKey, answers, and countOut(), which returns how many calls are out and how many of them started no
+-- later than this one.
+local function hear(parameters, breaker, memory, finding, now)
+  if breaker.phase == 'closed' then
+    -- Calls admitted before the last opening say nothing about the pool as it is now.
+    if finding.epoch == breaker.epoch then hearWhileClosed(parameters, breaker, memory, finding, now) end
+    return
+  end
+  local limits, outcome = parameters.breaker, finding.outcome
+  if outcome == 'failed' or outcome == 'timeout' then noteFailed(limits, breaker, finding.job) end
+  hearProbe(limits, breaker, finding.id, outcome, now)
+  hearCanary(limits, breaker, finding.id, outcome, now)
+end

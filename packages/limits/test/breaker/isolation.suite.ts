@@ -1,0 +1,137 @@
+/** Denied access: what makes a pool suspected, and what a canary finds out in a suspected and an isolated one. */
+import { describe, expect, it } from "vitest";
+import { Subject, type Create } from "../harness.ts";
+
+const CONVERSE = "model converse";
+const ASYNC = "model async";
+
+const deny = async (s: Subject, job: string, operation = CONVERSE): Promise<void> => {
+  await s.call(`${job}/1`, "systemic", { operation });
+  // Time for the next request to accrue.
+  s.clock.ms += 200;
+};
+
+const suspected = async (create: Create): Promise<Subject> => {
+  const s = await Subject.create(create);
+  for (const job of ["a", "b", "c", "d"]) await deny(s, job);
+  expect(await s.phase()).toBe("closed");
+  await deny(s, "e");
+  expect(await s.phase()).toBe("suspected");
+  return s;
+};
+
+const isolated = async (create: Create): Promise<Subject> => {
+  const s = await suspected(create);
+  await s.ask("canary", "bulk");
+  await s.settle("canary", "systemic", { operation: CONVERSE });
+  expect(await s.phase()).toBe("isolated");
+  return s;
+};
+
+export function isolationSuite(name: string, create: Create): void {
+  describe(`a closed pool whose access is denied in ${name}`, () => {
+    it("is suspected after five of one operation from three jobs", async () => {
+      const s = await Subject.create(create);
+      await deny(s, "x", ASYNC);
+      await s.ask("z");
+      for (const job of ["x", "y", "z"]) await deny(s, job, ASYNC);
+      for (let i = 0; i < 10; i++) await deny(s, i % 2 === 0 ? "x" : "y");
+      expect(await s.phase()).toBe("closed");
+      await deny(s, "z");
+      expect(await s.phase()).toBe("suspected");
+    });
+
+    it("is suspected by its only jobs when there are fewer than three", async () => {
+      for (const jobs of [["x"], ["x", "y"]]) {
+        const s = await Subject.create(create);
+        for (let i = 0; i < 4; i++) await deny(s, jobs[i % jobs.length] ?? "");
+        expect(await s.phase()).toBe("closed");
+        await deny(s, jobs[4 % jobs.length] ?? "");
+        expect(await s.phase()).toBe("suspected");
+      }
+    });
+
+    it("forgets suspicions of an operation when that operation is answered, and no other", async () => {
+      const s = await Subject.create(create);
+      for (const job of ["a", "b", "c", "d"]) await deny(s, job);
+      for (const job of ["a", "b", "c"]) await deny(s, job, ASYNC);
+      await s.call("good", "ok", { operation: CONVERSE });
+      expect((await s.inspect()).breaker.suspects).toBe(3);
+      await deny(s, "e");
+      expect(await s.phase()).toBe("closed");
+    });
+
+    it("is not stopped for one operation while another is answered", async () => {
+      const s = await Subject.create(create);
+      await deny(s, "first", ASYNC);
+      for (let i = 0; i < 12; i++) {
+        await s.call(`good${i}`, "ok", { operation: CONVERSE });
+        await deny(s, `bad${i}`, ASYNC);
+      }
+      expect(await s.phase()).toBe("closed");
+    });
+  });
+
+  describe(`a suspected pool in ${name}`, () => {
+    it("lets one canary of the least urgent lane in and nobody else, and says that it takes no calls", async () => {
+      const s = await suspected(create);
+      expect(await s.inspect()).toMatchObject({ takesCalls: false, breaker: { suspects: 5 } });
+      expect(await s.ask("c", "critical")).toEqual({ type: "open", afterMs: 200, cause: "breaker" });
+      expect(await s.ask("canary", "bulk")).toMatchObject({ type: "granted", probe: true });
+      expect(await s.ask("d", "bulk")).toMatchObject({ type: "open", cause: "probing" });
+      expect((await s.inspect()).breaker.probes).toEqual(["canary"]);
+    });
+
+    it("drops the suspicion when the canary is answered, throttled or fails", async () => {
+      for (const outcome of ["ok", "throttled", "failed"] as const) {
+        const s = await suspected(create);
+        await s.ask("canary", "bulk");
+        await s.settle("canary", outcome);
+        expect(await s.inspect()).toMatchObject({
+          takesCalls: true,
+          breaker: { phase: "closed", suspects: 0 },
+        });
+      }
+    });
+
+    it("sends another canary when one was never made", async () => {
+      const s = await suspected(create);
+      await s.ask("canary", "bulk");
+      await s.settle("canary", "neutral");
+      expect(await s.phase()).toBe("suspected");
+      expect(await s.ask("next", "bulk")).toMatchObject({ type: "granted", probe: true });
+    });
+  });
+
+  describe(`an isolated pool in ${name}`, () => {
+    it("tries one canary a minute, and takes calls at full rate when it is answered", async () => {
+      const s = await isolated(create);
+      expect(await s.ask("b", "bulk")).toEqual({ type: "open", afterMs: 60_000, cause: "isolated" });
+      s.clock.ms += 60_000;
+      expect(await s.ask("next", "bulk")).toMatchObject({ type: "granted", probe: true });
+      await s.settle("next", "ok");
+      expect(await s.phase()).toBe("closed");
+      expect(await s.ceiling()).toBe(1);
+    });
+
+    it("stays isolated when the canary fails for another reason", async () => {
+      const s = await isolated(create);
+      s.clock.ms += 60_000;
+      await s.ask("next", "bulk");
+      expect(await s.settle("next", "timeout")).toMatchObject({ shutMs: 60_000 });
+      expect(await s.phase()).toBe("isolated");
+    });
+
+    it("stays isolated by hand until an operator closes", async () => {
+      const s = await Subject.create(create);
+      await s.limiter.operate("model", { type: "isolate" });
+      s.clock.ms += 86_400_000;
+      expect(await s.ask("a", "bulk")).toEqual({ type: "open", afterMs: 60_000, cause: "isolated" });
+      expect(await s.inspect()).toMatchObject({ takesCalls: false, shutMs: 60_000 });
+      expect(await s.limiter.operate("model", { type: "close" })).toMatchObject([
+        { from: "isolated", to: "closed" },
+      ]);
+      expect(await s.ask("a", "bulk")).toMatchObject({ type: "granted" });
+    });
+  });
+}
