@@ -14,6 +14,8 @@ export interface PoolKeys {
   readonly changes: string;
   /** Hash: calls and failures by slots of their start, five minutes of them, and the last answers by operation. */
   readonly starts: string;
+  /** What version 0.1 counted outcomes in; nobody reads it any more, and it expires. */
+  readonly formerOutcomes: string;
   /** Tokens per day, of the scope. */
   readonly day: string;
 }
@@ -31,6 +33,7 @@ export function poolKeys(space: KeySpace, pool: string): PoolKeys {
     expiry: `${prefix}:expiry`,
     changes: `${prefix}:changes`,
     starts: `${prefix}:starts`,
+    formerOutcomes: `${prefix}:outcomes`,
     // A pool's name has no upper case, so no pool's prefix is this key.
     day: `${space}:limits:DAY`,
   };
