@@ -46,7 +46,8 @@ function given(renewals: (string | undefined)[] = []) {
     renewedAt,
     admission,
     asked,
-    admit: async (id: string) => gate.admit({ pool: "claude", lane: "bulk", id, cost, ttlMs: 1_000 }),
+    admit: async (id: string) =>
+      gate.admit({ pool: "claude", lane: "bulk", id, job: id, cost, ttlMs: 1_000 }),
     settle: async (id: string) => gate.settle({ pool: "claude", id, outcome: "neutral", actual: cost }),
     call: async (told: Told, forMs = 0) =>
       guard.hear(
