@@ -5,7 +5,7 @@ import type { Inspection } from "./inspection.ts";
 const SPARE = 0.5;
 
 /** Whether the pool takes calls, and has quota to spare in every dimension. */
-export function isIdle({ atMs, breaker, day, dimensions }: Inspection): boolean {
-  if (breaker.phase !== "closed" || day.parkedUntilMs > atMs) return false;
+export function isIdle({ takesCalls, dimensions }: Inspection): boolean {
+  if (!takesCalls) return false;
   return Object.values(dimensions).every(({ level, capacity }) => level >= capacity * SPARE);
 }

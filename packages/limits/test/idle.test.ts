@@ -26,6 +26,16 @@ test("a pool whose requests are used up is not, however many tokens are left", a
   expect(await idle(s)).toBe(false);
 });
 
+test("a pool that the server wants no calls of is not", async () => {
+  const s = await subject();
+  await s.ask("a");
+  await s.settle("a", "throttled", { holdMs: 30_000 });
+  s.clock.ms += 29_000;
+  expect(await idle(s)).toBe(false);
+  s.clock.ms += 1_000;
+  expect(await idle(s)).toBe(true);
+});
+
 test.each([{ type: "open", forMs: 1_000 }, { type: "isolate" }] as const)(
   "a pool that takes no calls is not: $type",
   async (action) => {
