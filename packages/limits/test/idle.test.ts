@@ -26,13 +26,22 @@ test("a pool whose requests are used up is not, however many tokens are left", a
   expect(await idle(s)).toBe(false);
 });
 
-test("a pool that the server wants no calls of is not", async () => {
+test("a pool whose last call failed is not, until it answers one", async () => {
   const s = await subject();
-  await s.ask("a");
-  await s.settle("a", "throttled", { holdMs: 30_000 });
-  s.clock.ms += 29_000;
+  await s.calls(1, "failed");
+  s.clock.ms += 5_000;
   expect(await idle(s)).toBe(false);
-  s.clock.ms += 1_000;
+  await s.calls(1, "ok");
+  s.clock.ms += 5_000;
+  expect(await idle(s)).toBe(true);
+});
+
+test("a pool whose server asked to be left alone is not", async () => {
+  const s = await subject();
+  await s.call("held", "throttled", { holdMs: 30_000 });
+  s.clock.ms += 20_000;
+  expect(await idle(s)).toBe(false);
+  s.clock.ms += 20_000;
   expect(await idle(s)).toBe(true);
 });
 
