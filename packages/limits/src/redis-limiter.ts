@@ -27,24 +27,32 @@ export interface RedisLimiterOptions {
 }
 
 const configureScript = joinScript("state", "configure");
+const level = ["state", "ceiling", "quota"];
 const admitScript = joinScript(
-  ...["state", "ceiling", "quota", "lanes", "starts", "probes", "askers", "door", "day", "decide", "admit"],
+  ...level,
+  "lanes",
+  "starts",
+  "probes",
+  "askers",
+  "door",
+  "day",
+  "decide",
+  "admit",
 );
 const settleScript = joinScript(
-  ...["state", "ceiling", "quota", "lanes", "starts", "probes", "breaker"],
-  ...["askers", "answers", "evidence", "day", "settle"],
-);
-const operateScript = joinScript(
-  "state",
-  "ceiling",
-  "quota",
+  ...level,
+  "lanes",
   "starts",
   "probes",
   "breaker",
+  "askers",
+  "answers",
+  "evidence",
   "day",
-  "operate",
+  "settle",
 );
-const inspectScript = joinScript("state", "ceiling", "quota", "day", "inspect");
+const operateScript = joinScript(...level, "starts", "probes", "breaker", "day", "operate");
+const inspectScript = joinScript(...level, "day", "inspect");
 
 /** A change by an operator is tried again so often when another one came between its read and its write. */
 const CHANGE_TRIES = 5;
