@@ -43,7 +43,7 @@ test.each(["retries", "starts that were asked for"])("%s", async (herd) => {
     await Promise.all(Array.from({ length: BATCH }, async () => queue.add(job(), 600_000)));
   }
   const base = `${space}:lab.critical:`;
-  const ids = await redis.zrange(`${base}delayed`, 0, -1);
+  const ids = await redis.zrange(`${base}delayed`, "0", "-1");
   expect(ids).toHaveLength(HERD);
   // As jobs that came back are stored.
   if (herd === "retries") await Promise.all(ids.map(async (id) => redis.hset(base + id, "priority", "1")));
