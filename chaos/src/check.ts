@@ -21,8 +21,8 @@ import type { Found } from "./records.ts";
 export interface Expected {
   /** Default: any end, and none. */
   readonly end?: Outcome["outcome"];
-  /** Of a dead one. Default: any. */
-  readonly errorClass?: string;
+  /** Of a dead one, or those it may be. Default: any. */
+  readonly errorClass?: string | readonly string[];
   /** Least and most calls. Default: any number. */
   readonly calls?: readonly [least: number, most: number];
   /** Answers beside the one that counts that nobody heard: its worker had died, or the connection. Default 0. */
@@ -104,8 +104,9 @@ function endProblems(job: CheckedJob): string[] {
     problems.push(`${is}, and its dead letter is ${letter ?? "none"}`);
   if (end !== undefined && end !== is) problems.push(`${is}, expected ${end}`);
   const failure = outcome?.outcome === "dead" ? outcome.failure.errorClass : undefined;
-  if (errorClass !== undefined && failure !== undefined && failure !== errorClass) {
-    problems.push(`dead by ${failure}, expected ${errorClass}`);
+  const classes = typeof errorClass === "string" ? [errorClass] : errorClass;
+  if (classes !== undefined && failure !== undefined && !classes.includes(failure)) {
+    problems.push(`dead by ${failure}, expected ${classes.join(" or ")}`);
   }
   const answers = answersOf(job);
   if ((is === "completed" || is === "filtered") && !answers.some((answer) => answer === is)) {
