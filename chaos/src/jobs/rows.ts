@@ -121,6 +121,7 @@ export const HEALTHY: Row = answers(undefined, ALL, "completed");
 
 export const ROWS: readonly Row[] = [
   ...throttles.map((fault) => heals(fault, ALL)),
+  heals("error-body", ALL),
   heals("ThrottlingException", ALL, 2),
   heals("ModelNotReadyException", ALL, 2),
   starves("too-many-requests", TEXT, "ThrottlingException"),
@@ -153,6 +154,9 @@ export const ROWS: readonly Row[] = [
 
   answers("content_filtered", TEXT, "filtered"),
   answers("guardrail_intervened", TEXT, "filtered"),
+  answers("guardrail-empty", TEXT, "filtered"),
+  answers("no-content", TEXT, "completed"),
+  answers("no-usage", TEXT, "completed"),
   answers("max_tokens", TEXT, "completed"),
   answers("malformed_model_output", ["converse", "stream"], "completed"),
   answers("model_context_window_exceeded", TEXT, "completed"),
