@@ -138,6 +138,7 @@ function poolOf(scope: string, id: string, sharing = 1) {
     quota: { tokensPerMinute: TOKENS_PER_MINUTE * sharing },
     share: 1 / sharing,
     callTimeout: CALL_TIMEOUT,
+    streamSilence: CALL_TIMEOUT,
     deadline: "10m",
     slots: 24,
   };

@@ -119,7 +119,10 @@ const badCredentials = ["InvalidClientTokenId", "MissingAuthenticationTokenExcep
 /** A job to which nothing happens. */
 export const HEALTHY: Row = answers(undefined, ALL, "completed");
 
-export const ROWS: readonly Row[] = [
+/** Breaks a connection, which may have been a kept one, before a byte of the answer. */
+const RESET = "reset";
+
+const rows: readonly Row[] = [
   ...throttles.map((fault) => heals(fault, ALL)),
   heals("error-body", ALL),
   heals("ThrottlingException", ALL, 2),
@@ -170,3 +173,7 @@ export const ROWS: readonly Row[] = [
   { ...heals("clock-skew", ["converse", "stream"]), place: "skew" },
   { ...starves("too-many-tokens-per-day", ["converse"], "ThrottlingException"), place: "day" },
 ];
+
+export const ROWS: readonly Row[] = rows.map((each) =>
+  each.fault?.split("*", 1)[0] === RESET ? { ...each, expected: { ...each.expected, resent: true } } : each,
+);
