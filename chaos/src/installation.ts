@@ -36,6 +36,8 @@ export interface InstallationOptions {
 
 export interface Installation extends AsyncDisposable {
   readonly records: Records;
+  /** What every program of it finds in its environment. */
+  readonly env: Readonly<Record<string, string>>;
   readonly workers: readonly Started[];
   /** @param env overrides what every worker gets: locks, or the address of a service, to lead through a proxy. */
   startWorker(env?: Readonly<Record<string, string>>): Promise<Started>;
@@ -111,6 +113,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
 
   return {
     records,
+    env,
     workers,
     async startWorker(overrides = {}) {
       const worker = await startProcess(WORKER, { ...env, ...overrides });

@@ -12,7 +12,7 @@ import { Api } from "../src/api.ts";
 const SCOPE = "lab";
 const LANES = ["critical", "bulk"];
 
-/** `claude` can write 8,192 tokens; `small` has a quota of 2,000 tokens a minute. */
+/** `claude` can write 8,192 tokens; `small` has a quota of 2,000 tokens a minute, `slow` of one request. */
 export const POOLS = {
   scopes: { [SCOPE]: { region: "us-east-1" } },
   pools: {
@@ -26,6 +26,12 @@ export const POOLS = {
       scope: SCOPE,
       model: "us.amazon.nova-pro-v1:0",
       quota: { tokensPerMinute: 2_000 },
+      lanes: LANES,
+    },
+    slow: {
+      scope: SCOPE,
+      model: "us.amazon.nova-lite-v1:0",
+      quota: { tokensPerMinute: 1_100, requestsPerMinute: 1 },
       lanes: LANES,
     },
   },

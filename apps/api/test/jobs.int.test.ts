@@ -73,6 +73,10 @@ test("a conversation is accepted as well as a prompt", async () => {
   expect(status).toBe(202);
 });
 
+test("a job fits one request a minute, and a quota just above what it may write", async () => {
+  expect((await api.post({ pool: "slow", lane: "critical", prompt: "Hi" })).status).toBe(202);
+});
+
 test("a completed job has its answer", async () => {
   const { id, acceptedAt } = await jobData();
   const answer = {

@@ -33,14 +33,14 @@ const cases: readonly Case[] = [
     body: { ...good, pool: "gpt" },
     status: 404,
     code: "unknown-pool",
-    says: ["no pool 'gpt'", "Pools: claude, small"],
+    says: ["no pool 'gpt'", "Pools: claude, small, slow"],
   },
   {
     title: "a pool named like a property of every object",
     body: { ...good, pool: "constructor" },
     status: 404,
     code: "unknown-pool",
-    says: ["no pool 'constructor'", "Pools: claude, small"],
+    says: ["no pool 'constructor'", "Pools: claude, small, slow"],
   },
   {
     title: "a pool that is no name at all",

@@ -54,6 +54,8 @@ export interface Dead {
   readonly message?: string;
   readonly tenant?: string;
   readonly diedAt?: number;
+  /** Default: a lane of the pools file. */
+  readonly lane?: string;
 }
 
 export interface BoardOptions {
@@ -112,6 +114,29 @@ export async function startBoard(options: BoardOptions = {}) {
     return job;
   }
 
+  /** Overwrites an attribute of a letter's item, as nobody should. `value` is in DynamoDB's own JSON. */
+  async function damage(id: string, path: string, value: object): Promise<void> {
+    const names = Object.fromEntries(path.split(".").map((part, index) => [`#n${index}`, part]));
+    const response = await fetch(dynamoDbUrl, {
+      method: "POST",
+      headers: {
+        "content-type": "application/x-amz-json-1.0",
+        "x-amz-target": "DynamoDB_20120810.UpdateItem",
+        "x-amz-date": "20260101T000000Z",
+        authorization:
+          "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=x",
+      },
+      body: JSON.stringify({
+        TableName: name,
+        Key: { id: { S: id }, item: { S: "letter" } },
+        UpdateExpression: `SET ${Object.keys(names).join(".")} = :value`,
+        ExpressionAttributeNames: names,
+        ExpressionAttributeValues: { ":value": value },
+      }),
+    });
+    if (!response.ok) throw new Error(await response.text());
+  }
+
   /** A letter of a job that has died. Resolves to its id. */
   async function dead({
     text = MARKER,
@@ -119,8 +144,9 @@ export async function startBoard(options: BoardOptions = {}) {
     message = "Too long",
     tenant,
     diedAt,
+    lane: of = "standard",
   }: Dead = {}) {
-    const data = await newJob(text, tenant);
+    const data = await newJob(text, tenant, of);
     const failure = { kind: "terminal", errorClass, message, status: 400 } as const;
     await deadLetters.put({ data, failure, attempts: 3, stalls: 0, diedAt: diedAt ?? Date.now() - 60_000 });
     return data.id;
@@ -153,6 +179,7 @@ export async function startBoard(options: BoardOptions = {}) {
     store: deadLetters,
     lane,
     dead,
+    damage,
     fetchNext,
     jobs: { failed, completed, delayed, active, waiting, long },
     /** Every key of the key space with its content. */
@@ -173,14 +200,14 @@ export async function startBoard(options: BoardOptions = {}) {
   };
 }
 
-async function newJob(text: string, tenant = "acme"): Promise<JobData> {
+async function newJob(text: string, tenant = "acme", lane = "standard"): Promise<JobData> {
   const now = Date.now();
   return {
     version: 1,
-    id: newJobId("claude", "standard", now, Math.random),
+    id: newJobId("claude", lane, now, Math.random),
     tenant,
     pool: "claude",
-    lane: "standard",
+    lane,
     kind: "converse",
     payload: await encodePayload({ messages: [{ role: "user", content: [{ text }] }], maxTokens: 10 }),
     acceptedAt: now,

@@ -1,6 +1,6 @@
 import { createMemoryLimiter, defaultLanes } from "@sluice/limits";
 import { expect, test } from "vitest";
-import { poolLine } from "../src/lanes/pool-line.ts";
+import { closedForMs, poolLine } from "../src/lanes/pool-line.ts";
 
 const DECLARED = { tokensPerMinute: 1_000_000, requestsPerMinute: 600 };
 
@@ -12,4 +12,27 @@ test("a pool whose quota was set by hand says so, with both figures", async () =
   const line = poolLine(await limiter.inspect("nova"), DECLARED);
   expect(line).toContain("Quota not as in the file: 200,000 tokens/min instead of 1,000,000");
   expect(line).toContain("Quota not as in the file: no limit requests/min instead of 600");
+});
+
+test("a suspected pool does not pass for one that takes calls", async () => {
+  const limiter = createMemoryLimiter();
+  await limiter.configure("nova", { quota: DECLARED, lanes: defaultLanes });
+  const call = { pool: "nova", lane: "bulk", cost: { tokens: 1 }, ttlMs: 60_000 };
+  for (const id of ["a", "b", "c", "d", "e"]) {
+    await limiter.admit({ ...call, id, job: id });
+    await limiter.settle({ pool: "nova", id, outcome: "systemic", actual: {} });
+  }
+  const pool = await limiter.inspect("nova");
+  expect(closedForMs(pool)).toBeGreaterThan(0);
+  expect(poolLine(pool, DECLARED)).toContain("suspects that access is denied, 5 times in a row");
+});
+
+test("a pool that the server wants no calls of says for how long", async () => {
+  const limiter = createMemoryLimiter({ now: () => 1_800_000_000_000 });
+  await limiter.configure("nova", { quota: DECLARED, lanes: defaultLanes });
+  await limiter.admit({ pool: "nova", lane: "bulk", id: "a", job: "a", cost: { tokens: 1 }, ttlMs: 60_000 });
+  await limiter.settle({ pool: "nova", id: "a", outcome: "throttled", actual: {}, holdMs: 30_000 });
+  const pool = await limiter.inspect("nova");
+  expect(closedForMs(pool)).toBe(30_000);
+  expect(poolLine(pool, DECLARED)).toContain("Held at the server's wish for 30 s");
 });

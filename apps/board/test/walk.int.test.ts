@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { decodePayload } from "@sluice/queue";
+import { OutcomeStore } from "@sluice/results";
 import { chromium, type Browser, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { hashPassword } from "../src/access/passwords.ts";
@@ -75,6 +76,8 @@ function retryButton(page: Page): Locator {
 /** Ends the replay that is in the lane as a worker would. */
 async function answerNext(): Promise<string> {
   const { id = "" } = await board.fetchNext();
+  const end = { id, tenant: "acme", acceptedAt: 1, endedAt: 2, attempts: 1 };
+  await new OutcomeStore(board.redis, board.space).put({ ...end, outcome: "cancelled" });
   await board.store.resolve(id);
   return id;
 }
@@ -107,11 +110,15 @@ test.skipIf(found === undefined)(`an operator mends a dead letter and replays it
   await page.getByRole("button", { name: /confirm/i }).click();
   await vi.waitFor(async () => expect((await board.store.get(id))?.state).toBe("replaying"), 10_000);
   await keep(page, "4-replaying");
+  await page.goto(`${board.url}/dead-letters/letter/${id}`);
+  await page.getByText("waiting, as replay 1", { exact: true }).waitFor();
 
   expect(await answerNext()).toBe(`${id}.r1`);
   await page.goto(`${board.url}/queue/dead-letter.${CLASS}?status=completed`);
   await page.getByText(id).first().waitFor();
   await keep(page, "5-resolved");
+  await page.goto(`${board.url}/dead-letters/letter/${id}`);
+  await page.getByText("cancelled, as replay 1", { exact: true }).waitFor();
   const stored = await board.store.get(id);
   expect(stored && (await decodePayload(stored.data.payload))).toMatchObject({
     messages: [{ role: "user", content: [{ text: MARKER }] }],

@@ -34,6 +34,7 @@ export async function listDeadLetters({ limit, cursor, json, ...selection }: Lis
       return;
     }
     for (const letter of page.items) print(lineOf(letter));
+    for (const id of page.unreadable ?? []) print(`${printable(id)}  cannot be read by this version`);
     print(
       page.cursor === undefined
         ? `${page.items.length} letters`

@@ -18,7 +18,8 @@ export interface QuotaView extends Inspection {
 }
 
 export function quotaView(view: QuotaView): string {
-  const { pool, version, dimensions, breaker, day, reservations } = view;
+  const { pool, version, dimensions, breaker, day, reservations, takesCalls, shutMs } = view;
+  const shut = takesCalls ? "" : `, takes no calls for ${Math.ceil(shutMs / 1_000)} s`;
   const rows = Object.entries(dimensions).map(
     ([name, { level, perMinute, ceiling }]) =>
       `  ${name.padEnd(14)} ${number(perMinute)} a minute in use` +
@@ -26,7 +27,7 @@ export function quotaView(view: QuotaView): string {
   );
   const parked = day.parkedUntilMs === 0 ? "" : `, parked until ${new Date(day.parkedUntilMs).toISOString()}`;
   return [
-    `${pool}: breaker ${breaker.phase}, ${reservations} calls in flight, limits version ${version}`,
+    `${pool}: breaker ${breaker.phase}${shut}, ${reservations} calls in flight, limits version ${version}`,
     ...rows,
     ...(day.quota === undefined ? [] : [`  tokens-per-day ${day.used} of ${day.quota} used${parked}`]),
     ...laneRows(view),

@@ -42,6 +42,9 @@ export class Replays {
           const from = cursor === undefined ? {} : { cursor };
           const page = await letters.list({ state: "replaying", by: { lane }, limit: PAGE, ...from });
           const items = page.items.filter((letter) => letter.state === "replaying");
+          if (page.unreadable !== undefined) {
+            options.onError(new Error(`Letters cannot be read: ${page.unreadable.join(", ")}`));
+          }
           return { ...page, items };
         },
         claim: async (id, command) => letters.claim(id, command),

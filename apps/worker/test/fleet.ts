@@ -72,6 +72,8 @@ export interface FleetOptions {
   readonly latencyMs: number;
   /** Further keys of the pool `test`. */
   readonly poolKeys?: Readonly<Record<string, unknown>>;
+  /** Further keys of the scope. */
+  readonly scopeKeys?: Readonly<Record<string, unknown>>;
   /** Further pools as the pools file has them, but for scope, quota and burndown. Their models answer as `test.model`. */
   readonly otherPools?: Readonly<Record<string, Readonly<Record<string, unknown> & { model: string }>>>;
 }
@@ -96,7 +98,7 @@ export type Fleet = Awaited<ReturnType<typeof startFleet>>;
 /** Everything but the workers. */
 export async function startFleet(options: FleetOptions) {
   const { redisUrl, dynamoDbUrl, latencyMs, lanes = ["standard"], slots = 4 } = options;
-  const { tokensPerMinute = 60_000_000, poolKeys = {}, otherPools = {} } = options;
+  const { tokensPerMinute = 60_000_000, poolKeys = {}, scopeKeys = {}, otherPools = {} } = options;
   const name = `worker-test-${randomBytes(4).toString("hex")}`;
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
   const model = {
@@ -122,7 +124,10 @@ export async function startFleet(options: FleetOptions) {
     [POOL]: { ...common, model: MODEL, ...poolKeys },
     ...Object.fromEntries(Object.entries(otherPools).map(([pool, keys]) => [pool, { ...common, ...keys }])),
   };
-  await writeFile(poolsFile, JSON.stringify({ scopes: { [SCOPE]: { region: "us-east-1" } }, pools }));
+  await writeFile(
+    poolsFile,
+    JSON.stringify({ scopes: { [SCOPE]: { region: "us-east-1", ...scopeKeys } }, pools }),
+  );
 
   const redis = connect(redisUrl, "worker", () => {});
   const space = keySpace(name, SCOPE);

@@ -1,7 +1,8 @@
 /** The runs whose figures the project promises, and what each is held to. */
 import { defaultLanes, type PoolLimits } from "@sluice/limits";
 import { serverKinds, type ServerKind } from "./server.ts";
-import { simulate, type Figures, type LaneLoad } from "./simulation.ts";
+import type { LaneLoad } from "./fleet.ts";
+import { simulate, type Figures } from "./simulation.ts";
 
 export interface Row {
   readonly server: ServerKind;

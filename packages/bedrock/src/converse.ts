@@ -5,7 +5,7 @@ import { z } from "zod";
 import { answered, NO_STOP_REASON, refusal } from "./answered.ts";
 import { attempt, stopwatch } from "./attempt.ts";
 import type { AnsweredCall, CallResult, ConverseCall } from "./caller.ts";
-import { list, part, text, type Lenient } from "./lenient.ts";
+import { list, part, stopWord, text, type Lenient } from "./lenient.ts";
 import type { Client } from "./sdk-client.ts";
 import { estimateInputTokens, textTokens } from "./size.ts";
 import { unmasked } from "./unmask.ts";
@@ -70,7 +70,7 @@ const outputSchema = z.object({
         .catch(undefined),
     }),
   }),
-  stopReason: text,
+  stopReason: stopWord,
   usage: converseUsage,
 });
 

@@ -4,7 +4,7 @@
  * fits it; most chunks of a stream have the shape of the whole body. What no row knows is kept as it is.
  */
 import { z } from "zod";
-import { list, part, text } from "./lenient.ts";
+import { list, part, stopWord, text } from "./lenient.ts";
 import { contentBlockDelta } from "./transcript.ts";
 import { count, type Counts } from "./usage.ts";
 
@@ -15,7 +15,7 @@ export interface Reading {
   /** Thoughts and tool input: they only count. */
   readonly hidden?: string;
   /** In the model's own words, one for each candidate. */
-  readonly reasons?: readonly (string | null | undefined)[];
+  readonly reasons?: readonly (string | undefined)[];
   /** Whether nothing of the answer follows. Shapes without it are not of a stream, or end by their reason to stop. */
   readonly isOver?: boolean;
   readonly counts?: Counts;
@@ -23,7 +23,7 @@ export interface Reading {
   readonly failure?: string | undefined;
 }
 
-type Pieces = readonly (string | null | undefined)[];
+type Pieces = readonly (string | undefined)[];
 
 const join = (...pieces: readonly Pieces[]): string => pieces.flat().join("");
 const json = (value: unknown): string => JSON.stringify(value) ?? "";
@@ -43,9 +43,9 @@ const choice = {
   text,
   message,
   delta: message,
-  finish_reason: text,
+  finish_reason: stopWord,
   // Mistral's and DeepSeek's. Elsewhere it is the sequence that was hit, beside the reason.
-  stop_reason: text,
+  stop_reason: stopWord,
 };
 
 const textOf = (content: string | z.output<typeof said> | undefined): Pieces =>
@@ -87,7 +87,7 @@ export const FAMILIES: Readonly<Record<string, z.ZodType<Reading>>> = {
   "Claude, chunks": z
     .object({
       type: z.enum(CLAUDE_EVENTS),
-      delta: part({ text, thinking: text, partial_json: text, stop_reason: text }),
+      delta: part({ text, thinking: text, partial_json: text, stop_reason: stopWord }),
     })
     .transform(({ type, delta }) => ({
       text: delta?.text ?? "",
@@ -107,7 +107,7 @@ export const FAMILIES: Readonly<Record<string, z.ZodType<Reading>>> = {
       contentBlockStart: part({}),
       contentBlockDelta,
       contentBlockStop: part({}),
-      messageStop: part({ stopReason: text }),
+      messageStop: part({ stopReason: stopWord }),
       metadata: part({ usage: part({}) }),
     })
     .refine((events) => Object.values(events).some((event) => event !== undefined))
@@ -128,7 +128,7 @@ export const FAMILIES: Readonly<Record<string, z.ZodType<Reading>>> = {
       };
     }),
   "Titan text": z
-    .object({ results: list({ outputText: text, completionReason: text, tokenCount: count }) })
+    .object({ results: list({ outputText: text, completionReason: stopWord, tokenCount: count }) })
     .transform(({ results }) => {
       const tokens = results.map((result) => result?.tokenCount).filter((each) => each !== undefined);
       return {
@@ -138,7 +138,7 @@ export const FAMILIES: Readonly<Record<string, z.ZodType<Reading>>> = {
       };
     }),
   "Titan text, chunks": z
-    .object({ outputText: z.string(), completionReason: text, totalOutputTextTokenCount: count })
+    .object({ outputText: z.string(), completionReason: stopWord, totalOutputTextTokenCount: count })
     .transform(({ outputText, completionReason, totalOutputTextTokenCount }) => ({
       text: outputText,
       reasons: [completionReason],
@@ -150,12 +150,12 @@ export const FAMILIES: Readonly<Record<string, z.ZodType<Reading>>> = {
       text: generation,
       counts: { input, output },
     })),
-  Mistral: z.object({ outputs: list({ text, stop_reason: text }) }).transform(({ outputs }) => ({
+  Mistral: z.object({ outputs: list({ text, stop_reason: stopWord }) }).transform(({ outputs }) => ({
     text: join(outputs.map((output) => output?.text)),
     reasons: outputs.map((output) => output?.stop_reason),
   })),
   "Cohere Command": z
-    .object({ generations: list({ text, finish_reason: text }) })
+    .object({ generations: list({ text, finish_reason: stopWord }) })
     .transform(({ generations }) => ({
       text: join(generations.map((generation) => generation?.text)),
       reasons: generations.map((generation) => generation?.finish_reason),
@@ -177,7 +177,7 @@ export const FAMILIES: Readonly<Record<string, z.ZodType<Reading>>> = {
       prompt: part({ tokens: z.array(z.unknown()) }),
       completions: list({
         data: part({ text, tokens: z.array(z.unknown()).optional().catch(undefined) }),
-        finishReason: part({ reason: text }),
+        finishReason: part({ reason: stopWord }),
       }),
     })
     .transform(({ prompt, completions }) => {
@@ -201,14 +201,14 @@ export const FAMILIES: Readonly<Record<string, z.ZodType<Reading>>> = {
     .object({
       images: z.array(z.unknown()).nullable(),
       error: text,
-      finish_reasons: z.array(z.string().nullable()).optional().catch(undefined),
+      finish_reasons: z.array(stopWord).optional().catch(undefined),
     })
     .transform(({ images, error, finish_reasons: reasons = [] }) => ({
       reasons: [error === undefined || error === "" ? undefined : "content_filtered", ...reasons],
       failure: images?.some((each) => image.safeParse(each).success) ? undefined : reasons.find(isError),
     })),
   "Stable Diffusion": z
-    .object({ artifacts: list({ base64: text, finishReason: text }) })
+    .object({ artifacts: list({ base64: text, finishReason: stopWord }) })
     .transform(({ artifacts }) => {
       const reasons = artifacts.map((artifact) => artifact?.finishReason);
       const isEmpty = !artifacts.some((artifact) => image.safeParse(artifact?.base64).success);
@@ -220,6 +220,6 @@ export const FAMILIES: Readonly<Record<string, z.ZodType<Reading>>> = {
 };
 
 /** Whether a reason to stop says that the model's server failed. */
-export function isError(reason: string | null | undefined): reason is string {
-  return typeof reason === "string" && /^(?:error|inference error)$/i.test(reason);
+export function isError(reason: string | undefined): reason is string {
+  return reason !== undefined && /^(?:error|inference error)$/i.test(reason);
 }

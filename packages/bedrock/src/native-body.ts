@@ -3,7 +3,7 @@ import { z } from "zod";
 import { isFilter } from "./answered.ts";
 import { converseUsage, toCounts } from "./converse.ts";
 import { FAMILIES, isError, type Reading } from "./families.ts";
-import { part, text } from "./lenient.ts";
+import { part, stopWord, text } from "./lenient.ts";
 import { count, type Counts } from "./usage.ts";
 
 export interface Said {
@@ -40,10 +40,10 @@ const units = part({ input_tokens: count, output_tokens: count });
 
 /** Members that mean the same wherever they stand. */
 const bodySchema = z.object({
-  stop_reason: text,
-  stopReason: text,
-  finish_reason: text,
-  finishReason: text,
+  stop_reason: stopWord,
+  stopReason: stopWord,
+  finish_reason: stopWord,
+  finishReason: stopWord,
   usage,
   // Claude's stream opens with it, Nova's ends with it.
   message: part({ usage }),
@@ -105,7 +105,7 @@ function reasonOf(body: Body, rows: readonly Reading[]): string | undefined {
   if (body["amazon-bedrock-guardrailAction"] === "INTERVENED") return "guardrail_intervened";
   const given = [body.stop_reason, body.stopReason, body.finish_reason, body.finishReason];
   const reasons = [...given, ...rows.flatMap((row) => row.reasons ?? [])].filter(
-    (reason): reason is string => typeof reason === "string" && reason !== "",
+    (reason) => reason !== undefined,
   );
   return reasons.find(isFilter) ?? reasons[0];
 }

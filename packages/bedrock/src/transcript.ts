@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { NO_STOP_REASON } from "./answered.ts";
 import { converseUsage, toCounts } from "./converse.ts";
-import { part, text, type Lenient } from "./lenient.ts";
+import { part, stopWord, text, type Lenient } from "./lenient.ts";
 import type { Heard } from "./listen.ts";
 import { textTokens } from "./size.ts";
 import type { Counts } from "./usage.ts";
@@ -29,7 +29,7 @@ export const contentBlockDelta: Lenient<
 /** Events have one member each. An unknown one, or one of another shape, says nothing. */
 const eventSchema = z.object({
   contentBlockDelta,
-  messageStop: part({ stopReason: text }),
+  messageStop: part({ stopReason: stopWord }),
   metadata: part({ usage: converseUsage }),
 });
 

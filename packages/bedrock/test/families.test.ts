@@ -484,6 +484,24 @@ describe("a stream of a model that nobody knows", () => {
   });
 });
 
+test.each([
+  [
+    "a sequence that was hit, instead of a reason",
+    { generation: "Hi", stop_reason: "\n### my secret" },
+    "other",
+  ],
+  [
+    "the same beside a reason",
+    { choices: [{ text: "Hi", finish_reason: "stop", stop_reason: "my secret" }] },
+    "stop",
+  ],
+  ["a long text", { outputs: [{ text: "Hi", stop_reason: "my secret ".repeat(10) }] }, "other"],
+  ["a number", { choices: [{ text: "Hi", finish_reason: "stop", stop_reason: 128_001 }] }, "stop"],
+  ["an empty text", { generation: "Hi", stop_reason: "" }, "not_reported"],
+])("%s is no word to be logged", async (_, body, stopReason) => {
+  expect(await invoke(body)).toMatchObject({ type: "answered", answer: { stopReason } });
+});
+
 describe("counts", () => {
   test.each([
     [

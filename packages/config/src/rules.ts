@@ -79,10 +79,6 @@ export function poolSchema(
       ...about("defaultMaxTokens", "maxOutputTokens", "model"),
       error: "no more than `maxOutputTokens` (raise that one when the model can write more)",
     })
-    .refine((pool) => fits(pool, NO_DAY, { requests: 1 }), {
-      ...about("quota", "share", "pace"),
-      error: "enough for one request with this `share`, since no job could ever run",
-    })
     .refine((pool) => fits(pool, NO_DAY, { tokens: smallestCost(pool) }), {
       ...about("defaultMaxTokens", "maxOutputTokens", "model", "quota", "share", "pace"),
       error:

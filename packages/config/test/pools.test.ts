@@ -91,6 +91,14 @@ describe("a good file", () => {
     expect(parsePools(withKeys({ maxOutputTokens: 200 }), "").pools["claude"]?.defaultMaxTokens).toBe(200);
   });
 
+  test.each([
+    { quota: { tokensPerMinute: 1_000_000, requestsPerMinute: 1 } },
+    { quota: { tokensPerMinute: 1_041 }, defaultMaxTokens: 1_024 },
+    { quota: { tokensPerMinute: 2 }, maxOutputTokens: 1, pace: 1 },
+  ])("may have the smallest quotas: %j", (keys) => {
+    expect(parsePools(withKeys(keys), "").pools["claude"]).toMatchObject({ name: "claude" });
+  });
+
   test("finds nothing under names that every object has", () => {
     const { pools, scopes } = parsePools(SMALLEST, "");
     expect([pools["constructor"], scopes["toString"]]).toEqual([undefined, undefined]);

@@ -23,6 +23,7 @@ import {
   type Change,
   type ClaimResult,
   type DeadLetterStore,
+  type Purge,
   type StoreOptions,
 } from "./store.ts";
 import * as transitions from "./transitions.ts";
@@ -245,16 +246,21 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
 
     async purge(id, { revision }) {
       const record = await recordOf(id);
-      return untilSettled<Change>(record, async () => {
-        const stored = await current(record);
+      return untilSettled<Purge>(record, async () => {
+        const stored = await current(record).catch(orCorrupt);
         if (stored === undefined) return NOT_FOUND;
-        const decision = transitions.purge(stored.letter, revision);
-        if (decision.decision === "refuse") return { outcome: "refused", reason: decision.reason };
+        if (stored !== "corrupt") {
+          const decision = transitions.purge(stored.letter, revision);
+          if (decision.decision === "refuse") return { outcome: "refused", reason: decision.reason };
+        }
         // Found before the letter goes: a death that is put right after it keeps what it writes.
         const disposeOfBodies = await bodies.disposal(record);
-        if (!(await letters.remove(record, revision))) return undefined;
+        if (!(await letters.remove(record, revision))) {
+          // A letter that cannot be read has no state, but its revision is as good as any.
+          return stored === "corrupt" ? { outcome: "refused", reason: "changed" } : undefined;
+        }
         await disposeOfBodies();
-        return { outcome: "done", letter: stored.letter };
+        return { outcome: "done" };
       });
     },
   };

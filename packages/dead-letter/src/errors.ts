@@ -10,10 +10,17 @@ export type DeadLetterErrorCode = "unavailable" | "misconfigured" | "corrupt" | 
 export class DeadLetterError extends Error {
   override readonly name = "DeadLetterError";
   readonly code: DeadLetterErrorCode;
+  /** With `corrupt`, of a letter: its revision, by which it can be purged. */
+  readonly revision: string | undefined;
 
-  constructor(code: DeadLetterErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: DeadLetterErrorCode,
+    message: string,
+    options?: ErrorOptions & { readonly revision?: string | undefined },
+  ) {
     super(message, options);
     this.code = code;
+    this.revision = options?.revision;
   }
 }
 

@@ -22,11 +22,13 @@ export {
   type Death,
   type HistoryEntry,
   type Letter,
+  type ShownLetter,
 } from "./record.ts";
 export { searchLetters, type FoundPage, type LetterSearch } from "./search.ts";
 export {
   STORE_DEFAULTS,
   type Change,
+  type Purge,
   type ClaimResult,
   type DeadLetterStore,
   type StoreOptions,

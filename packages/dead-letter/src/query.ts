@@ -28,6 +28,8 @@ export interface ListQuery extends CountQuery {
 /** A page. Without `cursor` it is the last one; with it there may be more. */
 export interface LetterPage {
   readonly items: readonly Letter[];
+  /** Ids of letters that should be on this page and that this version cannot read. Left out when there are none. */
+  readonly unreadable?: readonly string[];
   readonly cursor?: string;
 }
 

@@ -101,6 +101,9 @@ export type Letter = z.infer<typeof letterSchema>;
 /** A whole record: the letter and the data of the job as it died, or as an operator has edited it since. */
 export type DeadLetter = Letter & { readonly data: JobData };
 
+/** A record as it can be shown: without the job's data where that is damaged. */
+export type ShownLetter = Letter & { readonly data?: JobData };
+
 /** The id of the record on which the deaths of `jobId` are written, whoever issued that id. */
 export function recordId(jobId: string): string {
   return lifeOf(jobId).id;

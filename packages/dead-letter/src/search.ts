@@ -27,6 +27,8 @@ export interface LetterSearch {
 
 export interface FoundPage {
   readonly items: readonly Letter[];
+  /** Ids of letters that were met and that this version cannot read. Left out when there are none. */
+  readonly unreadable?: readonly string[];
   /** How many letters were looked at for this page. */
   readonly lookedAt: number;
   /** Everything that died after this time has been looked at; `undefined` when nothing was. */
@@ -41,6 +43,7 @@ interface Source {
   buffer: Letter[];
   cursor: string | undefined;
   done: boolean;
+  readonly unreadable: Set<string>;
 }
 
 const DEFAULT_BUDGET = 1_000;
@@ -62,22 +65,27 @@ export async function searchLetters(
   let lookedAt = 0;
   let last: Letter | undefined;
   let idle = 0;
+  const unreadable = (): Pick<FoundPage, "unreadable"> => {
+    const ids = [...new Set(sources.flatMap((source) => [...source.unreadable]))];
+    return ids.length === 0 ? {} : { unreadable: ids };
+  };
+  const found = (): FoundPage => ({ items, lookedAt, ...reached(last), ...unreadable() });
   for (;;) {
     await Promise.all(sources.map(async (source) => refill(store, source, pageSize)));
     if (sources.some(({ buffer, done }) => buffer.length === 0 && !done)) {
       // An index that shows only letters which have moved since.
       idle += 1;
-      if (idle > IDLE_ROUNDS) return { items, lookedAt, ...reached(last), cursor: resumeAt(sources, last) };
+      if (idle > IDLE_ROUNDS) return { ...found(), cursor: resumeAt(sources, last) };
       continue;
     }
     const letter = newest(sources);
-    if (letter === undefined) return { items, lookedAt, ...reached(last) };
+    if (letter === undefined) return found();
     last = letter;
     lookedAt += 1;
     if (matches(letter)) items.push(letter);
     if (items.length === limit || lookedAt >= budget) {
       const over = sources.every(({ buffer, done }) => done && buffer.length === 0);
-      return { items, lookedAt, ...reached(last), ...(over ? {} : { cursor: placeOf(letter) }) };
+      return { ...found(), ...(over ? {} : { cursor: placeOf(letter) }) };
     }
   }
 }
@@ -85,7 +93,13 @@ export async function searchLetters(
 function sourcesOf({ groups, states, from, until, cursor }: LetterSearch): Source[] {
   const span = { ...(from === undefined ? {} : { from }), ...(until === undefined ? {} : { until }) };
   return groups.flatMap((by) =>
-    states.map((state) => ({ query: { by, state, ...span }, buffer: [], cursor, done: false })),
+    states.map((state) => ({
+      query: { by, state, ...span },
+      buffer: [],
+      cursor,
+      done: false,
+      unreadable: new Set<string>(),
+    })),
   );
 }
 
@@ -94,6 +108,7 @@ async function refill(store: Pick<DeadLetterStore, "list">, source: Source, limi
   const { cursor } = source;
   const page = await store.list({ ...source.query, limit, ...(cursor === undefined ? {} : { cursor }) });
   source.buffer = [...page.items];
+  for (const id of page.unreadable ?? []) source.unreadable.add(id);
   source.cursor = page.cursor;
   source.done = page.cursor === undefined;
 }

@@ -30,6 +30,9 @@ export type Change =
   | { readonly outcome: "already-done" }
   | { readonly outcome: "refused"; readonly reason: Refusal };
 
+/** A letter that is gone has nothing more to say. */
+export type Purge = { readonly outcome: "done" } | Extract<Change, { outcome: "refused" }>;
+
 /** What a claim hands over: put `data` in its lane as the job `data.id`. Nobody else got it. */
 export type ClaimResult =
   | { readonly outcome: "claimed"; readonly letter: Letter & { state: "replaying" }; readonly data: JobData }
@@ -67,6 +70,9 @@ export interface DeadLetterStore {
   note(id: string, command: { by: string; note: string }): Promise<Change>;
   /** Replaces the request. `revision` is the one the editor saw; validate the payload before. */
   edit(id: string, command: { by: string; revision: string; payload: Payload }): Promise<Change>;
-  /** Deletes the record and its data for good. `revision` is the one the operator saw. */
-  purge(id: string, command: { revision: string }): Promise<Change>;
+  /**
+   * Deletes the record and its data for good, also a record that cannot be read. `revision` is the one the operator saw; of
+   * a record that cannot be read, the one in the error that said so.
+   */
+  purge(id: string, command: { revision: string }): Promise<Purge>;
 }

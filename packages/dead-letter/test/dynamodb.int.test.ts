@@ -9,7 +9,14 @@ import {
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { connectDynamoDb, createDynamoDbStore, ensureTable, type StoreOptions } from "../src/index.ts";
+import {
+  connectDynamoDb,
+  createDynamoDbStore,
+  ensureTable,
+  isDeadLetterError,
+  searchLetters,
+  type StoreOptions,
+} from "../src/index.ts";
 import { batchGet } from "../src/dynamodb/client.ts";
 import {
   clockAt,
@@ -244,6 +251,35 @@ describe("damage", () => {
     });
     await direct.send(swap);
     await expect(store.get(died.data.id)).rejects.toMatchObject({ code: "corrupt" });
+  });
+
+  it("of a letter itself hides no other, and the letter can be purged by the revision that the error names", async () => {
+    const store = makeStore();
+    const tenant = `damaged-${randomUUID().slice(0, 8)}`;
+    const deaths = [death({ data: { tenant } }), death({ data: { tenant } }), death({ data: { tenant } })];
+    for (const died of deaths) await store.put(died);
+    const id = deaths[1]?.data.id ?? "";
+    const ruin = new UpdateItemCommand({
+      TableName: tableName,
+      Key: { id: { S: id }, item: { S: "letter" } },
+      UpdateExpression: "SET deaths = :text",
+      ExpressionAttributeValues: { ":text": { S: "many" } },
+    });
+    await direct.send(ruin);
+    const page = await store.list({ state: "dead", by: { tenant }, limit: 10 });
+    const others = deaths.map(({ data }) => data.id).filter((each) => each !== id);
+    expect(page.items.map((letter) => letter.id).toSorted()).toEqual(others.toSorted());
+    expect(page.unreadable).toEqual([id]);
+    const found = await searchLetters(store, { groups: [{ tenant }], states: ["dead"], limit: 2 });
+    expect(found).toMatchObject({ lookedAt: 2, unreadable: [id] });
+
+    expect(await store.claim(id, CLAIM)).toEqual({ outcome: "refused", reason: "unreadable" });
+    const error: unknown = await store.look(id).catch((caught: unknown) => caught);
+    if (!isDeadLetterError(error)) throw new Error("Expected the letter to be refused");
+    expect(error).toMatchObject({ code: "corrupt", revision: expect.any(String) });
+    expect(await store.purge(id, { revision: "another" })).toEqual({ outcome: "refused", reason: "changed" });
+    expect(await store.purge(id, { revision: error.revision ?? "" })).toEqual({ outcome: "done" });
+    expect(await store.look(id)).toBeUndefined();
   });
 
   it("does not hide the letter: it can be annotated and purged", async () => {

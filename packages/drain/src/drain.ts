@@ -141,7 +141,7 @@ export class Drain {
     if (job.deferredFailure !== undefined || job.stalls > MAX_STALLS) {
       return this.#hands.die(job, data, stalledTooOften(job.stalls, job.deferredFailure));
     }
-    if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure());
+    if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure(notes.last));
     if (cancelled) return this.#runner.cancel({ job, data });
     if (this.#running.has(job.id)) return this.#hands.defer(job, data, "running-here", ELSEWHERE_MS);
 

@@ -150,10 +150,10 @@ export class Reconciler {
       return leaseUntil <= clock() && this.#release(letter, `${jobId} died: ${errorClass}: ${message}`);
     }
     if (outcome !== undefined) return this.#resolve(jobId);
+    if (leaseUntil > clock()) return false;
     const job = await lane.find(jobId);
     // A version that did not note its replays may have started this one.
     if (job !== undefined) await lane.lineage.mark({ id: jobId, deadlineAt: clock() + lane.deadlineMs });
-    if (leaseUntil > clock()) return false;
     if (job?.state === "completed") return this.#resolve(jobId);
     if (job?.state === "unknown") return this.#lost(lane, letter);
     return job === undefined && this.#takeOver(lane, letter);

@@ -1,5 +1,5 @@
 -- May this call go now? Reserves its cost, or says when to ask again.
--- Joined from state, ceiling, quota, lanes, starts, breaker, answers, evidence, day, decide, admit. Twin of `admit` in
+-- Joined from state, ceiling, quota, lanes, starts, probes, askers, door, day, decide, admit. Twin of `admit` in
 -- `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash: id -> MessagePack)  4 expiry (zset: id by ms)

@@ -11,9 +11,17 @@ local function answeredAt(answered, job)
   return answered[2] == job and answered[4] or answered[3]
 end
 
+-- Whether an answer is worth remembering: among hundreds a second not each is. Notes that this one was.
+local function mayNote(parameters, state, now)
+  local sinceMs = now - (state.notedAt or 0)
+  if sinceMs >= 0 and sinceMs < parameters.noteEveryMs then return false end
+  state.notedAt = now
+  return true
+end
+
 -- Remembers an answer; of many operations, those answered last.
-local function noteAnswer(startsKey, answers, most, operation, job, now)
-  local otherAt = 0
+local function noteAnswer(startsKey, most, operation, job, now)
+  local answers, otherAt = loadAnswers(startsKey), 0
   for place, one in ipairs(answers) do
     if one[1] == operation then
       otherAt = answeredAt(one, job)

@@ -1,87 +1,5 @@
--- Part of admit, settle and operate: whether the pool takes calls at all; one breaker for the fleet. What opens it, or
--- makes a pool suspected, is in evidence.lua. Twin of `src/model/breaker.ts`, which draws the phases.
-
-local function isOutage(phase)
-  return phase == 'open' or phase == 'half-open'
-end
-
-local function liveProbes(breaker, now)
-  local live = {}
-  if breaker.phase ~= 'half-open' then return live end
-  for _, probe in ipairs(breaker.probes) do
-    if now < probe['until'] then live[#live + 1] = probe end
-  end
-  return live
-end
-
-local function contains(list, wanted)
-  for _, one in ipairs(list) do
-    if one == wanted then return true end
-  end
-  return false
-end
-
-local function probingMs(limits, waitMs)
-  return math.max(limits.probingLeastMs, math.min(limits.probingMostMs, waitMs))
-end
-
--- A failed service is tried with the most urgent work first, and with a job that has not failed in this outage.
-local function probeDoor(limits, breaker, knocker, now)
-  local turn = contains(breaker.outageJobs, knocker.job) and knocker.rank + 1 or knocker.rank
-  local due = breaker['until'] + turn * limits.staggerMs
-  local probes = liveProbes(breaker, now)
-  if #probes == 0 then
-    if now < due then return 'shut', due - now, 'breaker' end
-    return 'probe'
-  end
-  local waitMs = (#probes < limits.probesMost and due or probes[1]['until']) - now
-  -- Whoever waits for another's probe comes back soon: it may be answered at any moment.
-  if waitMs > 0 then return 'shut', probingMs(limits, waitMs), 'probing' end
-  return 'probe'
-end
-
--- Access is tried with the least urgent work.
-local function canaryDoor(limits, breaker, knocker, now)
-  local isolated = breaker.phase == 'isolated'
-  if isolated and breaker['until'] == 0 then return 'shut', limits.canaryMs, 'isolated' end
-  local due = breaker['until'] + (knocker.last - knocker.rank) * limits.staggerMs
-  if now < due then return 'shut', due - now, isolated and 'isolated' or 'breaker' end
-  if breaker.probeId == '' or now >= breaker.probeUntil then return 'probe' end
-  return 'shut', probingMs(limits, breaker.probeUntil - now), 'probing'
-end
-
-local function doorOf(parameters, breaker, knocker, now)
-  if breaker.phase == 'closed' then return 'pass' end
-  if isOutage(breaker.phase) then return probeDoor(parameters.breaker, breaker, knocker, now) end
-  return canaryDoor(parameters.breaker, breaker, knocker, now)
-end
-
--- May this call pass, be a probe, or neither? `knocker`: { rank of its lane, last, job }. Changes nothing.
--- Returns 'pass', 'probe', or 'shut' with ms and cause.
-local function knock(parameters, breaker, knocker, now)
-  local door, afterMs, cause = doorOf(parameters, breaker, knocker, now)
-  local heldMs = (breaker.heldUntil or 0) - now
-  if heldMs <= 0 or (door == 'shut' and afterMs >= heldMs) then return door, afterMs, cause end
-  return 'shut', heldMs, 'hold'
-end
-
--- Probes grow rarer with the age of the outage, so that one of a minute is over for callers soon after its end.
-local function intervalMs(limits, breaker, now)
-  return math.min(limits.openMostMs, math.max(limits.openMs, (now - breaker.outageSince) * limits.openPart))
-end
-
--- Hands out a probe. The next is due an interval later, whether or not this one has told anything by then.
-local function leaseProbe(limits, breaker, id, startAt, ttlMs, now)
-  local leasedUntil = startAt + (ttlMs > limits.leaseTrimMs and ttlMs - limits.leaseTrimMs or ttlMs)
-  if isOutage(breaker.phase) then
-    local probes = liveProbes(breaker, now)
-    probes[#probes + 1] = { id = id, ['until'] = leasedUntil }
-    breaker.probes = probes
-    if breaker.phase == 'open' then breaker.phase, breaker.successes = 'half-open', 0 end
-    breaker['until'] = startAt + intervalMs(limits, breaker, startAt)
-  end
-  breaker.probeId, breaker.probeUntil = id, leasedUntil
-end
+-- Part of settle and operate: how the breaker moves; one for the fleet. What opens it, or makes a pool suspected, is in
+-- evidence.lua. Twin of `src/model/breaker.ts`, which draws the phases.
 
 local function withJob(limits, jobs, job)
   for place, one in ipairs(jobs) do
@@ -201,21 +119,6 @@ local function shutMs(parameters, breaker, day, now)
   local limits = parameters.breaker
   local byHand = breaker.phase == 'isolated' and breaker['until'] == 0
   return math.max(elsewhereMs, byHand and limits.canaryMs or math.max(limits.probingLeastMs, breaker['until'] - now))
-end
-
--- What is compared to see whether the breaker has changed.
-local function phaseOf(breaker)
-  return { phase = breaker.phase, epoch = breaker.epoch }
-end
-
--- News of a changed breaker, appended to `changes`.
-local function noteBreaker(pool, breaker, before, changes)
-  if breaker.phase == before.phase and breaker.epoch == before.epoch then return end
-  local untilMs = breaker.phase == 'closed' and 0 or math.ceil(breaker['until'])
-  changes[#changes + 1] = {
-    type = 'breaker', pool = pool, from = before.phase, to = breaker.phase,
-    epoch = breaker.epoch, untilMs = untilMs,
-  }
 end
 
 -- What follows from a changed breaker: a ramp after an outage, and news.

@@ -1,6 +1,7 @@
 -- Writes a pool's limits where every script reads them. Joined from state, configure.
 --
 -- KEYS  1 limits (hash: declared, limits, parameters, ceiling, breaker, version)  2 state
+--       3 what version 0.1 counted outcomes in: it expires when the last of its programs must have stopped
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool
 --       4 'declare': what the pools file says, at start; a declaration that is known already changes nothing
 --         'change':  what an operator says; only if the version is still the one in 8
@@ -26,6 +27,7 @@ else
   state = (ARGV[7] == '1' and learningState or freshState)(parameters, timeOf(ARGV[1]))
 end
 redis.call('SET', stateKey, cmsgpack.pack(state))
+redis.call('EXPIRE', KEYS[3], 86400)
 
 for _, group in ipairs(RARE_GROUPS) do
   redis.call('HSET', limitsKey, group, cmsgpack.pack(parameters[group]))

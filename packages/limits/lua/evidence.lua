@@ -1,21 +1,8 @@
--- Part of admit and settle: what the calls of a closed pool add up to: an outage, denied access, or nothing. Twin of
+-- Part of settle: what the calls of a closed pool add up to: an outage, denied access, or nothing. Twin of
 -- `src/model/evidence.ts`.
 --
 -- An outage is either a spell of starts that failed (starts.lua), for pools with traffic, or failures in a row, for
 -- those with little. Both count calls that are still out: failures are heard of sooner than answers.
-
-local function isWatched(breaker)
-  return breaker.run ~= nil or #breaker.suspects > 0
-end
-
--- While something is suspected it matters whether other jobs are there at all.
-local function noteAsker(parameters, breaker, job)
-  if breaker.phase ~= 'closed' or not isWatched(breaker) then return end
-  local askers = breaker.askers or {}
-  if contains(askers, job) or #askers >= math.max(2, parameters.breaker.suspectJobs) then return end
-  askers[#askers + 1] = job
-  breaker.askers = askers
-end
 
 -- The operation may be called.
 local function acquit(breaker, operation)

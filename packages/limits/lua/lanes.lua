@@ -66,9 +66,10 @@ local function takeTicket(parameters, claim, now)
     -- Somebody is back soon after the share has come, or what is saved up meanwhile overflows.
     spacing = math.min(spacing, parameters.guaranteeSpacingMs)
   end
-  -- Tickets are laid out by guesses at what others will cost. When requests are larger than the burst the level
-  -- overflows in the gaps, so the first in line of the most urgent waiting lane returns to the ms.
-  local large = claim.costMs > parameters.burstMs and not outranked
+  -- Tickets are laid out by guesses at what others will cost. Where one request is a large part of the burst, the gaps
+  -- between tickets let the lanes below slip in, or the level overflow; so the first in line of the most urgent
+  -- waiting lane returns to the ms.
+  local large = claim.costMs > parameters.burstMs / 2 and not outranked
   local first = lane.firstId == '' or lane.firstId == claim.id or now > lane.firstAt + parameters.firstGraceMs
   if large and first then
     lane.firstId, lane.firstAt = claim.id, now + wait

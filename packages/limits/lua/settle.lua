@@ -1,6 +1,6 @@
 -- Ends a reservation: gives back what was not used, and learns from how the call ended.
--- Joined from state, ceiling, quota, lanes, starts, breaker, answers, evidence, day, settle. Twin of `settle` in
--- `src/model/gate.ts`.
+-- Joined from state, ceiling, quota, lanes, starts, probes, breaker, askers, answers, evidence, day, settle. Twin of
+-- `settle` in `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 starts (hash)  6 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 reservation id
@@ -25,7 +25,8 @@ local parameters = loadParameters(limitsKey)
 local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
 if not (reservation and packedState) then return { 'late' } end
 if not parameters then return withoutParameters(limitsKey) end
-local expiresAt = redis.call('ZSCORE', expiryKey, id)
+local failed = outcome == 'failed' or outcome == 'timeout'
+local expiresAt = failed and redis.call('ZSCORE', expiryKey, id)
 redis.call('HDEL', reservationsKey, id)
 redis.call('ZREM', expiryKey, id)
 local state = stateFrom(packedState)
@@ -60,7 +61,8 @@ elseif outcome == 'ok' and now >= day.parkedUntil and day.parkings > 0 then
 end
 
 local job, operation, holdMs = reservation.job or id, ARGV[8], tonumber(ARGV[10])
-local answers = loadAnswers(startsKey)
+-- Only a failure asks who was answered meanwhile.
+local answers = outcome == 'ok' and {} or loadAnswers(startsKey)
 local poolAnsweredAt, operationAnsweredAt = othersAnsweredAt(answers, operation, job)
 local before = phaseOf(state.breaker)
 hear(parameters, state.breaker, {
@@ -74,7 +76,9 @@ hear(parameters, state.breaker, {
   id = id, job = job, operation = operation, epoch = reservation.epoch, startAt = reservation.startAt,
   outcome = outcome, weight = tonumber(ARGV[7]),
 }, now)
-if outcome == 'ok' then noteAnswer(startsKey, answers, parameters.operationsKept, operation, job, now) end
+if outcome == 'ok' and mayNote(parameters, state, now) then
+  noteAnswer(startsKey, parameters.operationsKept, operation, job, now)
+end
 afterBreaker(parameters, state, startsKey, pool, before, changes, now)
 if holdMs > 0 and (outcome == 'throttled' or outcome == 'failed') then
   if hold(parameters.breaker, state.breaker, holdMs, now) then

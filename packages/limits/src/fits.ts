@@ -14,10 +14,13 @@ export function misfit(limits: QuotaLimits, cost: Cost): string | undefined {
     const daily = dimension === "tokens-per-day";
     const quota = limits.quota[daily ? "tokensPerDay" : quotaNames[dimension]];
     const amount = cost[dimension] ?? 0;
-    if (quota === undefined || amount <= quota * usable) continue;
+    if (quota === undefined) continue;
+    // One request is as little as there is: at less than one a minute it waits for longer than a minute.
+    const most = dimension === "requests" ? Math.max(1, quota * usable) : quota * usable;
+    if (amount <= most) continue;
     const what = daily ? "tokens" : dimension;
     return (
-      `Expected a cost of at most ${Math.floor(quota * usable)} ${what} ` +
+      `Expected a cost of at most ${Math.floor(most)} ${what} ` +
       `(${usable} of the pool's ${quota} per ${daily ? "day" : "minute"}), got ${amount}: ` +
       "shorten the prompt, lower `max_tokens` or raise the quota"
     );

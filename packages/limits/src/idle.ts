@@ -4,8 +4,8 @@ import type { Inspection } from "./inspection.ts";
 /** What of the level that an idle pool saves up must be there: less, and the quota is about used. */
 const SPARE = 0.5;
 
-/** Whether the pool takes calls, and has quota to spare in every dimension. */
-export function isIdle({ atMs, breaker, day, dimensions }: Inspection): boolean {
-  if (breaker.phase !== "closed" || day.parkedUntilMs > atMs) return false;
+/** Whether the pool takes calls, nothing has failed since its last answer, and every dimension has quota to spare. */
+export function isIdle({ takesCalls, breaker, dimensions }: Inspection): boolean {
+  if (!takesCalls || breaker.failures > 0) return false;
   return Object.values(dimensions).every(({ level, capacity }) => level >= capacity * SPARE);
 }

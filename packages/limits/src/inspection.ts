@@ -1,5 +1,6 @@
 /** A pool as its operators see it: pure views of one snapshot. */
 import type { Cost, RateDimension } from "./cost.ts";
+import { laneBound, type LaneBound } from "./lane-bound.ts";
 import type { BreakerPhase, Closure } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
 import { shutMs } from "./model/breaker.ts";
@@ -85,6 +86,8 @@ export interface LaneInspection {
   readonly drawnMs: number;
   /** What the lane uses of its reservations, on average. */
   readonly usage: number;
+  /** What the lane gets whatever the others ask for. */
+  readonly bound: LaneBound;
 }
 
 export function inspection({
@@ -109,7 +112,7 @@ export function inspection({
     dimensions: Object.fromEntries(rates),
     lanes: parameters.lanes.map(({ name }) => {
       const { ticketAt, creditMs, drawnMs, usage } = laneState(state, name);
-      return { name, ticketAtMs: ticketAt, creditMs, drawnMs, usage };
+      return { name, ticketAtMs: ticketAt, creditMs, drawnMs, usage, bound: laneBound(limits, name) };
     }),
     shutMs: Math.ceil(shut),
     takesCalls: shut === 0,

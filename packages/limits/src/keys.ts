@@ -10,10 +10,12 @@ export interface PoolKeys {
   readonly reservations: string;
   /** Sorted set: reservation id by the time it is dropped. */
   readonly expiry: string;
-  /** Hash: calls and failures by slots of their start, five minutes of them, and the last answers by operation. */
-  readonly starts: string;
   /** List: quotas set by hand, newest first. A hundred at most. */
   readonly changes: string;
+  /** Hash: calls and failures by slots of their start, five minutes of them, and the last answers by operation. */
+  readonly starts: string;
+  /** What version 0.1 counted outcomes in; nobody reads it any more, and it expires. */
+  readonly formerOutcomes: string;
   /** Tokens per day, of the scope. */
   readonly day: string;
 }
@@ -29,8 +31,9 @@ export function poolKeys(space: KeySpace, pool: string): PoolKeys {
     state: `${prefix}:state`,
     reservations: `${prefix}:reservations`,
     expiry: `${prefix}:expiry`,
-    starts: `${prefix}:starts`,
     changes: `${prefix}:changes`,
+    starts: `${prefix}:starts`,
+    formerOutcomes: `${prefix}:outcomes`,
     // A pool's name has no upper case, so no pool's prefix is this key.
     day: `${space}:limits:DAY`,
   };

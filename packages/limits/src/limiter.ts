@@ -94,7 +94,10 @@ export type SettleReply =
        * delay it by the longest backoff.
        */
       readonly retry?: "granted" | "exhausted";
-      /** How long ago the pool last answered a call of another job; absent: nobody remembers any. */
+      /**
+       * Of a call that was not answered: how long ago the pool last answered one of another job. Absent: not within
+       * memory. Answers that follow one another within 10 ms count as one.
+       */
       readonly answeredAgoMs?: number;
       /** The same for calls of this operation. */
       readonly operationAnsweredAgoMs?: number;

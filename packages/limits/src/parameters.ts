@@ -42,8 +42,9 @@ const fixed = {
   spellSlots: 16,
   /** A pool that answered nothing for so long was silent: failures of calls from before its next answer are old. */
   silenceMs: 10_000,
-  /** Operations whose last answer is remembered. */
+  /** Operations whose last answer is remembered, and the shortest time between two answers that are. */
   operationsKept: 16,
+  noteEveryMs: 10,
   /** Expired reservations dropped per admit. Bounded, so that admit stays cheap. */
   sweepLimit: 5,
 };

@@ -26,12 +26,33 @@ export interface RedisLimiterOptions {
   readonly now?: () => number;
 }
 
-const shared = ["state", "ceiling", "quota", "lanes", "starts", "breaker", "answers", "evidence", "day"];
 const configureScript = joinScript("state", "configure");
-const admitScript = joinScript(...shared, "decide", "admit");
-const settleScript = joinScript(...shared, "settle");
-const operateScript = joinScript("state", "ceiling", "quota", "starts", "breaker", "day", "operate");
-const inspectScript = joinScript("state", "ceiling", "quota", "day", "inspect");
+const level = ["state", "ceiling", "quota"];
+const admitScript = joinScript(
+  ...level,
+  "lanes",
+  "starts",
+  "probes",
+  "askers",
+  "door",
+  "day",
+  "decide",
+  "admit",
+);
+const settleScript = joinScript(
+  ...level,
+  "lanes",
+  "starts",
+  "probes",
+  "breaker",
+  "askers",
+  "answers",
+  "evidence",
+  "day",
+  "settle",
+);
+const operateScript = joinScript(...level, "starts", "probes", "breaker", "day", "operate");
+const inspectScript = joinScript(...level, "day", "inspect");
 
 /** A change by an operator is tried again so often when another one came between its read and its write. */
 const CHANGE_TRIES = 5;
@@ -47,7 +68,9 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
     const keys = poolKeys(keySpace, pool);
     const parameters = JSON.stringify(storedParameters(resolveLimits(limits)));
     const argv = [time(), channel, pool, mode, JSON.stringify(limits), parameters, ...rest];
-    return Number(await configureScript(redis, { keys: [keys.limits, keys.state], argv }));
+    return Number(
+      await configureScript(redis, { keys: [keys.limits, keys.state, keys.formerOutcomes], argv }),
+    );
   };
 
   /**

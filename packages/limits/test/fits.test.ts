@@ -11,6 +11,12 @@ it("refuses a cost that no minute of the quota carries, and says so", () => {
   expect(fits(limits, { tokens: 9_851 })).toBe(false);
 });
 
+it.each([{ pace: 0.985 }, { share: 0.1 }])("accepts one request whatever little the quota is: %j", (part) => {
+  const one = { quota: { requestsPerMinute: 1 }, ...part };
+  expect(misfit(one, { requests: 1 })).toBeUndefined();
+  expect(misfit(one, { requests: 2 })).toContain("at most 1 requests");
+});
+
 it("accepts what fits, and dimensions without a quota", () => {
   expect(misfit(limits, { tokens: 9_850, requests: 1e9 })).toBeUndefined();
 });

@@ -26,6 +26,25 @@ test("a pool whose requests are used up is not, however many tokens are left", a
   expect(await idle(s)).toBe(false);
 });
 
+test("a pool whose last call failed is not, until it answers one", async () => {
+  const s = await subject();
+  await s.calls(1, "failed");
+  s.clock.ms += 5_000;
+  expect(await idle(s)).toBe(false);
+  await s.calls(1, "ok");
+  s.clock.ms += 5_000;
+  expect(await idle(s)).toBe(true);
+});
+
+test("a pool whose server asked to be left alone is not", async () => {
+  const s = await subject();
+  await s.call("held", "throttled", { holdMs: 30_000 });
+  s.clock.ms += 20_000;
+  expect(await idle(s)).toBe(false);
+  s.clock.ms += 20_000;
+  expect(await idle(s)).toBe(true);
+});
+
 test.each([{ type: "open", forMs: 1_000 }, { type: "isolate" }] as const)(
   "a pool that takes no calls is not: $type",
   async (action) => {

@@ -1,13 +1,14 @@
 /**
  * Ends waiting jobs whose deadline has passed, promotes delayed jobs that are overdue, and brings retries forward that
- * wait beside an idle pool, whatever the intake and the breaker do meanwhile. Every worker runs one per lane; the scripts make a second sweep of the same job harmless.
+ * wait beside an idle pool, whatever the intake and the breaker do meanwhile. Every worker runs one per lane; the
+ * scripts make a second sweep of the same job harmless.
  */
-import { OWN_FAILURES, queueName, type Failure } from "@sluice/job";
+import { deadlineFailure, queueName, readNotes, type Failure } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { forward } from "./forward.ts";
-import { FAILURE_FIELD, laneKeys, type LaneKeys } from "./keys.ts";
+import { FAILURE_FIELD, laneKeys, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 
 export interface SweeperOptions {
   readonly redis: Redis;
@@ -107,11 +108,7 @@ export class Sweeper {
     const due = await redis.zrangebyscore(keys.deadlines, "-inf", now, "LIMIT", 0, BATCH);
     let expired = 0;
     for (const id of due) {
-      const failure: Failure = {
-        kind: "terminal",
-        errorClass: OWN_FAILURES.deadline.errorClass,
-        message: "The deadline passed while the job waited",
-      };
+      const failure = deadlineFailure(readNotes(await redis.hget(keys.jobPrefix + id, NOTES_FIELD)).last);
       if (!(await expire.run(redis, { keys, id, now, failure }))) continue;
       expired += 1;
       onExpired(id);

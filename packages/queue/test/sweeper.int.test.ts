@@ -1,3 +1,4 @@
+import { NO_NOTES, type Notes } from "@sluice/job";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Sweeper } from "../src/index.ts";
 import { completeAll, takeOne, testLane, type TestLane } from "./lane.ts";
@@ -22,12 +23,17 @@ function sweeperOf(lane: TestLane): { sweeper: Sweeper; expired: string[]; error
 }
 
 /** A job that an intake had and put off for so long. */
-async function deferred(lane: TestLane, delayMs: number, deadlineAt?: number): Promise<string> {
+async function deferred(
+  lane: TestLane,
+  delayMs: number,
+  deadlineAt?: number,
+  notes: Notes = NO_NOTES,
+): Promise<string> {
   const job = lane.newJob(deadlineAt === undefined ? {} : { deadlineAt });
   await lane.queue.add(job);
   const { take, job: taken } = takeOne();
   const { intake } = await lane.startIntake(take);
-  await (await taken).defer({ delayMs, attempt: false });
+  await (await taken).defer({ delayMs, attempt: false, notes });
   await intake.stop();
   return job.id;
 }
@@ -35,7 +41,7 @@ async function deferred(lane: TestLane, delayMs: number, deadlineAt?: number): P
 const deadline = {
   kind: "terminal",
   errorClass: "DeadlineExceeded",
-  message: "The deadline passed while the job waited",
+  message: "The deadline passed",
 };
 
 test("a waiting job past its deadline ends in the failed set, and says so; others stay", async () => {
@@ -62,6 +68,21 @@ test("a delayed job past its deadline ends too", async () => {
   await sweeper.sweep();
   expect(expired).toEqual([id]);
   expect(await lane.queue.counts()).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 1 });
+});
+
+test("a job that an outage has kept from its answer ends under the name of the outage", async () => {
+  const lane = testLane();
+  const last = { kind: "transient", errorClass: "ServiceUnavailableException", message: "Gone" } as const;
+  await deferred(lane, 60_000, PAST, { ...NO_NOTES, failures: 3, last });
+  await sweeperOf(lane).sweeper.sweep();
+  expect(await lane.failed.oldest(5)).toMatchObject([
+    {
+      failure: {
+        errorClass: "ServiceUnavailableException",
+        message: "The deadline passed. The last call: Gone",
+      },
+    },
+  ]);
 });
 
 test("a job that a vanished worker left in the wait list ends too", async () => {

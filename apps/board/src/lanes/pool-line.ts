@@ -26,6 +26,7 @@ export function poolLine(pool: PoolState, declared: Quota): string {
   return [
     ...identity,
     breakerLine(pool),
+    ...holdLine(pool),
     ...dayLine(pool),
     ...quotas,
     ...overrideLine(pool.limits.quota, declared),
@@ -34,11 +35,9 @@ export function poolLine(pool: PoolState, declared: Quota): string {
 }
 
 /** How long the pool takes no calls, milliseconds; 0 while it does. */
-export function closedForMs({ atMs, breaker, day }: Inspection): number {
-  const dayMs = Math.max(0, day.parkedUntilMs - atMs);
-  if (breaker.phase === "closed" || breaker.phase === "suspected") return dayMs;
-  // An operator ends an isolation, a probe under way a half-open phase: there is no time to name.
-  return Math.max(dayMs, breaker.probeDueAtMs - atMs, 1_000);
+export function closedForMs({ takesCalls, shutMs }: Inspection): number {
+  // An operator ends an isolation, a probe under way a half-open phase: there is hardly a time to name.
+  return takesCalls ? 0 : Math.max(shutMs, 1_000);
 }
 
 function breakerLine({ atMs, breaker }: Inspection): string {
@@ -46,14 +45,19 @@ function breakerLine({ atMs, breaker }: Inspection): string {
     case "closed":
       return "Breaker closed";
     case "suspected":
-      return `Breaker closed, ${breaker.suspects} failures of credentials or access in a row`;
+      return `Breaker suspects that access is denied, ${breaker.suspects} times in a row: one call finds out`;
     case "half-open":
-      return "Breaker half-open: one call probes";
+      return `Breaker half-open: ${breaker.probes.length === 1 ? "one call probes" : `${breaker.probes.length} calls probe`}`;
     case "open":
       return `Breaker open: next probe in ${seconds(breaker.probeDueAtMs - atMs)}`;
     case "isolated":
-      return "Breaker isolated: credentials or access. Mend them, then close it";
+      return "Breaker isolated: access is denied. Mend it, then close it";
   }
+}
+
+function holdLine({ atMs, breaker }: Inspection): string[] {
+  if (breaker.heldUntilMs <= atMs) return [];
+  return [`Held at the server's wish for ${seconds(breaker.heldUntilMs - atMs)}`];
 }
 
 function dayLine({ atMs, day }: Inspection): string[] {

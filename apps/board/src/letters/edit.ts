@@ -1,6 +1,6 @@
 /** The request of a letter, to be read and to be replaced. */
 import type { Pools } from "@sluice/config";
-import type { DeadLetter, DeadLetterStore } from "@sluice/dead-letter";
+import type { DeadLetter, DeadLetterStore, ShownLetter } from "@sluice/dead-letter";
 import { jobRequestSchema } from "@sluice/job";
 import { decodePayload, encodePayload } from "@sluice/queue";
 import { refusedChange, Refused } from "../refusal.ts";
@@ -14,7 +14,8 @@ export type ReadRequest =
   | { readonly readable: true; readonly request: unknown }
   | { readonly readable: false };
 
-export async function readRequest(letter: DeadLetter): Promise<ReadRequest> {
+export async function readRequest(letter: ShownLetter): Promise<ReadRequest> {
+  if (letter.data === undefined) return { readable: false };
   try {
     return { readable: true, request: await decodePayload(letter.data.payload) };
   } catch {

@@ -1,7 +1,7 @@
 /** A dead letter in the words of Bull Board: what a job of it shows, and what its buttons do. */
 import type { JobState, QueueJob, QueueJobJson } from "@bull-board/api/typings/app";
 import type { Pools } from "@sluice/config";
-import type { Change, DeadLetter, DeadLetterStore, Letter } from "@sluice/dead-letter";
+import type { Change, DeadLetter, DeadLetterStore, Letter, Purge, ShownLetter } from "@sluice/dead-letter";
 import type { Replayer } from "@sluice/drain";
 import { z } from "zod";
 import { currentUser } from "../access/user.ts";
@@ -38,11 +38,12 @@ export function listedJob(letter: Letter, actions: LetterActions): QueueJob {
 }
 
 /** As its own page shows it: with its request, redacted. */
-export function openedJob(letter: DeadLetter, read: ReadRequest, actions: LetterActions): QueueJob {
+export function openedJob(letter: ShownLetter, read: ReadRequest, actions: LetterActions): QueueJob {
   const { tenant, kind, revision } = letter;
   const request = read.readable ? redactRequest(read.request, kind, revision) : null;
   const unreadable = read.readable ? {} : { hidden: "The stored request cannot be read" };
-  return new LetterJob(letter, { tenant, kind, revision, ...unreadable, request }, actions, letter);
+  const whole = letter.data === undefined ? undefined : { ...letter, data: letter.data };
+  return new LetterJob(letter, { tenant, kind, revision, ...unreadable, request }, actions, whole);
 }
 
 class LetterJob implements QueueJob {
@@ -138,7 +139,7 @@ class LetterJob implements QueueJob {
     onChange();
   }
 
-  #settle(change: Change): void {
+  #settle(change: Change | Purge): void {
     this.#actions.onChange();
     if (change.outcome === "refused") throw refusedChange(change.reason);
   }

@@ -3,11 +3,12 @@
  * all boards of the process, so that what one of them changes no other shows as it was.
  */
 import {
+  isDeadLetterError,
   searchLetters,
-  type DeadLetter,
   type DeadLetterState,
   type DeadLetterStore,
   type Letter,
+  type ShownLetter,
 } from "@sluice/dead-letter";
 import type { Clock } from "@sluice/job";
 import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
@@ -81,9 +82,13 @@ export class LetterView {
     }
   }
 
-  /** @throws Refused when the store does not answer in time. */
-  async get(id: string): Promise<DeadLetter | undefined> {
-    return withPatience(this.#store.get(id)).catch((error: unknown) => {
+  /** Without its data where that is damaged. @throws Refused when the store does not answer in time. */
+  async get(id: string): Promise<ShownLetter | undefined> {
+    const whole = this.#store.get(id).catch(async (error: unknown) => {
+      if (isDeadLetterError(error) && error.code === "corrupt") return this.#store.look(id);
+      throw error;
+    });
+    return withPatience<ShownLetter | undefined>(whole).catch((error: unknown) => {
       throw unavailable(error);
     });
   }

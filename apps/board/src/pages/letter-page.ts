@@ -1,5 +1,5 @@
 /** One letter: how it died, everything that happened to it, its request, and what may be done. */
-import type { DeadLetter } from "@sluice/dead-letter";
+import type { Letter, ShownLetter } from "@sluice/dead-letter";
 import { adviceFor } from "@sluice/job";
 import { may, type User } from "../access/user.ts";
 import { sentence } from "../letters/history.ts";
@@ -8,16 +8,18 @@ import { boardUrl, forRole, layout, letterUrl, time } from "./layout.ts";
 
 export interface LetterPage {
   readonly user: User;
-  readonly letter: DeadLetter;
+  readonly letter: ShownLetter;
   /** Where its job is now, in words. */
   readonly job: string;
+  /** Whether the pools file has its lane. */
+  readonly hasLane: boolean;
   /** The request as this user may see it now; `undefined` when it cannot be read. */
   readonly request: unknown;
   /** Whether the texts of the request are shown. */
   readonly open: boolean;
 }
 
-export function letterPage({ user, letter, job, request, open }: LetterPage): string {
+export function letterPage({ user, letter, job, hasLane, request, open }: LetterPage): string {
   const { id, failure, history } = letter;
   const body = html` <p><a href="${boardUrl(failure.errorClass, id)}">On the board</a></p>
     ${facts(letter, job)}
@@ -42,12 +44,13 @@ export function letterPage({ user, letter, job, request, open }: LetterPage): st
       </table>
     </div>
     <h2>Request</h2>
-    ${requestPart(user, letter, request, open)} ${forRole(user, "operator", () => operations(letter))}
+    ${requestPart(user, letter, request, open)}
+    ${forRole(user, "operator", () => operations(letter, hasLane))}
     ${forRole(user, "admin", () => deletion(letter))}`;
   return layout({ title: id, user, body });
 }
 
-function facts(letter: DeadLetter, job: string): Html {
+function facts(letter: Letter, job: string): Html {
   const { state, tenant, pool, lane, kind, failure, attempts, stalls, deaths, replays, ...rest } = letter;
   const rows: [string, Html | string | number][] = [
     ["State", state],
@@ -74,9 +77,13 @@ function facts(letter: DeadLetter, job: string): Html {
   </dl>`;
 }
 
-function requestPart(user: User, letter: DeadLetter, request: unknown, open: boolean): Html {
+function requestPart(user: User, letter: ShownLetter, request: unknown, open: boolean): Html {
   const json = request === undefined ? undefined : JSON.stringify(request, undefined, 2);
-  const isEditable = may(user, "operator") && (letter.state === "dead" || letter.state === "parked");
+  // A request is replaced within the job's data: where that is damaged there is nothing to put it into.
+  const isEditable =
+    may(user, "operator") &&
+    (letter.state === "dead" || letter.state === "parked") &&
+    letter.data !== undefined;
   return html` ${
     open || request === undefined
       ? ""
@@ -100,7 +107,7 @@ function requestPart(user: User, letter: DeadLetter, request: unknown, open: boo
   }`;
 }
 
-function operations({ id, state, replays }: DeadLetter): Html {
+function operations({ id, state, replays }: Letter, hasLane: boolean): Html {
   const post = (action: string, fields: Html, label: string): Html =>
     html`<form method="post" action="${letterUrl(id)}/${action}">${fields}<button>${label}</button></form>`;
   const note = html`<label>Note <input name="note" maxlength="1000" /></label>`;
@@ -110,12 +117,34 @@ function operations({ id, state, replays }: DeadLetter): Html {
     <div class="actions">
       ${state === "dead" || state === "parked" ? post("replay", seen, "Replay") : ""}
       ${state === "dead" ? post("park", note, "Park") : ""}
+      ${state === "replaying" && !hasLane ? post("take-back", html``, "Take the replay back") : ""}
       ${state === "parked" ? post("unpark", html``, "Take back") : ""} ${post("note", required, "Note")}
     </div>`;
 }
 
-function deletion({ id, state, revision }: DeadLetter): Html {
-  if (state === "replaying") return html``;
+/** A record that this version cannot read as a letter: what can be said, and how to close it. */
+export function damagedPage({
+  user,
+  id,
+  damage,
+  revision,
+}: {
+  readonly user: User;
+  readonly id: string;
+  readonly damage: string;
+  readonly revision: string;
+}): string {
+  const body = html`<p class="problem" role="alert">${damage}</p>
+    <p>A newer version may have written it. If none did, it can only be deleted.</p>
+    ${forRole(user, "admin", () => purgeForm(id, revision))}`;
+  return layout({ title: id, user, body });
+}
+
+function deletion({ id, state, revision }: Letter): Html {
+  return state === "replaying" ? html`` : purgeForm(id, revision);
+}
+
+function purgeForm(id: string, revision: string): Html {
   return html`<h2>Delete</h2>
     <form method="post" action="${letterUrl(id)}/purge">
       <input type="hidden" name="revision" value="${revision}" />

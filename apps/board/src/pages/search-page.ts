@@ -85,7 +85,15 @@ function results(user: User, filter: Filter, found: FoundPage): Html {
     found.cursor === undefined
       ? ""
       : html`<p><a rel="next" href="${PAGE}?${query(filter, found.cursor)}">Go on from there</a></p>`;
+  const { unreadable = [] } = found;
   return html` <p role="status">${summary(found)}</p>
+    ${
+      unreadable.length === 0
+        ? ""
+        : html`<p class="problem" role="alert">
+            This version cannot read: ${unreadable.map((id) => html`<a href="${letterUrl(id)}">${id}</a> `)}
+          </p>`
+    }
     <form method="post" action="${PAGE}/replays">
       ${hidden(filter)}
       <div class="wide">

@@ -3,7 +3,8 @@
  * there may be; the letters themselves are read consistently, and those that moved meanwhile are left out.
  */
 import { paginateQuery, type DynamoDBClient, type QueryCommandInput } from "@aws-sdk/client-dynamodb";
-import { idAt, indexKeys, placeOf, spanOf, type CountQuery, type Span } from "../query.ts";
+import { isDeadLetterError } from "../errors.ts";
+import { idAt, indexKeys, placeOf, spanOf, type CountQuery, type LetterPage, type Span } from "../query.ts";
 import { isExpired, letterSchema, type Letter } from "../record.ts";
 import type { LetterIndex } from "../storage.ts";
 import { asking, batchGet, type Item } from "./client.ts";
@@ -19,10 +20,25 @@ const LETTER_ATTRIBUTES = [
 ] as const;
 
 export function dynamoDbIndex(client: DynamoDBClient, table: string): LetterIndex {
-  async function lettersAt(places: readonly string[], span: Span, now: number): Promise<Letter[]> {
+  /** The letters at these places; what cannot be read is told in `unreadable`, and hides no other. */
+  async function lettersAt(
+    places: readonly string[],
+    span: Span,
+    now: number,
+    unreadable: string[],
+  ): Promise<Letter[]> {
     const keys = places.map((place) => keyOf(idAt(place), LETTER));
     const items = await batchGet(client, table, keys, LETTER_ATTRIBUTES);
-    const letters = new Map(items.map((item) => [item[PARTITION_KEY]?.S, letterOf(item)]));
+    const letters = new Map<string | undefined, Letter>();
+    for (const item of items) {
+      const id = item[PARTITION_KEY]?.S;
+      try {
+        letters.set(id, letterOf(item));
+      } catch (error) {
+        if (!isDeadLetterError(error) || error.code !== "corrupt") throw error;
+        unreadable.push(id ?? "");
+      }
+    }
     return places.flatMap((place) => {
       const letter = letters.get(idAt(place));
       if (letter === undefined || placeOf(letter) !== place || isExpired(letter, now)) return [];
@@ -38,22 +54,25 @@ export function dynamoDbIndex(client: DynamoDBClient, table: string): LetterInde
       const input = { ...inIndex(table, query, span, now), ScanIndexForward: false };
       return asking(table, "list letters", async () => {
         const items: Letter[] = [];
+        const unreadable: string[] = [];
+        const told = (page: LetterPage): LetterPage =>
+          unreadable.length === 0 ? page : { ...page, unreadable };
         let queries = 0;
         const from = { client, pageSize: query.limit, startingToken: startOf(span) };
         for await (const page of paginateQuery(from, input)) {
           const places = (page.Items ?? []).flatMap((item) => item[PLACE]?.S ?? []);
-          items.push(...(await lettersAt(places, span, now)));
+          items.push(...(await lettersAt(places, span, now, unreadable)));
           const last = items[query.limit - 1];
           if (last !== undefined && items.length > query.limit) {
-            return { items: items.slice(0, query.limit), cursor: placeOf(last) };
+            return told({ items: items.slice(0, query.limit), cursor: placeOf(last) });
           }
           const reached = page.LastEvaluatedKey?.[PLACE]?.S;
           queries += 1;
           if (reached !== undefined && (last !== undefined || queries === QUERIES_PER_PAGE)) {
-            return { items, cursor: reached };
+            return told({ items, cursor: reached });
           }
         }
-        return { items };
+        return told({ items });
       });
     },
 

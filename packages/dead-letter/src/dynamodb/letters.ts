@@ -81,7 +81,7 @@ function parsed<T>(item: Item, parse: () => T): T {
     return parse();
   } catch (cause) {
     const message = `Expected '${item[PARTITION_KEY]?.S}' to be a dead letter this version can read`;
-    throw new DeadLetterError("corrupt", message, { cause });
+    throw new DeadLetterError("corrupt", message, { cause, revision: item["revision"]?.S });
   }
 }
 

@@ -2,6 +2,8 @@
  * When the pool last answered, by operation and apart from one's own job: what tells a job's own failure from one of the
  * pool. Twin of `lua/answers.lua`.
  */
+import type { Parameters } from "../parameters.ts";
+import type { PoolState } from "./state.ts";
 
 /** The last answer of an operation, and the last one of any other job than that one's. */
 export interface Answered {
@@ -10,6 +12,14 @@ export interface Answered {
   readonly at: number;
   /** 0: none is remembered. */
   readonly otherAt: number;
+}
+
+/** Whether an answer is worth remembering: among hundreds a second not each is. Notes that this one was. */
+export function mayNote({ noteEveryMs }: Parameters, state: PoolState, now: number): boolean {
+  const sinceMs = now - (state.notedAt ?? 0);
+  if (sinceMs >= 0 && sinceMs < noteEveryMs) return false;
+  state.notedAt = now;
+  return true;
 }
 
 /** Remembers an answer; of many operations, those answered last. */

@@ -8,6 +8,7 @@ import type { SettleOutcome } from "../limiter.ts";
 import type { BreakerLimits } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import { elsewhereAnsweredAt, othersAnsweredAt, type Answered } from "./answers.ts";
+import { isWatched, withAsker } from "./askers.ts";
 import { doubt, hearCanary, hearProbe, noteFailed, open } from "./breaker.ts";
 import { countFailure, spellFailed, uncountStart, type Starts } from "./starts.ts";
 import type { Closed, PoolState, Run } from "./state.ts";
@@ -43,23 +44,6 @@ export function hear(parameters: Parameters, state: PoolState, memory: Memory, f
   if (isFailure(finding.outcome)) noteFailed(parameters.breaker, state, finding.job);
   hearProbe(parameters.breaker, state, finding);
   hearCanary(parameters.breaker, state, finding);
-}
-
-/** While something is suspected it matters whether other jobs are there at all. */
-export function noteAsker({ breaker: limits }: Parameters, state: PoolState, job: string): void {
-  const { breaker } = state;
-  if (breaker.phase !== "closed" || !isWatched(breaker)) return;
-  const askers = withAsker(limits, breaker.askers, job);
-  if (askers !== breaker.askers) state.breaker = { ...breaker, askers };
-}
-
-function withAsker(limits: BreakerLimits, askers: readonly string[], job: string): readonly string[] {
-  const enough = askers.length >= Math.max(2, limits.suspectJobs);
-  return enough || askers.includes(job) ? askers : [...askers, job];
-}
-
-function isWatched({ run, suspects }: Closed): boolean {
-  return run !== undefined || suspects.length > 0;
 }
 
 function isFailure(outcome: SettleOutcome): boolean {

@@ -2,12 +2,14 @@
 import { dimensions, type Cost } from "../cost.ts";
 import type { Admission, AdmitRequest, LimitsChange, Settlement, SettleReply } from "../limiter.ts";
 import type { Parameters } from "../parameters.ts";
-import { noteAnswer, othersAnsweredAt, type Answered } from "./answers.ts";
-import { hold, leaseProbe, shutMs } from "./breaker.ts";
+import { mayNote, noteAnswer, othersAnsweredAt, type Answered } from "./answers.ts";
+import { noteAsker } from "./askers.ts";
+import { hold, shutMs } from "./breaker.ts";
 import { cutFor, ramp } from "./ceiling.ts";
 import { debitDay, park, refundDay, unpark } from "./day.ts";
 import { decide } from "./decide.ts";
-import { hear, noteAsker } from "./evidence.ts";
+import { leaseProbe } from "./door.ts";
+import { hear } from "./evidence.ts";
 import * as lanes from "./lanes.ts";
 import { advance, backlogMs, costMs, debit, refund } from "./quota.ts";
 import { countStart, type Starts } from "./starts.ts";
@@ -103,7 +105,7 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   });
   const finding = { id, job, operation, epoch, startAt, outcome, weight };
   hear(parameters, state, { starts, answers, countOut }, finding);
-  if (outcome === "ok") {
+  if (outcome === "ok" && mayNote(parameters, state, now)) {
     gate.answers = noteAnswer(gate.answers, parameters.operationsKept, { operation, job }, now);
   }
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
@@ -115,8 +117,9 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   if (outcome === "ok") state.retries = Math.min(most, state.retries + perSuccess);
   const retry = settlement.retry !== true ? undefined : state.retries >= 1 ? "granted" : "exhausted";
   if (retry === "granted") state.retries -= 1;
-  const answeredAgo = ago(others.pool, now);
-  const operationAnsweredAgo = ago(others.operation, now);
+  // Only a failure asks who was answered meanwhile.
+  const answeredAgo = outcome === "ok" ? -1 : ago(others.pool, now);
+  const operationAnsweredAgo = outcome === "ok" ? -1 : ago(others.operation, now);
   return {
     type: "settled",
     ...(retry === undefined ? {} : { retry }),

@@ -94,9 +94,10 @@ export function takeTicket(parameters: Parameters, claim: Claim, now: number): n
     // Somebody is back soon after the share has come, or what is saved up meanwhile overflows.
     spacing = Math.min(spacing, parameters.guaranteeSpacingMs);
   }
-  // Tickets are laid out by guesses at what others will cost. When requests are larger than the burst the level
-  // overflows in the gaps, so the first in line of the most urgent waiting lane returns to the ms.
-  const large = claim.costMs > parameters.burstMs && !outranked;
+  // Tickets are laid out by guesses at what others will cost. Where one request is a large part of the burst, the gaps
+  // between tickets let the lanes below slip in, or the level overflow; so the first in line of the most urgent
+  // waiting lane returns to the ms.
+  const large = claim.costMs > parameters.burstMs / 2 && !outranked;
   if (
     large &&
     (lane.firstId === "" || lane.firstId === claim.id || now > lane.firstAt + parameters.firstGraceMs)

@@ -132,6 +132,8 @@ export interface PoolState {
   breaker: BreakerState;
   /** Retries in hand. */
   retries: number;
+  /** When an answer was last noted; undefined: none was. */
+  notedAt?: number;
 }
 
 /** Tokens per day, of the scope. */

@@ -1,0 +1,109 @@
+/** Whether a call may pass the breaker, and the lease of a probe. Twin of `lua/door.lua`. */
+import type { Closure } from "../limiter.ts";
+import type { BreakerLimits } from "../limits.ts";
+import type { Parameters } from "../parameters.ts";
+import { intervalMs, liveProbes } from "./probes.ts";
+import type { BreakerState, HalfOpen, Isolated, Open, PoolState, Suspected } from "./state.ts";
+
+export type Door =
+  | { readonly type: "pass" }
+  /** The call may be a probe, if the limiter grants it. */
+  | { readonly type: "probe" }
+  | { readonly type: "shut"; readonly afterMs: number; readonly cause: Closure };
+
+/** Who knocks. */
+export interface Knocker {
+  /** The lane's place, 0 = most urgent; `last` that of the least urgent. */
+  readonly rank: number;
+  readonly last: number;
+  readonly job: string;
+}
+
+/** May this call pass, be a probe, or neither? Changes nothing. */
+export function knock(
+  { breaker: limits }: Pick<Parameters, "breaker">,
+  breaker: BreakerState,
+  knocker: Knocker,
+  now: number,
+): Door {
+  const door = doorOf(limits, breaker, knocker, now);
+  const heldMs = breaker.heldUntil - now;
+  if (heldMs <= 0 || (door.type === "shut" && door.afterMs >= heldMs)) return door;
+  return { type: "shut", afterMs: heldMs, cause: "hold" };
+}
+
+function doorOf(limits: BreakerLimits, breaker: BreakerState, knocker: Knocker, now: number): Door {
+  switch (breaker.phase) {
+    case "closed":
+      return { type: "pass" };
+    case "open":
+    case "half-open":
+      return probeDoor(limits, breaker, knocker, now);
+    case "suspected":
+    case "isolated":
+      return canaryDoor(limits, breaker, knocker, now);
+  }
+}
+
+/** A failed service is tried with the most urgent work first, and with a job that has not failed in this outage. */
+function probeDoor(limits: BreakerLimits, breaker: Open | HalfOpen, knocker: Knocker, now: number): Door {
+  const { rank, job } = knocker;
+  const turn = breaker.outage.jobs.includes(job) ? rank + 1 : rank;
+  const due = breaker.until + turn * limits.staggerMs;
+  const probes = liveProbes(breaker, now);
+  const [eldest] = probes;
+  if (eldest === undefined) {
+    return now < due ? { type: "shut", afterMs: due - now, cause: "breaker" } : { type: "probe" };
+  }
+  const waitMs = probes.length < limits.probesMost ? due - now : eldest.until - now;
+  // Whoever waits for another's probe comes back soon: it may be answered at any moment.
+  return waitMs > 0
+    ? { type: "shut", afterMs: probingMs(limits, waitMs), cause: "probing" }
+    : { type: "probe" };
+}
+
+/** Access is tried with the least urgent work. */
+function canaryDoor(
+  limits: BreakerLimits,
+  { phase, until, canary }: Suspected | Isolated,
+  { rank, last }: Knocker,
+  now: number,
+): Door {
+  const isolated = phase === "isolated";
+  if (isolated && until === 0) return { type: "shut", afterMs: limits.canaryMs, cause: "isolated" };
+  const due = until + (last - rank) * limits.staggerMs;
+  if (now < due) return { type: "shut", afterMs: due - now, cause: isolated ? "isolated" : "breaker" };
+  if (canary === undefined || now >= canary.until) return { type: "probe" };
+  return { type: "shut", afterMs: probingMs(limits, canary.until - now), cause: "probing" };
+}
+
+function probingMs({ probingLeastMs, probingMostMs }: BreakerLimits, waitMs: number): number {
+  return Math.max(probingLeastMs, Math.min(probingMostMs, waitMs));
+}
+
+/** Hands out a probe. The next is due an interval later, whether or not this one has told anything by then. */
+export function leaseProbe(
+  limits: BreakerLimits,
+  state: PoolState,
+  { id, startAt, ttlMs }: { id: string; startAt: number; ttlMs: number },
+): void {
+  const { breaker } = state;
+  const probe = { id, until: startAt + (ttlMs > limits.leaseTrimMs ? ttlMs - limits.leaseTrimMs : ttlMs) };
+  switch (breaker.phase) {
+    case "closed":
+      return;
+    case "open":
+    case "half-open": {
+      const { phase, epoch, closedAt, heldUntil, suspects, outage } = breaker;
+      const successes = phase === "open" ? 0 : breaker.successes;
+      const probes = [...(phase === "open" ? [] : liveProbes(breaker, state.at)), probe];
+      const until = startAt + intervalMs(limits, outage, startAt);
+      const common = { epoch, closedAt, heldUntil, suspects, outage };
+      state.breaker = { ...common, phase: "half-open", until, probes, successes };
+      return;
+    }
+    case "suspected":
+    case "isolated":
+      state.breaker = { ...breaker, canary: probe };
+  }
+}

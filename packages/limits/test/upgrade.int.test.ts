@@ -1,0 +1,133 @@
+/** What version 0.1 left in Redis is gone on with: its parameters, its state in each phase, its reservations. */
+import { randomUUID } from "node:crypto";
+import { connect, keySpace, type KeySpace } from "@sluice/redis";
+import { afterAll, describe, expect, inject, it } from "vitest";
+import { createRedisLimiter, type OperableLimiter } from "../src/index.ts";
+import { poolKeys } from "../src/keys.ts";
+import { limits, POOL, START } from "./harness.ts";
+
+const redis = connect(inject("redisUrl"), "command", () => undefined);
+afterAll(() => redis.disconnect());
+
+const closed = {
+  phase: "closed",
+  epoch: 7,
+  until: 0,
+  openings: 3,
+  closedAt: 0,
+  probeId: "",
+  probeUntil: 0,
+  successes: 0,
+  timeouts: 4,
+  suspects: [{ job: "a", shape: "converse" }],
+};
+
+/** A limiter on a pool as version 0.1 kept it. */
+async function inherit(breaker: object): Promise<{ limiter: OperableLimiter; clock: { ms: number } }> {
+  const space = keySpace("limits-upgrade", randomUUID());
+  const clock = { ms: START };
+  const limiter = createRedisLimiter({ redis, keySpace: space, now: () => clock.ms });
+  await limiter.configure(POOL, limits);
+  await asBefore(space, breaker);
+  return { limiter, clock };
+}
+
+/** Takes out of the stored records what version 0.1 did not know. */
+async function asBefore(space: KeySpace, breaker: object): Promise<void> {
+  const keys = poolKeys(space, POOL);
+  const script = `
+    local parameters = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'parameters'))
+    for _, name in ipairs({ 'form', 'slotMs', 'slotsKept', 'spellSlots', 'silenceMs', 'operationsKept', 'noteEveryMs' }) do
+      parameters[name] = nil
+    end
+    redis.call('HSET', KEYS[1], 'parameters', cmsgpack.pack(parameters))
+    local limits = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'breaker'))
+    for _, name in ipairs({ 'failures', 'outWeight', 'openPart', 'probesMost', 'outageJobs', 'holdMostMs' }) do
+      limits[name] = nil
+    end
+    redis.call('HSET', KEYS[1], 'breaker', cmsgpack.pack(limits))
+    local state = cmsgpack.unpack(redis.call('GET', KEYS[2]))
+    state.breaker, state.notedAt = cjson.decode(ARGV[1]), nil
+    redis.call('SET', KEYS[2], cmsgpack.pack(state))
+    local reservation = {
+      lane = 'standard', cost = { tokens = 1 }, startAt = tonumber(ARGV[2]), epoch = 7, probe = false, day = 0,
+    }
+    redis.call('HSET', KEYS[3], 'old', cmsgpack.pack(reservation))
+    redis.call('ZADD', KEYS[4], ARGV[2] + 180000, 'old')
+    redis.call('DEL', KEYS[5])`;
+  const { limits: declared, state, reservations, expiry, starts } = keys;
+  const args = [JSON.stringify(breaker), START];
+  await redis.eval(script, 5, declared, state, reservations, expiry, starts, ...args);
+}
+
+const ask = async (limiter: OperableLimiter, id: string, lane = "critical") =>
+  limiter.admit({ pool: POOL, lane, id, job: id, cost: { tokens: 1 }, ttlMs: 180_000 });
+
+const settle = async (limiter: OperableLimiter, id: string, outcome: "ok" | "failed" | "systemic") =>
+  limiter.settle({ pool: POOL, id, outcome, actual: {}, operation: "converse" });
+
+describe("a pool of version 0.1", () => {
+  it("keeps what an operator has set since the pools file was read", async () => {
+    const { limiter } = await inherit(closed);
+    await limiter.setQuota(POOL, { tokensPerMinute: 30_000 });
+    expect(await limiter.inspect(POOL)).toMatchObject({
+      limits: { quota: { tokensPerMinute: 30_000, requestsPerMinute: 600 } },
+      breaker: { phase: "closed", epoch: 7, suspects: 1 },
+    });
+    // The same declaration again, as of a worker that starts, changes nothing.
+    await limiter.configure(POOL, limits);
+    expect((await limiter.inspect(POOL)).limits.quota.tokensPerMinute).toBe(30_000);
+  });
+
+  it("settles the calls that were out", async () => {
+    const { limiter } = await inherit(closed);
+    expect(await settle(limiter, "old", "ok")).toMatchObject({ type: "settled", probe: false, shutMs: 0 });
+  });
+
+  it("goes on from a closed breaker: its failures in a row begin anew", async () => {
+    const { limiter } = await inherit(closed);
+    await settle(limiter, "old", "ok");
+    for (const id of ["b", "c", "d", "e", "f"]) {
+      expect(await limiter.inspect(POOL)).toMatchObject({ takesCalls: true });
+      await ask(limiter, id);
+      await settle(limiter, id, "failed");
+    }
+    expect(await limiter.inspect(POOL)).toMatchObject({ breaker: { phase: "open", epoch: 8, openings: 1 } });
+  });
+
+  it("goes on from an open breaker, whose outage is as old as its next probe", async () => {
+    const { limiter, clock } = await inherit({ ...closed, phase: "open", until: START + 120_000 });
+    expect(await ask(limiter, "a")).toEqual({ type: "open", afterMs: 120_000, cause: "breaker" });
+    clock.ms += 120_000;
+    expect(await ask(limiter, "a")).toMatchObject({ type: "granted", probe: true });
+    expect(await settle(limiter, "a", "failed")).toMatchObject({ probe: true, shutMs: 5_000 });
+  });
+
+  it("hears a probe that was under way", async () => {
+    const probing = {
+      ...closed,
+      phase: "half-open",
+      probeId: "old",
+      probeUntil: START + 60_000,
+      successes: 1,
+    };
+    const { limiter } = await inherit(probing);
+    expect((await limiter.inspect(POOL)).breaker.probes).toEqual(["old"]);
+    await settle(limiter, "old", "ok");
+    expect(await limiter.inspect(POOL)).toMatchObject({ breaker: { phase: "closed", epoch: 8 } });
+  });
+
+  it("hears a canary that was under way", async () => {
+    const isolated = {
+      ...closed,
+      phase: "isolated",
+      until: START,
+      probeId: "old",
+      probeUntil: START + 60_000,
+    };
+    const { limiter } = await inherit(isolated);
+    expect(await ask(limiter, "a", "bulk")).toMatchObject({ type: "open", cause: "probing" });
+    expect(await settle(limiter, "old", "systemic")).toMatchObject({ shutMs: 60_000 });
+    expect(await limiter.inspect(POOL)).toMatchObject({ breaker: { phase: "isolated", suspects: 1 } });
+  });
+});
