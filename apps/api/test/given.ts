@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createDynamoDbStore, ensureTable } from "@sluice/dead-letter";
 import { parsePools } from "@sluice/config";
 import { newJobId, type JobData } from "@sluice/job";
+import { createRedisLimiter, lanesNamed } from "@sluice/limits";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { OutcomeStore } from "@sluice/results";
@@ -81,6 +82,22 @@ export async function startApi({ redisUrl, dynamoDbUrl }: { redisUrl: string; dy
     outcomes,
     deadLetters,
     get: async (path: string) => request(path),
+    /** As a worker's start does. */
+    configure: async () =>
+      createRedisLimiter({ redis, keySpace: space }).configure("claude", {
+        quota: { tokensPerMinute: 1_000_000 },
+        lanes: lanesNamed(LANES),
+      }),
+    /** Workers by these names live, and no others. */
+    async beat(...owners: string[]): Promise<void> {
+      const key = `${space}:heartbeat:owners`;
+      await redis.del(key);
+      for (const owner of owners) await redis.zadd(key, Date.now() + 30_000, owner);
+    },
+    async loseIdentity(owner: string): Promise<void> {
+      const lost = { errorClass: "ExpiredTokenException", since: Date.now() };
+      await redis.set(`${space}:identity:${owner}`, JSON.stringify(lost), "PX", 30_000);
+    },
     /** Sends a body as it is, or anything else as JSON. */
     post: async (body: unknown, headers: Readonly<Record<string, string>> = {}) =>
       request("/v1/jobs", {

@@ -143,6 +143,26 @@ test.each([
   });
 });
 
+test("says which workers have no credentials, and still takes jobs", async () => {
+  const id = idOf((await api.post(good)).body);
+  await api.configure();
+  await api.beat("one", "two");
+  await api.loseIdentity("one");
+  const line = "1 of 2 workers has no valid credentials (ExpiredTokenException)";
+  expect(await api.get("/readyz")).toMatchObject({
+    status: 200,
+    body: { status: "ready", identities: { lab: line } },
+  });
+  expect((await api.get("/v1/pools/claude")).body).toMatchObject({ identity: line });
+  expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ identity: line });
+  await api.loseIdentity("two");
+  const isolated = "Isolated: 2 of 2 workers have no valid credentials (ExpiredTokenException)";
+  expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ why: isolated });
+  expect((await api.post(good)).status).toBe(202);
+  await api.beat();
+  expect((await api.get("/readyz")).body).toEqual({ status: "ready" });
+});
+
 test("says that it lives and that it is ready", async () => {
   expect(await api.get("/healthz")).toMatchObject({ status: 200, body: { status: "ok" } });
   expect(await api.get("/readyz")).toMatchObject({ status: 200, body: { status: "ready" } });

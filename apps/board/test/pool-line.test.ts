@@ -36,3 +36,11 @@ test("a pool that the server wants no calls of says for how long", async () => {
   expect(closedForMs(pool)).toBe(30_000);
   expect(poolLine(pool, DECLARED)).toContain("Held at the server's wish for 30 s");
 });
+
+test("workers without credentials are said first", async () => {
+  const limiter = createMemoryLimiter();
+  await limiter.configure("nova", { quota: DECLARED, lanes: defaultLanes });
+  const identity = "1 of 3 workers has no valid credentials (ExpiredTokenException)";
+  const line = poolLine({ ...(await limiter.inspect("nova")), identity }, DECLARED);
+  expect(line.startsWith(`${identity} · Breaker closed`)).toBe(true);
+});

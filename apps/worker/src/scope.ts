@@ -159,10 +159,8 @@ export class ScopeParts {
 
   /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
   async configure(pool: Pool): Promise<void> {
-    const { scope, redis, emit } = this.#options;
     await this.#limiter.configure(pool.name, this.limitsOf(pool));
-    const log = createQuotaLog(redis, this.keySpace);
-    await tellOverrides(pool, { limiter: this.#limiter, log, scope, emit });
+    await this.#tellOverrides(pool);
   }
 
   /** The limits of a pool as the pools file has them. */
@@ -195,10 +193,25 @@ export class ScopeParts {
     const hear = (change: LimitsChange): void => {
       if (change.type === "breaker" && SHUT.has(change.to)) onShut(change.pool);
       if (change.type === "hold") onShut(change.pool);
+      if (change.type === "limits") this.#tellLimits(change);
       // The day's tokens are those of the scope.
       if (change.type === "day" && change.untilMs > 0) for (const { name } of pools) onShut(name);
     };
     void watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
+  }
+
+  async #tellOverrides(pool: Pool): Promise<void> {
+    const { scope, redis, emit } = this.#options;
+    const log = createQuotaLog(redis, this.keySpace);
+    await tellOverrides(pool, { limiter: this.#limiter, log, scope, emit });
+  }
+
+  /** A worker that started, or an operator, has changed a pool's limits. */
+  #tellLimits({ pool: name, version }: { readonly pool: string; readonly version: number }): void {
+    const { pools, emit, onError } = this.#options;
+    emit("limits:changed", { pool: name, version });
+    const pool = pools.find((each) => each.name === name);
+    if (pool !== undefined) void this.#tellOverrides(pool).catch(onError("limits"));
   }
 
   /** Says farewell, so that calls it left open may be repeated at once. */

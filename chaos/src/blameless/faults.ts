@@ -88,6 +88,7 @@ export const FAULTS: readonly BlamelessFault[] = [
   model("throttle-requests", "too-many-requests"),
   model("throttle-tokens", "too-many-tokens"),
   model("throttle-unnamed", { type: "error", name: "ThrottlingException", message: "Rate exceeded" }),
+  model("throttle-in-success", "error-body"),
   model("retry-after", { type: "error", name: "ThrottlingException", retryAfterSeconds: 10 }),
   model("overloaded", "overloaded"),
   model("not-ready", "ModelNotReadyException"),

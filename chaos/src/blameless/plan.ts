@@ -99,6 +99,7 @@ function poolOf(scope: string, id: string) {
     slots: 24,
     quota: { tokensPerMinute: 1_000_000, requestsPerMinute: REQUESTS_PER_MINUTE },
     callTimeout: CALL_TIMEOUT,
+    streamSilence: CALL_TIMEOUT,
     deadline: "10m",
   };
 }

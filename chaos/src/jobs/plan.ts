@@ -138,6 +138,7 @@ function poolOf(scope: string, id: string, sharing = 1) {
     quota: { tokensPerMinute: TOKENS_PER_MINUTE * sharing },
     share: 1 / sharing,
     callTimeout: CALL_TIMEOUT,
+    streamSilence: CALL_TIMEOUT,
     deadline: "10m",
     slots: 24,
   };
@@ -150,11 +151,11 @@ function poolsFile(mainPools: number): PoolsFile {
   ]);
   const region = "us-east-1";
   return {
-    scopes: { main: { region }, skew: { region }, day: { region } },
+    scopes: { main: { region }, access: { region }, skew: { region }, day: { region } },
     pools: {
       ...Object.fromEntries(main),
       video: poolOf("main", ASYNC_MODEL),
-      access: poolOf("main", SPECIAL_MODEL, 3),
+      access: poolOf("access", SPECIAL_MODEL, 3),
       skew: poolOf("skew", SPECIAL_MODEL, 3),
       day: poolOf("day", SPECIAL_MODEL, 3),
     },

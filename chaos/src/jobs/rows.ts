@@ -9,7 +9,7 @@ import type { Expected } from "../check.ts";
 export type Place =
   /** Most pools: whatever speaks of one call. */
   | "main"
-  /** Credentials and access. Jobs of one kind each, since failures of several kinds isolate a pool for minutes. */
+  /** Credentials: a process that is refused asks nothing more of the scope until it has new ones. */
   | "access"
   /** The SDK corrects the clock of a client, which all pools of a scope share. */
   | "skew"
@@ -32,8 +32,11 @@ export const MAX_ATTEMPTS = 2;
 /** For jobs that no answer will ever end: long enough for several throttles, short enough to wait for. */
 export const SHORT_DEADLINE_MS = 15_000;
 
-/** A systemic failure puts a job off so often before it is dead. */
-const SYSTEMIC_CALLS = 4;
+/** For jobs that fail by their own fault: others are answered meanwhile, sooner or later. */
+const OWN_DEADLINE_MS = 60_000;
+
+/** More calls than any job gets that is only put off: backoff spaces them. */
+const MOST_CALLS = 40;
 
 const ALL: readonly JobKind[] = ["converse", "stream", "invoke", "async"];
 const TEXT: readonly JobKind[] = ["converse", "stream", "invoke"];
@@ -55,9 +58,13 @@ function ends(fault: string, kinds: readonly JobKind[], errorClass: string): Row
   return row(fault, kinds, { end: "dead", errorClass, calls: [1, 1] });
 }
 
-/** Every attempt fails alike. */
+/**
+ * Every call fails alike, by the job's own fault: it has its attempts while others are answered, and further calls where
+ * nobody was answered meanwhile.
+ */
 function stays(fault: string, kinds: readonly JobKind[], errorClass: string): Row {
-  return row(fault, kinds, { end: "dead", errorClass, calls: [MAX_ATTEMPTS, MAX_ATTEMPTS] });
+  const expected = { end: "dead", errorClass, calls: [1, MOST_CALLS] } as const;
+  return { ...row(fault, kinds, expected), deadlineMs: OWN_DEADLINE_MS };
 }
 
 /** An answer all the same. */
@@ -65,9 +72,13 @@ function answers(fault: string | undefined, kinds: readonly JobKind[], end: "com
   return row(fault, kinds, { end, calls: [1, 1] });
 }
 
-/** A quota that is never there: the job comes back until its deadline. */
-function starves(fault: string, kinds: readonly JobKind[]): Row {
-  const expected = { end: "dead", errorClass: "DeadlineExceeded", calls: [0, 40] } as const;
+/**
+ * Every call is refused before the model works: the job comes back until its deadline, and dies under the name of what
+ * refused it; one that was never called, by the deadline.
+ */
+function starves(fault: string, kinds: readonly JobKind[], errorClass: string): Row {
+  const errorClasses = [errorClass, "DeadlineExceeded"];
+  const expected = { end: "dead", errorClass: errorClasses, calls: [0, MOST_CALLS] } as const;
   return { ...row(fault, kinds, expected), deadlineMs: SHORT_DEADLINE_MS };
 }
 
@@ -88,33 +99,39 @@ const throttles = ["too-many-requests", "too-many-tokens", "retry-after", "overl
 const stumbles = [
   ["InternalServerException", "InternalServerException"],
   ["InternalFailure", "InternalFailure"],
+  ["ModelTimeoutException", "ModelTimeoutException"],
+  ["ModelErrorException", "ModelErrorException"],
+  ["reset", "ConnectionError"],
+] as const;
+/** Refused before the model works. */
+const disruptions = [
   ["ServiceUnavailableException", "ServiceUnavailableException"],
   ["OverloadedException", "OverloadedException"],
   ["too-many-connections", "ServiceUnavailableException"],
-  ["ModelTimeoutException", "ModelTimeoutException"],
-  ["ModelErrorException", "ModelErrorException"],
   ["html", "HttpStatus503"],
-  ["reset", "ConnectionError"],
+  ["ServiceQuotaExceededException", "ServiceQuotaExceededException"],
 ] as const;
-const refusals = [
-  "ValidationException",
-  "ResourceNotFoundException",
-  "ConflictException",
-  "ServiceQuotaExceededException",
-];
-const noAccess = ["AccessDeniedException", "InvalidClientTokenId", "MissingAuthenticationTokenException"];
+const refusals = ["ValidationException", "ConflictException"];
+/** Of this one job, since others of its kind are let through. */
+const denials = ["AccessDeniedException", "ResourceNotFoundException"];
+const badCredentials = ["InvalidClientTokenId", "MissingAuthenticationTokenException"];
 
 /** A job to which nothing happens. */
 export const HEALTHY: Row = answers(undefined, ALL, "completed");
 
-export const ROWS: readonly Row[] = [
+/** Breaks a connection, which may have been a kept one, before a byte of the answer. */
+const RESET = "reset";
+
+const rows: readonly Row[] = [
   ...throttles.map((fault) => heals(fault, ALL)),
+  heals("error-body", ALL),
   heals("ThrottlingException", ALL, 2),
   heals("ModelNotReadyException", ALL, 2),
-  starves("too-many-requests", TEXT),
-  starves("ModelNotReadyException", WHOLE),
+  starves("too-many-requests", TEXT, "ThrottlingException"),
+  starves("ModelNotReadyException", WHOLE, "ModelNotReadyException"),
 
-  ...stumbles.map(([fault]) => heals(fault, ALL)),
+  ...[...stumbles, ...disruptions].map(([fault]) => heals(fault, ALL)),
+  ...disruptions.map(([fault, errorClass]) => starves(fault, ALL, errorClass)),
   ...stumbles.map(([fault, errorClass]) => stays(fault, ALL, errorClass)),
   heals("reset@mid", ALL),
   stays("reset@mid", TEXT, "ConnectionError"),
@@ -140,6 +157,9 @@ export const ROWS: readonly Row[] = [
 
   answers("content_filtered", TEXT, "filtered"),
   answers("guardrail_intervened", TEXT, "filtered"),
+  answers("guardrail-empty", TEXT, "filtered"),
+  answers("no-content", TEXT, "completed"),
+  answers("no-usage", TEXT, "completed"),
   answers("max_tokens", TEXT, "completed"),
   answers("malformed_model_output", ["converse", "stream"], "completed"),
   answers("model_context_window_exceeded", TEXT, "completed"),
@@ -147,23 +167,13 @@ export const ROWS: readonly Row[] = [
 
   ends("async-failure", ["async"], "AsyncInvokeFailed"),
 
-  ...noAccess.map((name): Row => ({
-    ...row(name, ["converse"], {
-      end: "dead",
-      errorClass: name,
-      calls: [SYSTEMIC_CALLS, SYSTEMIC_CALLS],
-    }),
-    place: "access",
-  })),
-  { ...heals("AccessDeniedException", ["converse"]), place: "access" },
+  ...denials.map((name) => heals(name, ["converse"])),
+  ...denials.map((name) => stays(name, ["converse"], name)),
+  ...badCredentials.map((name): Row => ({ ...starves(name, ["converse"], name), place: "access" })),
   { ...heals("clock-skew", ["converse", "stream"]), place: "skew" },
-  {
-    ...row("too-many-tokens-per-day", ["converse"], {
-      end: "dead",
-      errorClass: "DeadlineExceeded",
-      calls: [0, 1],
-    }),
-    place: "day",
-    deadlineMs: SHORT_DEADLINE_MS,
-  },
+  { ...starves("too-many-tokens-per-day", ["converse"], "ThrottlingException"), place: "day" },
 ];
+
+export const ROWS: readonly Row[] = rows.map((each) =>
+  each.fault?.split("*", 1)[0] === RESET ? { ...each, expected: { ...each.expected, resent: true } } : each,
+);

@@ -63,7 +63,7 @@ const APART_THROTTLES = 3;
 /** How long a job kept apart stays away: doubles with each further throttle. */
 const APART: Backoff = { baseMs: 60_000, capMs: 3_600_000 };
 
-/** With less time left than this before the deadline there is no other try. */
+/** A last try must have this long to be answered: with less time left before the deadline there is no other. */
 const LAST_TRY_MS = 1_000;
 
 export interface Try {
@@ -102,9 +102,10 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
   if (row.costs === "life") return { type: "dead", failure };
   if (attempt && attemptsMade + 1 >= maxAttempts) return { type: "dead", failure };
   const leftMs = deadlineAt - now;
-  if (leftMs < LAST_TRY_MS) return { type: "dead", failure: deadlineFailure(notes.last) };
+  if (leftMs < LAST_TRY_MS + FLOOR_MS) return { type: "dead", failure: deadlineFailure(notes.last) };
   // A job dies at its deadline, not at the last try that happened to fit before it.
-  const delayMs = Math.min(delayOf(row, failure, notes, tried), leftMs * (0.5 + random() * 0.4));
+  const latestMs = Math.min(leftMs * (0.5 + random() * 0.4), leftMs - LAST_TRY_MS);
+  const delayMs = Math.min(delayOf(row, failure, notes, tried), latestMs);
   return { type: "retry", delayMs, attempt, notes };
 }
 

@@ -105,7 +105,7 @@ describe("a job's life", () => {
       fc.property(deathless, tried, (of, t) => {
         const step = nextStep(failed(of), { ...t, maxAttempts: 100 });
         const left = t.deadlineAt - t.now;
-        expect(step.type).toBe(left < 1_000 ? "dead" : "retry");
+        expect(step.type).toBe(left < 1_250 ? "dead" : "retry");
         expect(step.type === "dead" || t.now + step.delayMs < t.deadlineAt).toBe(true);
       }),
     );

@@ -1,0 +1,94 @@
+/** Which workers have no credentials: each says it of itself, and a word outlives nobody. */
+import { expect, onTestFinished, test, vi } from "vitest";
+import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { describeIdentities, IdentityNote, readIdentities } from "../src/index.ts";
+import { member, type Member } from "./fleet.ts";
+
+function noteOf({ redis, owner }: Member, keySpace: ReturnType<typeof testKeySpace>, ttlMs = 30_000) {
+  const note = new IdentityNote({ redis, keySpace, owner, ttlMs, onError: () => {} });
+  onTestFinished(async () => note.stop());
+  return note;
+}
+
+const EXPIRED = { errorClass: "ExpiredTokenException", since: 1 };
+
+test("workers that have some say nothing; those that have none are counted, by class", async () => {
+  const space = testKeySpace();
+  const redis = testRedis("command");
+  expect(await readIdentities(redis, space)).toEqual({ workers: 0, lost: 0, errorClasses: [] });
+  const [a, b, c] = [await member(space), await member(space), await member(space)];
+  expect(await readIdentities(redis, space)).toEqual({ workers: 3, lost: 0, errorClasses: [] });
+
+  const notes = [noteOf(a, space), noteOf(b, space), noteOf(c, space)];
+  notes[0]?.tell(EXPIRED);
+  await vi.waitFor(async () => expect(await readIdentities(redis, space)).toMatchObject({ lost: 1 }));
+  notes[1]?.tell({ ...EXPIRED, errorClass: "CredentialsProviderError" });
+  notes[2]?.tell(EXPIRED);
+  await vi.waitFor(async () =>
+    expect(await readIdentities(redis, space)).toEqual({
+      workers: 3,
+      lost: 3,
+      errorClasses: ["ExpiredTokenException", "CredentialsProviderError"],
+    }),
+  );
+  notes[0]?.tell(undefined);
+  await vi.waitFor(async () => expect(await readIdentities(redis, space)).toMatchObject({ lost: 2 }));
+});
+
+test("a worker that is gone counts no more, nor does what it said", async () => {
+  const space = testKeySpace();
+  const redis = testRedis("command");
+  const [lost] = [await member(space), await member(space)];
+  const note = noteOf(lost, space);
+  note.tell(EXPIRED);
+  await vi.waitFor(async () =>
+    expect(await readIdentities(redis, space)).toMatchObject({ workers: 2, lost: 1 }),
+  );
+  await note.stop();
+  await lost.heartbeat.stop();
+  expect(await readIdentities(redis, space)).toEqual({ workers: 1, lost: 0, errorClasses: [] });
+});
+
+test("what is said lives no longer than a beat, and is said again with each", async () => {
+  const space = testKeySpace();
+  const redis = testRedis("command");
+  const worker = await member(space);
+  const note = noteOf(worker, space, 600);
+  note.tell(EXPIRED);
+  await vi.waitFor(async () => expect(await readIdentities(redis, space)).toMatchObject({ lost: 1 }));
+  const key = `${space}:identity:${worker.owner}`;
+  expect(await redis.pttl(key)).toBeGreaterThan(0);
+  // Nobody says it again after this.
+  await note.stop();
+  await redis.set(key, JSON.stringify(EXPIRED), "PX", 50);
+  await vi.waitFor(async () => expect(await readIdentities(redis, space)).toMatchObject({ lost: 0 }));
+});
+
+test.each(["no JSON", "{}", '{"errorClass":"Not a class!","since":1}'])(
+  "a word that cannot be read counts as one of an unknown class: %s",
+  async (word) => {
+    const space = testKeySpace();
+    const redis = testRedis("command");
+    const { owner } = await member(space);
+    await redis.set(`${space}:identity:${owner}`, word, "PX", 5_000);
+    expect(await readIdentities(redis, space)).toEqual({
+      workers: 1,
+      lost: 1,
+      errorClasses: ["UnknownError"],
+    });
+  },
+);
+
+test.each([
+  [{ workers: 3, lost: 0, errorClasses: [] }, undefined],
+  [
+    { workers: 3, lost: 1, errorClasses: ["A"] },
+    { line: "1 of 3 workers has no valid credentials (A)", isolated: false },
+  ],
+  [
+    { workers: 3, lost: 3, errorClasses: ["A", "B"] },
+    { line: "Isolated: 3 of 3 workers have no valid credentials (A, B)", isolated: true },
+  ],
+])("in words: %o", (identities, expected) => {
+  expect(describeIdentities(identities)).toEqual(expected);
+});
