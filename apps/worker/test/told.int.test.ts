@@ -23,12 +23,13 @@ test("what the file hardly means, and quotas that are not the file's with who ha
   await createQuotaLog(fleet.redis, fleet.keySpace).add(POOL, { atMs: Date.now(), by: "anna", from, to });
   await fleet.limiter.setQuota(POOL, to);
 
+  const told = {
+    by: "anna",
+    quotas: [{ quota: "tokensPerMinute", inForce: 5_000_000, declared: 1_000_000, far: true }],
+  };
+  const isOverride = ({ msg }: { msg?: unknown }): boolean => msg === "quota:overridden";
   // The one that runs hears of it, the next one finds it.
-  for (const worker of [first, await fleet.startWorker()]) {
-    // oxlint-disable-next-line no-await-in-loop -- each in turn
-    expect(await worker.logged("the override", ({ msg }) => msg === "quota:overridden")).toMatchObject({
-      by: "anna",
-      quotas: [{ quota: "tokensPerMinute", inForce: 5_000_000, declared: 1_000_000, far: true }],
-    });
-  }
+  expect(await first.logged("the override", isOverride)).toMatchObject(told);
+  const second = await fleet.startWorker();
+  expect(await second.logged("the override", isOverride)).toMatchObject(told);
 });
