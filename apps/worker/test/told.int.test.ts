@@ -7,6 +7,8 @@ vi.setConfig({ testTimeout: 120_000 });
 
 const POOL = "test";
 
+const isOverride = ({ msg }: { msg?: unknown }): boolean => msg === "quota:overridden";
+
 test("what the file hardly means, and quotas that are not the file's with who has set them", async () => {
   const urls = { redisUrl: inject("redisUrl"), dynamoDbUrl: inject("dynamoDbUrl") };
   const poolKeys = { callTimeout: "50m", maxOutputTokens: 64_000 };
@@ -27,7 +29,6 @@ test("what the file hardly means, and quotas that are not the file's with who ha
     by: "anna",
     quotas: [{ quota: "tokensPerMinute", inForce: 5_000_000, declared: 1_000_000, far: true }],
   };
-  const isOverride = ({ msg }: { msg?: unknown }): boolean => msg === "quota:overridden";
   // The one that runs hears of it, the next one finds it.
   expect(await first.logged("the override", isOverride)).toMatchObject(told);
   const second = await fleet.startWorker();
