@@ -3,6 +3,7 @@ import { laneBound } from "@sluice/limits";
 import { describe, expect, it } from "vitest";
 import { largeSettings, limits, measure, simulateSetting } from "../src/limits/scenarios.ts";
 import type { ServerKind } from "../src/limits/server.ts";
+import { measureLarge, measureSporadic, sporadicSettings } from "../src/limits/sporadic.ts";
 import { fleetLimits, fleetSettings, measureFleet } from "../src/limits/small-fleets.ts";
 
 const windows = (server: ServerKind, stranger: number) => ({
@@ -126,6 +127,24 @@ describe("lanes of a small fleet", { timeout: 60_000 }, () => {
       grantsAhead: 1,
     });
     expect(bulkShare).toBeGreaterThan(0.4);
+  });
+});
+
+describe("a healthy server that throttles a few percent at any rate", { timeout: 120_000 }, () => {
+  it.each(sporadicSettings.filter(({ kind }) => kind === "throttles"))(
+    "$fraction of $callsPerMinute calls a minute, model of $latencyMs ms: 85 percent of what was offered; reached 95",
+    async (setting) => {
+      const row = await measureSporadic(setting, setting.callsPerMinute > 1_000 ? [1] : [1, 2, 3]);
+      expect(row.answered).toBeGreaterThanOrEqual(0.95);
+    },
+  );
+});
+
+describe("five jobs that the server never takes", { timeout: 60_000 }, () => {
+  it("do not hold the others up once the drain keeps them apart", async () => {
+    expect((await measureLarge(false, false)).answered).toBeGreaterThan(240);
+    const { arrived, answered } = await measureLarge(true, true);
+    expect(answered / arrived).toBeGreaterThanOrEqual(0.95);
   });
 });
 

@@ -239,6 +239,11 @@ function tellChange(emit: Emit, change: LimitsChange): void {
     case "hold":
       emit("pool:held", { pool: change.pool, untilMs: change.untilMs });
       break;
+    case "quota-doubtful": {
+      const { pool, dimension, doubtful, ceiling, perMinute } = change;
+      emit("quota:doubtful", { pool, dimension, doubtful, ceiling, perMinute });
+      break;
+    }
     case "limits":
       emit("limits:changed", { pool: change.pool, version: change.version });
       break;

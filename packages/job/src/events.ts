@@ -58,6 +58,15 @@ export interface SluiceEvents {
   };
   /** The scope's tokens per day are used up: all its pools wait until then. 0: released. */
   "quota:parked": { readonly pool: string; readonly untilMs: number };
+  /** The server gives far less than a quota of the pools file says, or no longer does. */
+  "quota:doubtful": {
+    readonly pool: string;
+    readonly dimension: string;
+    readonly doubtful: boolean;
+    /** Fraction of the rate in use now, and what that is per minute. */
+    readonly ceiling: number;
+    readonly perMinute: number;
+  };
   /**
    * This process has no valid credentials for a scope: it asks for nothing of it, gets new ones, and lets one call try
    * them. `errorClass`: what refused them, or got in the way of getting any.

@@ -1,5 +1,5 @@
 -- May this call go now? Reserves its cost, or says when to ask again.
--- Joined from state, ceiling, quota, lanes, starts, probes, askers, door, day, decide, admit. Twin of `admit` in
+-- Joined from state, ceiling, throttles, quota, lanes, starts, probes, askers, door, day, decide, admit. Twin of `admit` in
 -- `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash: id -> MessagePack)  4 expiry (zset: id by ms)
@@ -75,6 +75,7 @@ else
   local wait = commit(parameters, detail)
   debit(parameters, state, cost)
   debitDay(day, cost)
+  countCall(parameters, state)
   local startAt = now + wait
   local before = phaseOf(state.breaker)
   local reservation = {

@@ -25,23 +25,6 @@ local function cut(limits, at, perMs, now)
   at.level = math.min(at.level, -perMs * at.ceiling * pauseMs)
 end
 
--- A throttle: cuts the dimension that the server named ('' if none), or the one that looks guilty.
-local function cutFor(parameters, state, named, now)
-  local counted = parameters.rates[named] ~= nil
-  local emptiest = math.huge
-  for dimension, rate in pairs(parameters.rates) do
-    emptiest = math.min(emptiest, state.dimensions[dimension].level / rate.capacity)
-  end
-  -- Named but not ours to count, or none of them near empty: any of them may be the one.
-  local unsure = named ~= '' or emptiest > parameters.ceiling.unsureAbove
-  for dimension, rate in pairs(parameters.rates) do
-    local at = state.dimensions[dimension]
-    local guilty
-    if counted then guilty = dimension == named else guilty = unsure or at.level / rate.capacity <= emptiest end
-    if guilty then cut(parameters.ceiling, at, rate.perMs, now) end
-  end
-end
-
 -- After an outage: begins again from at most half, and comes back along the same curve.
 local function ramp(limits, state, now)
   for _, at in pairs(state.dimensions) do

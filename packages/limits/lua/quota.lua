@@ -3,7 +3,16 @@
 -- Keeps every moment where it was relative to a clock that stepped.
 local function shiftTimes(state, stepMs)
   state.at = state.at + stepMs
-  for _, at in pairs(state.dimensions) do at.cutAt = at.cutAt + stepMs end
+  for _, at in pairs(state.dimensions) do
+    local refusals = at.refusals
+    at.cutAt = at.cutAt + stepMs
+    if refusals then
+      refusals.heardAt = refusals.heardAt + stepMs
+      refusals.trialDueAt = refusals.trialDueAt + stepMs
+      if refusals.trialAt > 0 then refusals.trialAt = refusals.trialAt + stepMs end
+    end
+  end
+  if state.passed then state.passed.at = state.passed.at + stepMs end
   for _, lane in pairs(state.lanes) do
     lane.ticketAt = lane.ticketAt + stepMs
     lane.firstAt = lane.firstAt + stepMs

@@ -1,5 +1,5 @@
 -- Ends a reservation: gives back what was not used, and learns from how the call ended.
--- Joined from state, ceiling, quota, lanes, starts, probes, breaker, askers, answers, evidence, day, settle. Twin of
+-- Joined from state, ceiling, throttles, quota, lanes, starts, probes, breaker, askers, answers, evidence, day, settle. Twin of
 -- `settle` in `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 starts (hash)  6 day, of the scope
@@ -9,7 +9,7 @@
 --       10 for how long the server wants no calls, ms
 --       11.. pairs of dimension and amount really used; a dimension left out counts as reserved
 -- Reply {'settled', 'granted' | 'exhausted' | '', news, probe 0|1, shut ms, ms since the pool last answered another job,
---        ms since this operation did}: -1 when it did not within memory
+--        ms since this operation did, largest reservation that passed lately}: -1 when it did not within memory
 --       {'late'}: no such reservation, nothing changed;  {'outdated', limits, version}
 --       news: JSON list of the state changes made, or ''
 --
@@ -33,9 +33,13 @@ local state = stateFrom(packedState)
 local day = unpackOr(packedDay) or freshDay()
 local now = advance(parameters, state, timeOf(ARGV[1]))
 
--- The server refused: it had less than the level claimed, so the level gets nothing back. A refund would send the
--- next call into the same wall.
-local used = outcome == 'throttled' and {} or costFrom(ARGV, 11)
+-- The server refused for its quota: it had less than the level claimed, so the level gets nothing back. A refund would
+-- send the next call into the same wall.
+local sign = outcome == 'throttled'
+if sign and named ~= 'tokens-per-day' then
+  sign = refuse(parameters, state, named, reservation.cost, reservation.startAt, now)
+end
+local used = sign and {} or costFrom(ARGV, 11)
 for dimension, reserved in pairs(reservation.cost) do used[dimension] = used[dimension] or reserved end
 refund(parameters, state, reservation.cost, used)
 refundDay(day, reservation, used)
@@ -53,12 +57,13 @@ if outcome == 'throttled' and named == 'tokens-per-day' then
     dayChanged = true
     changes[1] = { type = 'day', pool = pool, untilMs = math.ceil(day.parkedUntil) }
   end
-elseif outcome == 'throttled' then
-  cutFor(parameters, state, named, now)
 elseif outcome == 'ok' and now >= day.parkedUntil and day.parkings > 0 then
   unpark(day)
   dayChanged = true
 end
+
+if outcome == 'ok' then notePassed(parameters, state, reservation.cost, now) end
+doubtQuotas(parameters, state, pool, changes, now)
 
 local job, operation, holdMs = reservation.job or id, ARGV[8], tonumber(ARGV[10])
 -- Only a failure asks who was answered meanwhile.
@@ -105,4 +110,5 @@ end
 return {
   'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, day, now)),
   ago(poolAnsweredAt), ago(operationAnsweredAt),
+  outcome == 'throttled' and math.floor(largestPassed(parameters.ceiling, state, now) + 0.5) or 0,
 }

@@ -2,7 +2,7 @@
  * The limiter as its users see it: ask before a call, report after it. Two implementations with one behaviour:
  * `createRedisLimiter` for a fleet, `createMemoryLimiter` for tests and simulations.
  */
-import type { Cost, Dimension } from "./cost.ts";
+import type { Cost, Dimension, RateDimension } from "./cost.ts";
 import type { PoolLimits } from "./limits.ts";
 
 export interface AdmitRequest {
@@ -65,7 +65,8 @@ export interface Settlement {
   readonly outcome: SettleOutcome;
   /**
    * What the call really used. A dimension that is left out counts as reserved; 0 gives it all back. A throttled
-   * call is charged as reserved whatever it says here: the server had less than the level claimed.
+   * call is charged as reserved whatever it says here when the throttle is a sign of the quota: the server had less
+   * than the level claimed.
    */
   readonly actual: Cost;
   /** With `throttled`: the quota that refused the call, when the message told. */
@@ -105,6 +106,8 @@ export type SettleReply =
       readonly probe: boolean;
       /** For how long the pool takes no calls from now, ms. 0: it takes them. */
       readonly shutMs: number;
+      /** With `throttled`: the largest reservation that was answered lately, in tokens. Absent: none was. */
+      readonly largestPassed?: number;
       readonly changes?: readonly LimitsChange[];
     }
   /** No such reservation: settled before, or expired. Nothing was changed. */
@@ -127,6 +130,16 @@ export type LimitsChange =
   | { readonly type: "hold"; readonly pool: string; readonly untilMs: number }
   /** Every pool of the scope is parked until then; 0: released. */
   | { readonly type: "day"; readonly pool: string; readonly untilMs: number }
+  /** The server gives far less than the quota says (`doubtful`), or no longer does. */
+  | {
+      readonly type: "quota-doubtful";
+      readonly pool: string;
+      readonly dimension: RateDimension;
+      readonly doubtful: boolean;
+      /** Fraction of the rate in use now, and what that is per minute. */
+      readonly ceiling: number;
+      readonly perMinute: number;
+    }
   | { readonly type: "limits"; readonly pool: string; readonly version: number };
 
 export interface Limiter {

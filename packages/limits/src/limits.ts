@@ -48,6 +48,39 @@ export interface CeilingLimits {
   readonly horizonMs: number;
   /** A throttle that names no dimension is blamed on the emptiest, unless even that is fuller than this. */
   readonly unsureAbove: number;
+  /** Weight of the newest start in the share of calls refused lately. */
+  readonly lateWeight: number;
+  /** A trial begins with a refusal that comes alone: with less than this share refused lately. */
+  readonly aloneShare: number;
+  /** With this share refused lately a trial, passed or not, is over. With all calls refused it comes to 0.53. */
+  readonly clusterShare: number;
+  /** No more than this share of calls is ever tolerated. */
+  readonly tolerableShare: number;
+  /** A trial is over with so many throttles beyond `moreThanBefore` times the share of before. */
+  readonly spareThrottles: number;
+  readonly moreThanBefore: number;
+  /** How long calls are counted before a trial; so much longer each time that one fails, up to `trialWaitMostMs`. */
+  readonly trialWaitMs: number;
+  readonly trialWaitGrowth: number;
+  readonly trialWaitMostMs: number;
+  /** A trial is passed after this time and so many calls: longer than any window of the server. */
+  readonly trialMs: number;
+  readonly trialCalls: number;
+  /** Counts are halved at so many calls. */
+  readonly countMost: number;
+  /** Without a throttle for this long counting, and tolerating, starts anew. */
+  readonly quietMs: number;
+  /** Without a throttle for this long failed trials are forgotten. */
+  readonly forgetMs: number;
+  /** The largest call that passed is forgotten by half in this time. */
+  readonly passedHalfMs: number;
+  /** A throttled call this many times as large as that is too large, and says nothing about the rate. */
+  readonly largerThanPassed: number;
+  /** Calls pass if one did in this time. */
+  readonly passedLateMs: number;
+  /** The quota is doubtful at a ceiling this low, and no longer at `trustAbove`. */
+  readonly doubtBelow: number;
+  readonly trustAbove: number;
 }
 
 /** When a pool stops taking calls, and how it finds out that it may again. */
@@ -170,6 +203,25 @@ export const defaults: LimitsDefaults = {
     restart: 0.5,
     horizonMs: 250,
     unsureAbove: 0.5,
+    lateWeight: 0.125,
+    aloneShare: 0.3,
+    clusterShare: 0.48,
+    tolerableShare: 0.15,
+    spareThrottles: 2,
+    moreThanBefore: 2,
+    trialWaitMs: 20_000,
+    trialWaitGrowth: 4,
+    trialWaitMostMs: 1_800_000,
+    trialMs: 180_000,
+    trialCalls: 60,
+    countMost: 1_000,
+    quietMs: 300_000,
+    forgetMs: 3_600_000,
+    passedHalfMs: 300_000,
+    largerThanPassed: 1.25,
+    passedLateMs: 60_000,
+    doubtBelow: 0.3,
+    trustAbove: 0.5,
   },
   breaker: {
     minimumCalls: 20,

@@ -27,7 +27,7 @@ export interface RedisLimiterOptions {
 }
 
 const configureScript = joinScript("state", "configure");
-const level = ["state", "ceiling", "quota"];
+const level = ["state", "ceiling", "throttles", "quota"];
 const admitScript = joinScript(
   ...level,
   "lanes",

@@ -41,7 +41,7 @@ export function decodeAdmission(reply: unknown, lane: string): Admission {
 }
 
 export function decodeSettle(reply: unknown): SettleReply {
-  const [type, retry, changes, probe, shutMs, answeredAgoMs, operationAnsweredAgoMs] = parts(reply);
+  const [type, retry, changes, probe, shutMs, answeredAgoMs, operationAnsweredAgoMs, largest] = parts(reply);
   if (type === "late") return { type };
   if (type !== "settled" || typeof shutMs !== "number") throw unexpected("a reply to settle", reply);
   const asked = retry === "granted" || retry === "exhausted";
@@ -50,6 +50,7 @@ export function decodeSettle(reply: unknown): SettleReply {
     ...(asked ? { retry } : {}),
     ...(isAgo(answeredAgoMs) ? { answeredAgoMs } : {}),
     ...(isAgo(operationAnsweredAgoMs) ? { operationAnsweredAgoMs } : {}),
+    ...(typeof largest === "number" && largest > 0 ? { largestPassed: largest } : {}),
     probe: probe === 1,
     shutMs,
     ...news(changes),

@@ -59,6 +59,80 @@ export function adaptiveSuite(name: string, create: Create): void {
       expect(dimensions.tokens?.level).toBeCloseTo(85);
     });
 
+    it("tolerates a few percent of throttles once cutting has not helped, and gives what they reserved back", async () => {
+      const s = await Subject.create(create);
+      let throttles = 0;
+      for (let i = 0; i < 1_200; i++) {
+        await s.ask(`c${i}`, "critical", 1);
+        // Every twentieth, whatever the ceiling.
+        const outcome = i % 20 === 0 ? "throttled" : "ok";
+        if (outcome === "throttled") throttles++;
+        await s.settle(`c${i}`, outcome, outcome === "throttled" ? { throttledDimension: "tokens" } : {});
+        s.clock.ms += 200;
+      }
+      expect(throttles).toBe(60);
+      expect(await s.ceiling("tokens")).toBe(1);
+      await s.ask("last", "critical", 900);
+      const before = (await s.limiter.inspect(POOL)).dimensions.tokens?.level ?? 0;
+      await s.settle("last", "throttled", { throttledDimension: "tokens", actual: { tokens: 0 } });
+      const after = (await s.limiter.inspect(POOL)).dimensions.tokens?.level ?? 0;
+      // Larger than anything that passed, too: no sign of the quota either.
+      expect(after - before).toBeGreaterThanOrEqual(899);
+    });
+
+    it("cuts again when most calls are refused after a trial was passed", async () => {
+      const s = await Subject.create(create);
+      for (let i = 0; i < 1_400; i++) {
+        await s.ask(`c${i}`, "critical", 1);
+        const refused = i % 20 === 0 || i >= 1_380;
+        await s.settle(
+          `c${i}`,
+          refused ? "throttled" : "ok",
+          refused ? { throttledDimension: "tokens" } : {},
+        );
+        s.clock.ms += 200;
+      }
+      expect(await s.ceiling("tokens")).toBeLessThan(0.9);
+    });
+
+    it("learns nothing from a call larger than all that passed while smaller ones do, and tells their size", async () => {
+      const s = await Subject.create(create);
+      await s.calls(3, "ok");
+      await s.ask("large", "critical", 900);
+      const reply = await s.settle("large", "throttled", {
+        throttledDimension: "tokens",
+        actual: { tokens: 0 },
+      });
+      expect(reply).toMatchObject({ type: "settled", largestPassed: 1 });
+      expect(await s.ceiling("tokens")).toBe(1);
+      s.clock.ms += 120_000;
+      await s.ask("again", "critical", 900);
+      await s.settle("again", "throttled", { throttledDimension: "tokens" });
+      expect(await s.ceiling("tokens"), "nothing passes any more").toBe(0.85);
+    });
+
+    it("says once that a quota is far above what the server gives, and once that this is over", async () => {
+      const s = await Subject.create(create);
+      const news: unknown[] = [];
+      for (let i = 0; i < 12; i++) {
+        const reply = await throttle(s, `t${i}`, "tokens");
+        if (reply.type === "settled") news.push(...(reply.changes ?? []));
+        s.clock.ms += 8_000;
+      }
+      for (let i = 0; i < 12; i++) {
+        await s.ask(`r${i}`, "critical");
+        const reply = await s.settle(`r${i}`, "throttled", { throttledDimension: "tokens" });
+        if (reply.type === "settled") news.push(...(reply.changes ?? []));
+        s.clock.ms += 1_000;
+      }
+      expect(news).toMatchObject([{ type: "quota-doubtful", dimension: "tokens", doubtful: true }]);
+      s.clock.ms += 600_000;
+      await s.ask("fine", "critical");
+      expect(await s.settle("fine")).toMatchObject({
+        changes: [{ type: "quota-doubtful", dimension: "tokens", doubtful: false, ceiling: 1 }],
+      });
+    });
+
     it("keeps to a share of an account that is shared on purpose", async () => {
       const s = await Subject.create(create, { ...limits, share: 0.5 });
       const { dimensions } = await s.limiter.inspect(POOL);

@@ -22,6 +22,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "dead-letter:blocked": "error",
   "breaker:changed": "warn",
   "quota:parked": "error",
+  "quota:doubtful": "warn",
   "identity:lost": "error",
   "identity:found": "info",
   "pool:held": "warn",

@@ -3,10 +3,8 @@
  * dimension has a ceiling: a fraction of the configured rate that a throttle cuts and quiet time raises again,
  * along the cubic curve of TCP CUBIC. Twin of `lua/ceiling.lua`.
  */
-import type { Dimension } from "../cost.ts";
 import type { CeilingLimits } from "../limits.ts";
-import type { Parameters } from "../parameters.ts";
-import { ratesOf, type DimensionState, type PoolState } from "./state.ts";
+import type { DimensionState, PoolState } from "./state.ts";
 
 /** Raises the ceiling to where the curve is by now: quickly back towards the last peak, slowly past it. */
 export function grow(limits: CeilingLimits, at: DimensionState, now: number): void {
@@ -16,26 +14,8 @@ export function grow(limits: CeilingLimits, at: DimensionState, now: number): vo
   at.ceiling = Math.min(1, Math.max(at.floor, curve));
 }
 
-/** A throttle: cuts the dimension that the server named, or the one that looks guilty. */
-export function cutFor(
-  parameters: Parameters,
-  state: PoolState,
-  named: Dimension | undefined,
-  now: number,
-): void {
-  const rates = [...ratesOf(parameters, state)];
-  const counted = rates.some(({ dimension }) => dimension === named);
-  const emptiest = Math.min(...rates.map(({ at, capacity }) => at.level / capacity));
-  // Named but not ours to count, or none of them near empty: any of them may be the one.
-  const unsure = named !== undefined || emptiest > parameters.ceiling.unsureAbove;
-  for (const { dimension, at, capacity } of rates) {
-    const guilty = counted ? dimension === named : unsure || at.level / capacity <= emptiest;
-    if (guilty) cut(parameters.ceiling, at, parameters.rates[dimension]?.perMs ?? 0, now);
-  }
-}
-
 /** Calls that were in flight together are throttled together, so a storm counts once. */
-function cut(limits: CeilingLimits, at: DimensionState, perMs: number, now: number): void {
+export function cut(limits: CeilingLimits, at: DimensionState, perMs: number, now: number): void {
   if (now - at.cutAt < limits.cutGapMs) return;
   const again = now - at.cutAt < limits.relapseMs;
   at.cuts = again ? at.cuts + 1 : 1;

@@ -5,7 +5,7 @@ import type { Parameters } from "../parameters.ts";
 import { mayNote, noteAnswer, othersAnsweredAt, type Answered } from "./answers.ts";
 import { noteAsker } from "./askers.ts";
 import { hold, shutMs } from "./breaker.ts";
-import { cutFor, ramp } from "./ceiling.ts";
+import { ramp } from "./ceiling.ts";
 import { debitDay, park, refundDay, unpark } from "./day.ts";
 import { decide } from "./decide.ts";
 import { leaseProbe } from "./door.ts";
@@ -13,6 +13,7 @@ import { hear } from "./evidence.ts";
 import * as lanes from "./lanes.ts";
 import { advance, backlogMs, costMs, debit, refund } from "./quota.ts";
 import { countStart, type Starts } from "./starts.ts";
+import { countCall, doubtQuotas, largestPassed, notePassed, refuse } from "./throttles.ts";
 import type { BreakerState, DayState, PoolState, Reservation } from "./state.ts";
 
 /** A pool: its parameters, its state, what its calls hold, and the day it shares with its scope. */
@@ -49,6 +50,7 @@ export function admit(gate: Gate, request: AdmitRequest, time: number): Admissio
       const wait = lanes.commit(parameters, claim);
       debit(parameters, state, cost);
       debitDay(day, cost);
+      countCall(parameters, state);
       const startAt = now + wait;
       // As the sorted set of Redis keeps it.
       const expiresAt = Math.round((startAt + ttlMs) * 1_000) / 1_000;
@@ -71,9 +73,12 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   gate.reservations.delete(id);
   const now = advance(parameters, state, time);
 
-  // The server refused: it had less than the level claimed, so the level gets nothing back. A refund would send
-  // the next call into the same wall.
-  const used = usedOf(reservation.cost, outcome === "throttled" ? {} : settlement.actual);
+  // The server refused for its quota: it had less than the level claimed, so the level gets nothing back. A refund
+  // would send the next call into the same wall.
+  const { cost, startAt } = reservation;
+  const rate = outcome === "throttled" && named !== "tokens-per-day";
+  const sign = rate ? refuse(parameters, state, { named, cost, startAt }, now) : outcome === "throttled";
+  const used = usedOf(cost, sign ? {} : settlement.actual);
   refund(parameters, state, reservation.cost, used);
   refundDay(day, reservation, used);
   const lane = state.lanes[reservation.lane];
@@ -89,13 +94,14 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
     if (park(parameters.day, day, now)) {
       changes.push({ type: "day", pool: gate.pool, untilMs: Math.ceil(day.parkedUntil) });
     }
-  } else if (outcome === "throttled") {
-    cutFor(parameters, state, named, now);
   } else if (outcome === "ok" && now >= day.parkedUntil && day.parkings > 0) {
     unpark(day);
   }
 
-  const { job, epoch, startAt, probe } = reservation;
+  if (outcome === "ok") notePassed(parameters, state, cost, now);
+  changes.push(...doubtQuotas(parameters, state, gate.pool, now));
+
+  const { job, epoch, probe } = reservation;
   const others = othersAnsweredAt(gate.answers, { operation, job });
   const before = state.breaker;
   const { starts, answers, reservations } = gate;
@@ -120,8 +126,10 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   // Only a failure asks who was answered meanwhile.
   const answeredAgo = outcome === "ok" ? -1 : ago(others.pool, now);
   const operationAnsweredAgo = outcome === "ok" ? -1 : ago(others.operation, now);
+  const largest = outcome === "throttled" ? Math.round(largestPassed(parameters.ceiling, state, now)) : 0;
   return {
     type: "settled",
+    ...(largest > 0 ? { largestPassed: largest } : {}),
     ...(retry === undefined ? {} : { retry }),
     ...(answeredAgo < 0 ? {} : { answeredAgoMs: answeredAgo }),
     ...(operationAnsweredAgo < 0 ? {} : { operationAnsweredAgoMs: operationAnsweredAgo }),

@@ -34,7 +34,14 @@ export function advance(parameters: Parameters, state: PoolState, time: number):
 /** Keeps every moment where it was relative to a clock that stepped. */
 function shiftTimes(state: PoolState, stepMs: number): void {
   state.at += stepMs;
-  for (const at of Object.values(state.dimensions)) at.cutAt += stepMs;
+  for (const at of Object.values(state.dimensions)) {
+    at.cutAt += stepMs;
+    if (!at.refusals) continue;
+    at.refusals.heardAt += stepMs;
+    at.refusals.trialDueAt += stepMs;
+    if (at.refusals.trialAt > 0) at.refusals.trialAt += stepMs;
+  }
+  if (state.passed) state.passed.at += stepMs;
   for (const lane of Object.values(state.lanes)) {
     lane.ticketAt += stepMs;
     lane.firstAt += stepMs;

@@ -18,6 +18,28 @@ export interface DimensionState {
   cutAt: number;
   /** Cuts in a row. */
   cuts: number;
+  /** What is known of refused calls. Absent: none was. */
+  refusals?: Refusals;
+}
+
+/** How often calls are refused, and whether cutting helps. */
+export interface Refusals {
+  /** Share of the latest starts. */
+  late: number;
+  /** Calls started, and refused, since the counting began: with the trial, or after it. */
+  calls: number;
+  throttles: number;
+  /** The share refused before the trial; once that was passed, during it. */
+  base: number;
+  /** When the trial under way began: refusals are tolerated. 0: none is. */
+  trialAt: number;
+  trialDueAt: number;
+  trialWaitMs: number;
+  /** The last refusal. */
+  heardAt: number;
+  passed: boolean;
+  /** The quota looks far too high, and that was told. */
+  doubted: boolean;
 }
 
 export interface LaneState {
@@ -134,6 +156,8 @@ export interface PoolState {
   retries: number;
   /** When an answer was last noted; undefined: none was. */
   notedAt?: number;
+  /** The largest reservation that was answered lately, in tokens. Absent: none was. */
+  passed?: { largest: number; at: number };
 }
 
 /** Tokens per day, of the scope. */
