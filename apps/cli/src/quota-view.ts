@@ -41,15 +41,17 @@ export function overrideLine({ quota, inForce, declared }: QuotaOverride): strin
   return `${typed} ${amount(inForce)}, the pools file says ${amount(declared)}`;
 }
 
-/** What each lane gets at least, whatever the others ask for. */
-function laneRows({ limits, dimensions }: QuotaView): string[] {
-  return limits.lanes.map(({ name, share }, place) => {
-    const least = Object.entries(dimensions).map(
-      ([dimension, { perMinute }]) => `${number(perMinute * share)} ${dimension.replace("-", " ")}`,
+/** What each lane gets, whatever the others ask for. */
+function laneRows({ lanes }: QuotaView): string[] {
+  return lanes.map(({ name, bound: { leastShare, leastPerMinute, mostShare } }, place) => {
+    const least = Object.entries(leastPerMinute).map(
+      ([dimension, perMinute]) => `${number(perMinute)} ${dimension.replace("-", " ")}`,
     );
     const first = place === 0 ? "goes first" : "what the lanes above leave";
-    const bound = share === 0 ? "" : `, at least ${percent(share)}: ${least.join(" and ")} a minute`;
-    return `  lane ${name.padEnd(9)} ${first}${bound}`;
+    const floor =
+      leastShare === 0 ? "" : `, at least ${percent(leastShare)}: ${least.join(" and ")} a minute`;
+    const most = mostShare === undefined ? "" : `; at most ${percent(mostShare)} while they have a backlog`;
+    return `  lane ${name.padEnd(9)} ${first}${floor}${most}`;
   });
 }
 

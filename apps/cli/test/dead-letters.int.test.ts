@@ -9,8 +9,11 @@ import { createDynamoDbStore, ensureTable } from "@sluice/dead-letter";
 import { newJobId } from "@sluice/job";
 import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
+
+// Every command is a process, and takes its time to start on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 const SECRET = "Kurpfalz-Zuckerwatte-4711";
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));

@@ -96,13 +96,18 @@ test("a worker without credentials leaves its jobs to the others, and the quota 
   await startWithFile(fleet, "new-1", "AKIDNEW");
   await startWithFile(fleet, "new-2", "AKIDNEW");
   await addFault(fleet, { accessKey: "AKIDOLD", fault: EXPIRED });
-  const ids = await fleet.submit(Array.from({ length: 600 }, () => ({})));
+  const batches = Array.from({ length: 12 }, async () =>
+    fleet.submit(Array.from({ length: 55 }, () => ({}))),
+  );
+  const ids = (await Promise.all(batches)).flat();
   await lost.logged("the loss", ({ msg }) => msg === "identity:lost");
   expect(lost.lines.filter(({ msg }) => msg === "identity:found")).toEqual([]);
 
   const from = Date.now() + 3_000;
   const to = from + 15_000;
   await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(to), { timeout: 30_000, interval: 500 });
+  // Else there was nothing to use it for.
+  expect((await fleet.counts()).waiting).toBeGreaterThan(0);
   const calls = await fleet.calls();
   const answered = calls.filter(
     (call) => call.outcome === "completed" && call.startedAt >= from && call.startedAt < to,

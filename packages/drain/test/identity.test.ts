@@ -179,12 +179,10 @@ describe("whoever fetches jobs", () => {
     const { signal } = new AbortController();
     await guard.ready(signal);
     await call(EXPIRED);
-    let ready = false;
-    const waiting = guard.ready(signal).then(() => {
-      ready = true;
-    });
+    const ready = vi.fn<() => void>();
+    const waiting = guard.ready(signal).finally(ready);
     await vi.advanceTimersByTimeAsync(4_999);
-    expect(ready).toBe(false);
+    expect(ready).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     await waiting;
   });
