@@ -60,6 +60,9 @@ export interface ScopeOptions {
   readonly onError: (part: string) => (error: unknown) => void;
 }
 
+/** Well within the time after which a silent connection is cut, milliseconds. */
+const PING_EVERY_MS = 10_000;
+
 /** What a breaker moves to when calls that it granted shall not start. */
 const SHUT: ReadonlySet<string> = new Set(["open", "suspected", "isolated"]);
 
@@ -93,7 +96,7 @@ export class ScopeParts {
   readonly #note: IdentityNote;
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
-  #news: Redis | undefined;
+  #stopListening: (() => void) | undefined;
 
   constructor(options: ScopeOptions) {
     const { scope, pools, namespace, redis, onError, heartbeatTtlMs: ttlMs } = options;
@@ -188,8 +191,13 @@ export class ScopeParts {
   #listen(): void {
     const { redis, onShut, onError, pools } = this.#options;
     const subscriber = redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
-    this.#news = subscriber;
     subscriber.on("error", onError("news"));
+    // Else a connection without news is taken for dead and cut.
+    const pinging = setInterval(() => void subscriber.ping().catch(onError("news")), PING_EVERY_MS);
+    this.#stopListening = () => {
+      clearInterval(pinging);
+      subscriber.disconnect();
+    };
     const hear = (change: LimitsChange): void => {
       if (change.type === "breaker" && SHUT.has(change.to)) onShut(change.pool);
       if (change.type === "hold") onShut(change.pool);
@@ -219,7 +227,7 @@ export class ScopeParts {
     this.#subscription?.stop();
     this.identity.stop();
     await this.#note.stop();
-    this.#news?.disconnect();
+    this.#stopListening?.();
     await this.#heartbeat.stop();
     this.bedrock.close();
   }
