@@ -98,21 +98,21 @@ test("a cut after the request was sent may have been paid", async () => {
   expect(await callerOf(`http://127.0.0.1:${port}`)()).toMatchObject({ rule: "cut", charge: "estimate" });
 });
 
-describe("a kept connection", () => {
-  /** Answers the first request of a connection, and treats every further one as it is told. */
-  async function keeping(further: (socket: Socket) => void) {
-    const seen = new Map<Socket, number>();
-    const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
-      const requests = (seen.get(request.socket) ?? 0) + 1;
-      seen.set(request.socket, requests);
-      if (requests === 1) sendAnswer(response);
-      else further(request.socket);
-    });
-    const port = await listenOn(server);
-    onTestFinished(() => server.closeAllConnections());
-    return { call: callerOf(`http://127.0.0.1:${port}`), seen };
-  }
+/** Answers the first request of a connection, and treats every further one as it is told. */
+async function keeping(further: (socket: Socket) => void) {
+  const seen = new Map<Socket, number>();
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
+    const requests = (seen.get(request.socket) ?? 0) + 1;
+    seen.set(request.socket, requests);
+    if (requests === 1) sendAnswer(response);
+    else further(request.socket);
+  });
+  const port = await listenOn(server);
+  onTestFinished(() => server.closeAllConnections());
+  return { call: callerOf(`http://127.0.0.1:${port}`), seen };
+}
 
+describe("a kept connection", () => {
   test("that the server closes when it is used again: the call goes out on a new one", async () => {
     const { call, seen } = await keeping((socket) => socket.resetAndDestroy());
     expect(await call()).toMatchObject({ type: "answered" });
@@ -159,7 +159,9 @@ describe("a kept connection", () => {
 });
 
 async function certificate(): Promise<[key: string, cert: string]> {
-  const read = async (name: string): Promise<string> =>
-    readFile(new URL(`fixtures/loopback-${name}.pem`, import.meta.url), "utf8");
-  return [await read("key"), await read("cert")];
+  return [await fixture("key"), await fixture("cert")];
+}
+
+async function fixture(name: string): Promise<string> {
+  return readFile(new URL(`fixtures/loopback-${name}.pem`, import.meta.url), "utf8");
 }

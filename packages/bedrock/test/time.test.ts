@@ -37,33 +37,33 @@ describe("the budget of a call", () => {
   });
 });
 
-describe("a stream", () => {
-  async function streaming(write: (chunk: (text: string) => void, end: () => void) => Promise<void>) {
-    const endpoint = await startEndpoint((response) => {
-      response.on("error", () => {});
-      response.writeHead(200, { "content-type": "application/vnd.amazon.eventstream" });
-      response.flushHeaders();
-      void write(
-        (text) => response.write(event("contentBlockDelta", { contentBlockIndex: 0, delta: { text } })),
-        () => response.end(event("messageStop", { stopReason: "end_turn" })),
-      );
-    });
-    const bedrock = createBedrock({
-      region: "us-east-1",
-      endpoint: endpoint.url,
-      credentials: { accessKeyId: "a", secretAccessKey: "b" },
-      maxConnections: 2,
-      clock: Date.now,
-    });
-    onTestFinished(async () => {
-      bedrock.close();
-      await endpoint[Symbol.asyncDispose]();
-    });
-    const { signal } = new AbortController();
-    const call = { model: "m", request, jobId: "j", signal, onText: () => {} };
-    return bedrock.stream({ ...call, timeoutMs: 60_000, silenceMs: 400 });
-  }
+async function streaming(write: (chunk: (text: string) => void, end: () => void) => Promise<void>) {
+  const endpoint = await startEndpoint((response) => {
+    response.on("error", () => {});
+    response.writeHead(200, { "content-type": "application/vnd.amazon.eventstream" });
+    response.flushHeaders();
+    void write(
+      (text) => response.write(event("contentBlockDelta", { contentBlockIndex: 0, delta: { text } })),
+      () => response.end(event("messageStop", { stopReason: "end_turn" })),
+    );
+  });
+  const bedrock = createBedrock({
+    region: "us-east-1",
+    endpoint: endpoint.url,
+    credentials: { accessKeyId: "a", secretAccessKey: "b" },
+    maxConnections: 2,
+    clock: Date.now,
+  });
+  onTestFinished(async () => {
+    bedrock.close();
+    await endpoint[Symbol.asyncDispose]();
+  });
+  const { signal } = new AbortController();
+  const call = { model: "m", request, jobId: "j", signal, onText: () => {} };
+  return bedrock.stream({ ...call, timeoutMs: 60_000, silenceMs: 400 });
+}
 
+describe("a stream", () => {
   test("that is never silent for long takes as long as it likes", async () => {
     const result = await streaming(async (chunk, end) => {
       for (let part = 0; part < 10; part += 1) {

@@ -180,9 +180,11 @@ describe("whoever fetches jobs", () => {
     await guard.ready(signal);
     await call(EXPIRED);
     let ready = false;
-    const waiting = guard.ready(signal).then(() => {
+    const wait = async (): Promise<void> => {
+      await guard.ready(signal);
       ready = true;
-    });
+    };
+    const waiting = wait();
     await vi.advanceTimersByTimeAsync(4_999);
     expect(ready).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
