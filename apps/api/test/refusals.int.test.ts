@@ -199,7 +199,7 @@ const cases: readonly Case[] = [
     body: { ...good, pool: "small", prompt: "word ".repeat(2_000) },
     status: 422,
     code: "cost-exceeds-quota",
-    says: ["at most 1970 tokens", "shorten the prompt, lower `max_tokens` or raise the quota"],
+    says: ["at most 2000 tokens", "shorten the prompt, lower `max_tokens` or raise the quota"],
   },
   {
     title: "`maxTokens` above what the model writes",

@@ -125,8 +125,8 @@ test.each(["0", "Infinity"])("a quota of %s is refused", async (value) => {
 });
 
 test("what the file hardly means is told before anything else", async () => {
-  const { quota } = await world({ callTimeout: "1s", maxOutputTokens: 5_000 });
+  const { quota } = await world({ callTimeout: "50m", maxOutputTokens: 64_000 });
   expect((await quota("show", "nova")).err).toMatch(
-    /sluice: warning: line 1: `pools.nova.callTimeout` of 1 s/,
+    /sluice: warning: line 1: `pools.nova.callTimeout` of 3000 s/,
   );
 });
