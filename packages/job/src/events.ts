@@ -56,8 +56,10 @@ export interface SluiceEvents {
     /** When the next probe is due, milliseconds since the epoch; 0 when an operator says so. */
     readonly untilMs: number;
   };
-  /** The scope's tokens per day are used up: all its pools wait until then. 0: released. */
-  "quota:parked": { readonly pool: string; readonly untilMs: number };
+  /**
+   * Tokens per day are used up: the pool waits until then, and unless it is `alone` all pools of its scope. 0: released.
+   */
+  "quota:parked": { readonly pool: string; readonly untilMs: number; readonly alone: boolean };
   /** The server gives far less than a quota of the pools file says, or no longer does. */
   "quota:doubtful": {
     readonly pool: string;

@@ -53,12 +53,13 @@ end
 local changes = {}
 local dayChanged = used['tokens-per-day'] ~= nil
 if outcome == 'throttled' and named == 'tokens-per-day' then
-  if park(parameters.day, day, now) then
+  local parked = park(parameters.day, day, pool, now)
+  if parked then
     dayChanged = true
-    changes[1] = { type = 'day', pool = pool, untilMs = math.ceil(day.parkedUntil) }
+    local alone = parked == 'pool' and true or nil
+    changes[1] = { type = 'day', pool = pool, untilMs = math.ceil(parkedUntil(day, pool)), alone = alone }
   end
-elseif outcome == 'ok' and now >= day.parkedUntil and day.parkings > 0 then
-  unpark(day)
+elseif outcome == 'ok' and answeredToday(day, pool, now) then
   dayChanged = true
 end
 
@@ -108,7 +109,7 @@ local function ago(at)
   return (at == 0 or at > now) and -1 or math.floor(now - at)
 end
 return {
-  'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, day, now)),
+  'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, parkedUntil(day, pool), now)),
   ago(poolAnsweredAt), ago(operationAnsweredAt),
   outcome == 'throttled' and math.floor(largestPassed(parameters.ceiling, state, now) + 0.5) or 0,
 }

@@ -29,7 +29,7 @@ export type Closure =
   | "probing"
   /** Credentials or access: every call would fail, whatever it asks. */
   | "isolated"
-  /** The scope's tokens per day are used up. */
+  /** Tokens per day are used up, the pool's or the scope's. */
   | "day"
   /** The server asked to be left alone for a while (`Retry-After`). */
   | "hold"
@@ -128,8 +128,8 @@ export type LimitsChange =
     }
   /** The server asked for it: the pool takes no calls until then. */
   | { readonly type: "hold"; readonly pool: string; readonly untilMs: number }
-  /** Every pool of the scope is parked until then; 0: released. */
-  | { readonly type: "day"; readonly pool: string; readonly untilMs: number }
+  /** Every pool of the scope is parked until then, or this one `alone`; 0: released. */
+  | { readonly type: "day"; readonly pool: string; readonly untilMs: number; readonly alone?: true }
   /** The server gives far less than the quota says (`doubtful`), or no longer does. */
   | {
       readonly type: "quota-doubtful";

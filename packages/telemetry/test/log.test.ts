@@ -25,7 +25,7 @@ const examples: SluiceEvents = {
   "dead-letter:stored": { id: job.id, errorClass: "ThrottlingException", kind: "throttled" },
   "dead-letter:blocked": { waiting: 7, error: "Error: no table" },
   "breaker:changed": { pool: "p", from: "closed", to: "open", untilMs: 5_000 },
-  "quota:parked": { pool: "p", untilMs: 900_000 },
+  "quota:parked": { pool: "p", untilMs: 900_000, alone: true },
   "quota:doubtful": { pool: "p", dimension: "tokens", doubtful: true, ceiling: 0.3, perMinute: 180_000 },
   "identity:lost": { scope: "main", errorClass: "ExpiredTokenException" },
   "identity:found": { scope: "main", afterMs: 45_000 },

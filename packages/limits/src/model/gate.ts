@@ -6,7 +6,7 @@ import { mayNote, noteAnswer, othersAnsweredAt, type Answered } from "./answers.
 import { noteAsker } from "./askers.ts";
 import { hold, shutMs } from "./breaker.ts";
 import { ramp } from "./ceiling.ts";
-import { debitDay, park, refundDay, unpark } from "./day.ts";
+import { answeredToday, debitDay, park, parkedUntil, refundDay } from "./day.ts";
 import { decide } from "./decide.ts";
 import { leaseProbe } from "./door.ts";
 import { hear } from "./evidence.ts";
@@ -91,11 +91,12 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
 
   const changes: LimitsChange[] = [];
   if (outcome === "throttled" && named === "tokens-per-day") {
-    if (park(parameters.day, day, now)) {
-      changes.push({ type: "day", pool: gate.pool, untilMs: Math.ceil(day.parkedUntil) });
-    }
-  } else if (outcome === "ok" && now >= day.parkedUntil && day.parkings > 0) {
-    unpark(day);
+    const parked = park(parameters.day, day, gate.pool, now);
+    const untilMs = Math.ceil(parkedUntil(day, gate.pool));
+    const alone = parked === "pool" ? ({ alone: true } as const) : {};
+    if (parked !== undefined) changes.push({ type: "day", pool: gate.pool, untilMs, ...alone });
+  } else if (outcome === "ok") {
+    answeredToday(day, gate.pool, now);
   }
 
   if (outcome === "ok") notePassed(parameters, state, cost, now);
@@ -134,7 +135,7 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
     ...(answeredAgo < 0 ? {} : { answeredAgoMs: answeredAgo }),
     ...(operationAnsweredAgo < 0 ? {} : { operationAnsweredAgoMs: operationAnsweredAgo }),
     probe,
-    shutMs: Math.ceil(shutMs(parameters, state.breaker, day, now)),
+    shutMs: Math.ceil(shutMs(parameters, state.breaker, parkedUntil(day, gate.pool), now)),
     ...(changes.length > 0 ? { changes } : {}),
   };
 }

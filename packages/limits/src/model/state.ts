@@ -168,6 +168,14 @@ export interface DayState {
   parkedUntil: number;
   /** Throttles in a row. */
   parkings: number;
+  /** Pools that are parked alone. Absent: none. */
+  pools?: Readonly<Record<string, Parking>>;
+}
+
+export interface Parking {
+  readonly until: number;
+  /** Throttles in a row. */
+  readonly parkings: number;
 }
 
 export interface Reservation {
