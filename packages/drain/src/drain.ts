@@ -13,6 +13,7 @@ import {
 } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant, Turn } from "./candidate.ts";
 import { askChain } from "./chain.ts";
+import { openDeadline } from "./deadline.ts";
 import { Hands, names } from "./hands.ts";
 import { describe } from "./insist.ts";
 import { Line } from "./line.ts";
@@ -181,7 +182,10 @@ export class Drain {
     const { lane } = candidate.data;
     const line = this.#lines.get(lane) ?? new Line();
     this.#lines.set(lane, line);
-    const leave = await line.enter(AbortSignal.any([stopping, visit.cancelled.signal]));
+    // Who waits behind another in the line ends at its own deadline, not at the other's.
+    const deadline = openDeadline(candidate.data.deadlineAt, this.#options.clock);
+    const gone = AbortSignal.any([stopping, visit.cancelled.signal, deadline.signal]);
+    const leave = await line.enter(gone).finally(deadline.clear);
     try {
       return await this.#waitAtGate(candidate, line, stopping, visit);
     } finally {
