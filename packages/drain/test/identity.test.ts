@@ -15,8 +15,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A guard before a gate that grants everything, with credentials that come as `renewals` say. */
-function given(renewals: (string | undefined)[] = []) {
+/** A guard before a gate that grants everything, with credentials that come as `renewals` say, `renewMs` later. */
+function given(renewals: (string | undefined)[] = [], renewMs = 0) {
   const events: unknown[] = [];
   const changes: unknown[] = [];
   const renewedAt: number[] = [];
@@ -26,6 +26,7 @@ function given(renewals: (string | undefined)[] = []) {
     scope: "main",
     renew: async () => {
       renewedAt.push(Date.now());
+      if (renewMs > 0) await new Promise((resolve) => setTimeout(resolve, renewMs));
       return renewals.shift();
     },
     onChange: (lost) => void changes.push(lost),
@@ -122,6 +123,23 @@ describe("a call that meets expired ones", () => {
     expect(await admit("a")).toMatchObject({ type: "granted" });
   });
 
+  test("many that are refused together have new ones got once, and the pauses grow by one step", async () => {
+    const failing = "CredentialsProviderError";
+    const { admit, call, settle, renewedAt } = given([failing, failing, failing], 100);
+    const ids = Array.from({ length: 20 }, (_, index) => `job-${index}`);
+    await Promise.all(ids.map(async (id) => admit(id)));
+    await Promise.all(
+      ids.map(async (id) => {
+        await call(EXPIRED);
+        // While the renewal is under way.
+        await vi.advanceTimersByTimeAsync(1);
+        await settle(id);
+      }),
+    );
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(renewedAt).toEqual([0, 5_100, 15_200]);
+  });
+
   test("what earlier credentials meet is heard no more", async () => {
     const { guard, call, now } = given();
     const slow = Promise.withResolvers<Told>();
@@ -160,6 +178,21 @@ describe("the call that tries new ones", () => {
     expect(await admit("b")).toMatchObject({ type: "open" });
     await settle("a");
     expect(await admit("b")).toMatchObject({ type: "granted" });
+  });
+
+  test("loses its place when it is never heard of again, and not before its start", async () => {
+    const { admit, now, call, admission, guard } = given();
+    await call(EXPIRED);
+    await now();
+    admission.next = { type: "granted", waitMs: 60_000 };
+    await admit("a");
+    admission.next = { type: "granted", waitMs: 0 };
+    await vi.advanceTimersByTimeAsync(104_999);
+    expect(await admit("b")).toMatchObject({ type: "open" });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await admit("b")).toMatchObject({ type: "granted" });
+    guard.stop();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test("leaves its place when the quota has none for it", async () => {
