@@ -1,5 +1,5 @@
 /** At the gate, and from the grant to the start. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { answered, NOW, newData, world } from "./fakes.ts";
 
 const refunded = {
@@ -176,6 +176,23 @@ describe("a granted job", () => {
     const w = world({ ledger: () => ({ type: "cap", calls: 5 }) });
     expect(await w.through(newData())).toMatchObject({ how: "failed", failure: { kind: "terminal" } });
     expect(w.settlements).toMatchObject([refunded]);
+  });
+
+  test("whose last look is not answered gives its grant back, without waiting to be heard", async () => {
+    const w = world({
+      ledger: () => {
+        w.stop.abort();
+        throw new Error("Connection is closed");
+      },
+      settle: () => {
+        if (!w.abort.signal.aborted) throw new Error("Connection is closed too");
+        return {};
+      },
+    });
+    await expect(w.through(newData())).rejects.toThrow("Connection is closed");
+    expect(w.event("worker:error")).toEqual({ part: "gate", error: "Error: Connection is closed too" });
+    w.abort.abort();
+    await vi.waitFor(() => expect(w.settlements).toMatchObject([{ ...refunded, id: w.admitted[0]?.id }]));
   });
 
   test("leaves the gate at once: the next of its lane asks while it waits for its start", async () => {
