@@ -173,4 +173,16 @@ export function createIdentityGuard(options: IdentityGuardOptions): IdentityGuar
   };
 }
 
+/** Resolves as soon as jobs may be fetched that any of these scopes can answer. */
+export async function anyReady(
+  guards: readonly Pick<IdentityGuard, "ready">[],
+  signal: AbortSignal,
+): Promise<void> {
+  const found = new AbortController();
+  // The others must not be waited for any longer: each wait listens to the process's own signal.
+  const either = AbortSignal.any([signal, found.signal]);
+  await Promise.race(guards.map(async (guard) => guard.ready(either)));
+  found.abort();
+}
+
 const CAUSE = "identity";

@@ -1,6 +1,6 @@
 /** A process without credentials asks for nothing, tries new ones with one call at a time, and goes on. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createIdentityGuard, type Admission, type Gate, type Told } from "../src/index.ts";
+import { anyReady, createIdentityGuard, type Admission, type Gate, type Told } from "../src/index.ts";
 
 const EXPIRED: Told = { type: "refused", errorClass: "ExpiredTokenException" };
 const ACCEPTED: Told = { type: "accepted" };
@@ -218,6 +218,27 @@ describe("whoever fetches jobs", () => {
     expect(ready).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     await waiting;
+  });
+
+  test("waits while none of the scopes has any that may answer, and no longer", async () => {
+    const failing = "CredentialsProviderError";
+    const [lost, alsoLost, held] = [given([failing, failing]), given([failing]), given()];
+    await lost.call(EXPIRED);
+    await alsoLost.call(EXPIRED);
+    await lost.now();
+    const { signal } = new AbortController();
+    await anyReady([lost.guard, held.guard], signal);
+    const ready = vi.fn<() => void>();
+    const waiting = anyReady([lost.guard, alsoLost.guard], signal).finally(ready);
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(ready).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    await waiting;
+    expect(lost.guard.lost).toBeDefined();
+    const stopping = new AbortController();
+    const left = anyReady([lost.guard], stopping.signal);
+    stopping.abort();
+    await left;
   });
 
   test("stops to wait when the process stops", async () => {
