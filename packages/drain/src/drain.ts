@@ -21,6 +21,7 @@ import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
 import { Runner } from "./run.ts";
+import { NOTHING } from "./settlement.ts";
 import { StalledJobs } from "./stalled.ts";
 import { Starter } from "./start.ts";
 
@@ -237,8 +238,9 @@ export class Drain {
       try {
         return await this.#starter.start(candidate, grant, { stopping, cancelled, shut });
       } catch (error) {
-        // What could not be asked holds no slot; the reservation expires by itself.
+        // What could not be asked holds nothing: no slot, and no reservation, which would count as a call under way.
         grant.release();
+        this.#giveBack(grant);
         throw error;
       } finally {
         visit.grant = undefined;
@@ -261,6 +263,12 @@ export class Drain {
         };
       },
     };
+  }
+
+  /** Nobody waits for this, and its failures are told: the job goes its own way. Settled twice, it counts once. */
+  #giveBack(grant: Grant): void {
+    const { pool } = grant.entry;
+    void this.#runner.settle(grant, { pool, outcome: "neutral", actual: NOTHING }).catch(() => undefined);
   }
 
   /** Resolves to `undefined` when the job has been disposed of. */

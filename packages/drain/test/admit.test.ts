@@ -196,6 +196,23 @@ describe("a granted job", () => {
     expect(w.settlements).toMatchObject([refunded]);
   });
 
+  test("whose last look is not answered gives its grant back, without waiting to be heard", async () => {
+    const w = world({
+      ledger: () => {
+        w.stop.abort();
+        throw new Error("Connection is closed");
+      },
+      settle: () => {
+        if (!w.abort.signal.aborted) throw new Error("Connection is closed too");
+        return {};
+      },
+    });
+    await expect(w.through(newData())).rejects.toThrow("Connection is closed");
+    expect(w.event("worker:error")).toEqual({ part: "gate", error: "Error: Connection is closed too" });
+    w.abort.abort();
+    await vi.waitFor(() => expect(w.settlements).toMatchObject([{ ...refunded, id: w.admitted[0]?.id }]));
+  });
+
   test("leaves the gate at once: the next of its lane asks while it waits for its start", async () => {
     const w = world({ admit: () => ({ type: "granted", waitMs: 600_000 }) });
     const [first, second] = [w.hold(newData()), w.hold(newData())];
