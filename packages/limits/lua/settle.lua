@@ -25,8 +25,6 @@ local parameters = loadParameters(limitsKey)
 local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
 if not (reservation and packedState) then return { 'late' } end
 if not parameters then return withoutParameters(limitsKey) end
-local failed = outcome == 'failed' or outcome == 'timeout'
-local expiresAt = failed and redis.call('ZSCORE', expiryKey, id)
 redis.call('HDEL', reservationsKey, id)
 redis.call('ZREM', expiryKey, id)
 local state = stateFrom(packedState)
@@ -71,14 +69,7 @@ local job, operation, holdMs = reservation.job or id, ARGV[8], tonumber(ARGV[10]
 local answers = outcome == 'ok' and {} or loadAnswers(startsKey)
 local poolAnsweredAt, operationAnsweredAt = othersAnsweredAt(answers, operation, job)
 local before = phaseOf(state.breaker)
-hear(parameters, state.breaker, {
-  startsKey = startsKey,
-  answers = answers,
-  countOut = function()
-    -- With one time to live, those that expire no later are those that started no later.
-    return redis.call('HLEN', reservationsKey), redis.call('ZCOUNT', expiryKey, '-inf', expiresAt or '-inf')
-  end,
-}, {
+hear(parameters, state.breaker, { startsKey = startsKey, answers = answers, reservationsKey = reservationsKey }, {
   id = id, job = job, operation = operation, epoch = reservation.epoch, startAt = reservation.startAt,
   outcome = outcome, weight = tonumber(ARGV[7]),
 }, now)

@@ -79,6 +79,24 @@ export function closedSuite(name: string, create: Create): void {
       expect(await s.phase()).toBe("open");
     });
 
+    it("counts the earlier calls that are still out by their starts, however long they may last", async () => {
+      for (const ttlMs of [180_000, 3_600_000, 1_000]) {
+        const s = await Subject.create(create);
+        for (let i = 0; i < 8; i++) await s.ask(`early${i}`, "critical", 1, ttlMs);
+        s.clock.ms += 100;
+        for (let i = 0; i < 8; i++) await s.call(`bad${i}`, "failed", {}, "critical");
+        expect(await s.phase()).toBe("closed");
+      }
+      // Those that started later do not speak against it.
+      const s = await Subject.create(create);
+      await s.ask("bad", "critical", 1, 3_600_000);
+      for (let i = 0; i < 4; i++) await s.call(`bad${i}`, "failed", {}, "critical");
+      s.clock.ms += 100;
+      for (let i = 0; i < 8; i++) await s.ask(`late${i}`, "critical", 1, 1_000);
+      await s.settle("bad", "failed");
+      expect(await s.phase()).toBe("open");
+    });
+
     it("takes three failures of one job at most where there is another, and five where there is none", async () => {
       const s = await Subject.create(create);
       await s.ask("other");
