@@ -77,10 +77,11 @@ if outcome == 'ok' and mayNote(parameters, state, now) then
   noteAnswer(startsKey, parameters.operationsKept, operation, job, now)
 end
 afterBreaker(parameters, state, startsKey, pool, before, changes, now)
-if holdMs > 0 and (outcome == 'throttled' or outcome == 'failed') then
-  if hold(parameters.breaker, state.breaker, holdMs, now) then
-    changes[#changes + 1] = { type = 'hold', pool = pool, untilMs = math.ceil(state.breaker.heldUntil) }
-  end
+-- A throttle that tells nothing of the quota is about this call, and so is the time that the server gives with it.
+local heeded = outcome ~= 'ok' and outcome ~= 'systemic'
+if outcome == 'throttled' then heeded = sign end
+if holdMs > 0 and heeded and hold(parameters.breaker, state.breaker, holdMs, now) then
+  changes[#changes + 1] = { type = 'hold', pool = pool, untilMs = math.ceil(state.breaker.heldUntil) }
 end
 
 local budget = parameters.retry

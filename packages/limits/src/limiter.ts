@@ -79,8 +79,9 @@ export interface Settlement {
    */
   readonly operation?: string;
   /**
-   * With `throttled` and `failed`: the server's `Retry-After`, ms. The whole pool takes no calls for that long, at most
-   * five minutes.
+   * The server's `Retry-After`, ms. The whole pool takes no calls for that long, at most five minutes. Ignored with `ok`,
+   * with `systemic`, and with a throttle that is no sign of the quota: a call too large for it, or one of the few that a
+   * healthy service refuses at any rate.
    */
   readonly holdMs?: number;
   /** The job wants another try: ask the pool's retry budget. Default false. */

@@ -112,9 +112,9 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
     gate.answers = noteAnswer(gate.answers, parameters.operationsKept, { operation, job }, now);
   }
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
-  if (holdMs > 0 && (outcome === "throttled" || outcome === "failed")) {
-    changes.push(...holdFor(gate, holdMs));
-  }
+  // A throttle that tells nothing of the quota is about this call, and so is the time that the server gives with it.
+  const heeded = outcome === "throttled" ? sign : outcome !== "ok" && outcome !== "systemic";
+  if (holdMs > 0 && heeded) changes.push(...holdFor(gate, holdMs));
 
   const { most, perSuccess } = parameters.retry;
   if (outcome === "ok") state.retries = Math.min(most, state.retries + perSuccess);

@@ -202,6 +202,37 @@ export function closedSuite(name: string, create: Create): void {
       expect(await s.ask("d")).toMatchObject({ type: "granted" });
     });
 
+    it("is held by whatever the server could not serve, and not by what says nothing about the pool", async () => {
+      for (const outcome of ["failed", "timeout", "neutral"] as const) {
+        const s = await Subject.create(create);
+        await s.call("a", outcome, { holdMs: 30_000 });
+        expect(await s.ask("b")).toEqual({ type: "open", afterMs: 30_000, cause: "hold" });
+      }
+      for (const outcome of ["ok", "systemic"] as const) {
+        const s = await Subject.create(create);
+        await s.call("a", outcome, { holdMs: 30_000 });
+        expect(await s.ask("b")).toMatchObject({ type: "granted" });
+      }
+      // Smaller calls pass, so only this one is too large.
+      const s = await Subject.create(create);
+      await s.call("small", "ok");
+      await s.ask("large", "critical", 600);
+      expect(await s.settle("large", "throttled", { holdMs: 30_000 })).toMatchObject({ shutMs: 0 });
+      expect(await s.ask("b", "critical")).toMatchObject({ type: "granted" });
+    });
+
+    it("is not held by a throttle of the few that a healthy service refuses", async () => {
+      const s = await Subject.create(create);
+      // One of a hundred: soon told from the quota, and tolerated.
+      for (let i = 0; i < 1_000; i++) {
+        await s.call(`job${i}`, i % 100 === 50 ? "throttled" : "ok", {}, "critical");
+        s.clock.ms += 200;
+      }
+      await s.ask("a", "critical");
+      expect(await s.settle("a", "throttled", { holdMs: 30_000 })).toMatchObject({ shutMs: 0 });
+      expect(await s.ceiling()).toBe(1);
+    });
+
     it("takes a hold back when an operator closes", async () => {
       const s = await Subject.create(create);
       await s.ask("a");
