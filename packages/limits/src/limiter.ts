@@ -27,7 +27,7 @@ export type Closure =
   | "breaker"
   /** One call finds out whether the pool works again; this is not the one. */
   | "probing"
-  /** Credentials or access: every call would fail, whatever it asks. */
+  /** Access is denied: every call would fail, whatever it asks. */
   | "isolated"
   /** Tokens per day are used up, the pool's or the scope's. */
   | "day"
@@ -54,7 +54,7 @@ export type Admission = { readonly changes?: readonly LimitsChange[] } & (
 /**
  * How the call ended, as far as the limiter cares.
  * `ok`: Bedrock answered. `failed`: Bedrock or the way to it failed (5xx, overloaded, cut, connection).
- * `timeout`: failed by silence. `throttled`: refused for a quota. `systemic`: credentials or access.
+ * `timeout`: failed by silence. `throttled`: refused for a quota. `systemic`: access denied.
  * `neutral`: says nothing about the pool (validation error, own abort, call never made).
  */
 export type SettleOutcome = "ok" | "failed" | "timeout" | "throttled" | "systemic" | "neutral";
@@ -74,8 +74,9 @@ export interface Settlement {
   /** With `failed` and `timeout`: how much the failure counts, 0.5 for one that may be the model's own. Default 1. */
   readonly weight?: number;
   /**
-   * What access is about: `<model> <operation>`. Sent with every outcome: a systemic failure is told from a job's own
-   * mistake by whether the operation answers others. Default: one nameless operation.
+   * What access is about: the kind of call (`converse`, `stream`, `invoke`, `invoke-stream`, `async`), since a pool has one
+   * model. Sent with every outcome: a systemic failure is told from a job's own mistake by whether the operation answers
+   * others. Default: one nameless operation.
    */
   readonly operation?: string;
   /**

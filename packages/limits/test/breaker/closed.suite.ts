@@ -140,11 +140,11 @@ export function closedSuite(name: string, create: Create): void {
 
     it("says how long ago others were answered, and this operation", async () => {
       const s = await Subject.create(create);
-      const op = { operation: "model converse" };
+      const op = { operation: "converse" };
       await s.ask("first");
       const first = await s.settle("first", "failed", op);
       expect(first).not.toHaveProperty("answeredAgoMs");
-      await s.call("a/1", "ok", { operation: "model stream" });
+      await s.call("a/1", "ok", { operation: "stream" });
       s.clock.ms += 1_000;
       await s.call("a/2", "ok", op);
       s.clock.ms += 500;
@@ -157,7 +157,7 @@ export function closedSuite(name: string, create: Create): void {
         operationAnsweredAgoMs: 500,
       });
       await s.ask("b/2");
-      expect(await s.settle("b/2", "failed", { operation: "model stream" })).toMatchObject({
+      expect(await s.settle("b/2", "failed", { operation: "stream" })).toMatchObject({
         answeredAgoMs: 500,
         operationAnsweredAgoMs: 1_500,
       });

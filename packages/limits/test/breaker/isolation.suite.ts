@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { Subject, type Create } from "../harness.ts";
 
-const CONVERSE = "model converse";
-const ASYNC = "model async";
+const CONVERSE = "converse";
+const ASYNC = "async";
 
 const deny = async (s: Subject, job: string, operation = CONVERSE): Promise<void> => {
   await s.call(`${job}/1`, "systemic", { operation });
