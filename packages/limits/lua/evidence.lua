@@ -75,23 +75,29 @@ local function fail(parameters, breaker, memory, finding, now)
   if inRow or spellFailed(parameters, memory.startsKey, finding.startAt) then open(limits, breaker, now) end
 end
 
+-- Whether so many calls of the operation were denied, of so many jobs, that it is no job's own mistake; and when the first
+-- of them was.
+local function areEnough(limits, breaker, operation)
+  local firstAt, same, seen, jobs = 0, 0, {}, 0
+  for _, one in ipairs(breaker.suspects) do
+    if one.shape == operation then
+      if same == 0 then firstAt = one.at or 0 end
+      same = same + 1
+      if not seen[one.job] then seen[one.job], jobs = true, jobs + 1 end
+    end
+  end
+  return same >= limits.suspects and jobs >= math.min(limits.suspectJobs, #(breaker.askers or {})), firstAt
+end
+
 local function suspect(parameters, breaker, memory, finding, now)
   local limits, suspects = parameters.breaker, breaker.suspects
   -- 'shape' is what version 0.1 calls it.
   table.insert(suspects, { job = finding.job, shape = finding.operation, at = now })
   if #suspects > limits.suspectsKept then table.remove(suspects, 1) end
   noteAsker(parameters, breaker, finding.job)
-  local firstAt, same, seen, jobs = nil, 0, {}, 0
-  for _, one in ipairs(suspects) do
-    if one.shape == finding.operation then
-      firstAt = firstAt or one.at or 0
-      same = same + 1
-      if not seen[one.job] then seen[one.job], jobs = true, jobs + 1 end
-    end
-  end
-  -- What answers other operations need not be stopped because of one that nobody may call.
+  local enough, firstAt = areEnough(limits, breaker, finding.operation)
+  -- What answers other operations need not be stopped because of one that nobody may call: see denied.lua.
   local elsewhere = elsewhereAnsweredAt(memory.answers, finding.operation) > firstAt
-  local enough = same >= limits.suspects and jobs >= math.min(limits.suspectJobs, #(breaker.askers or {}))
   if enough and not elsewhere then doubt(breaker, now) end
 end
 

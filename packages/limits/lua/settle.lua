@@ -1,6 +1,6 @@
 -- Ends a reservation: gives back what was not used, and learns from how the call ended.
--- Joined from state, ceiling, throttles, quota, lanes, starts, probes, breaker, askers, answers, evidence, day, settle. Twin of
--- `settle` in `src/model/gate.ts`.
+-- Joined from state, ceiling, throttles, quota, lanes, starts, probes, breaker, askers, answers, evidence, denied, day, settle.
+-- Twin of `settle` in `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 starts (hash)  6 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 reservation id
@@ -73,6 +73,7 @@ hear(parameters, state.breaker, { startsKey = startsKey, answers = answers, rese
   id = id, job = job, operation = operation, epoch = reservation.epoch, startAt = reservation.startAt,
   outcome = outcome, weight = tonumber(ARGV[7]),
 }, now)
+tellDenied(parameters, state, pool, operation, outcome, changes)
 if outcome == 'ok' and mayNote(parameters, state, now) then
   noteAnswer(startsKey, parameters.operationsKept, operation, job, now)
 end

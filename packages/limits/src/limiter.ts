@@ -142,6 +142,13 @@ export type LimitsChange =
       readonly ceiling: number;
       readonly perMinute: number;
     }
+  /** Nobody may call this operation of a pool that answers others (`denied`), or it is answered again. */
+  | {
+      readonly type: "operation-denied";
+      readonly pool: string;
+      readonly operation: string;
+      readonly denied: boolean;
+    }
   | { readonly type: "limits"; readonly pool: string; readonly version: number };
 
 export interface Limiter {

@@ -158,11 +158,19 @@ function suspect(
   const suspects = [...breaker.suspects, { job, operation, at: state.at }].slice(-limits.suspectsKept);
   const askers = withAsker(limits, breaker.askers, job);
   state.breaker = { ...breaker, suspects, askers };
+  const first = suspects.find((one) => one.operation === operation);
+  // What answers other operations need not be stopped because of one that nobody may call: see `denied.ts`.
+  const elsewhere = elsewhereAnsweredAt(answers, operation) > (first?.at ?? 0);
+  if (!elsewhere && areEnough(limits, { suspects, askers }, operation)) doubt(state);
+}
+
+/** Whether so many calls of the operation were denied, of so many jobs, that it is no job's own mistake. */
+export function areEnough(
+  limits: BreakerLimits,
+  { suspects, askers }: Pick<Closed, "suspects" | "askers">,
+  operation: string,
+): boolean {
   const same = suspects.filter((one) => one.operation === operation);
   const jobs = new Set(same.map((one) => one.job)).size;
-  const [first] = same;
-  // What answers other operations need not be stopped because of one that nobody may call.
-  const elsewhere = elsewhereAnsweredAt(answers, operation) > (first?.at ?? 0);
-  const enough = same.length >= limits.suspects && jobs >= Math.min(limits.suspectJobs, askers.length);
-  if (enough && !elsewhere) doubt(state);
+  return same.length >= limits.suspects && jobs >= Math.min(limits.suspectJobs, askers.length);
 }

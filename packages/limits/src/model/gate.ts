@@ -9,6 +9,7 @@ import { ramp } from "./ceiling.ts";
 import { answeredToday, debitDay, park, parkedUntil, refundDay } from "./day.ts";
 import { decide } from "./decide.ts";
 import { leaseProbe } from "./door.ts";
+import { tellDenied } from "./denied.ts";
 import { hear } from "./evidence.ts";
 import * as lanes from "./lanes.ts";
 import { advance, backlogMs, costMs, debit, refund } from "./quota.ts";
@@ -108,6 +109,7 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   const { starts, answers, reservations } = gate;
   const finding = { id, job, operation, epoch, startAt, outcome, weight };
   hear(parameters, state, { starts, answers, out: reservations }, finding);
+  changes.push(...tellDenied(parameters, state, gate.pool, finding));
   if (outcome === "ok" && mayNote(parameters, state, now)) {
     gate.answers = noteAnswer(gate.answers, parameters.operationsKept, { operation, job }, now);
   }
