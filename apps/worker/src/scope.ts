@@ -254,6 +254,11 @@ function tellChange(emit: Emit, change: LimitsChange): void {
       emit("quota:doubtful", { pool, dimension, doubtful, ceiling, perMinute });
       break;
     }
+    case "operation-denied": {
+      const { pool, operation, denied } = change;
+      emit("operation:denied", { pool, operation, denied });
+      break;
+    }
     case "limits":
       emit("limits:changed", { pool: change.pool, version: change.version });
       break;

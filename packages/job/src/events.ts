@@ -70,6 +70,11 @@ export interface SluiceEvents {
     readonly perMinute: number;
   };
   /**
+   * Access to one operation of a pool (`converse`, `stream`, `invoke`, `invoke-stream`, `async`) is denied while another
+   * is answered, or no longer is. The pool goes on, so jobs of that operation wait until somebody mends it.
+   */
+  "operation:denied": { readonly pool: string; readonly operation: string; readonly denied: boolean };
+  /**
    * This process has no valid credentials for a scope: it asks for nothing of it, gets new ones, and lets one call try
    * them. `errorClass`: what refused them, or got in the way of getting any.
    */

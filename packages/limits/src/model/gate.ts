@@ -9,6 +9,7 @@ import { ramp } from "./ceiling.ts";
 import { answeredToday, debitDay, park, parkedUntil, refundDay } from "./day.ts";
 import { decide } from "./decide.ts";
 import { leaseProbe } from "./door.ts";
+import { tellDenied } from "./denied.ts";
 import { hear } from "./evidence.ts";
 import * as lanes from "./lanes.ts";
 import { advance, backlogMs, costMs, debit, refund } from "./quota.ts";
@@ -106,19 +107,16 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   const others = othersAnsweredAt(gate.answers, { operation, job });
   const before = state.breaker;
   const { starts, answers, reservations } = gate;
-  const countOut = (): { all: number; before: number } => ({
-    all: reservations.size,
-    before: countUntil(gate, reservation.expiresAt),
-  });
   const finding = { id, job, operation, epoch, startAt, outcome, weight };
-  hear(parameters, state, { starts, answers, countOut }, finding);
+  hear(parameters, state, { starts, answers, out: reservations }, finding);
+  changes.push(...tellDenied(parameters, state, gate.pool, finding));
   if (outcome === "ok" && mayNote(parameters, state, now)) {
     gate.answers = noteAnswer(gate.answers, parameters.operationsKept, { operation, job }, now);
   }
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
-  if (holdMs > 0 && (outcome === "throttled" || outcome === "failed")) {
-    changes.push(...holdFor(gate, holdMs));
-  }
+  // A throttle that tells nothing of the quota is about this call, and so is the time that the server gives with it.
+  const heeded = outcome === "throttled" ? sign : outcome !== "ok" && outcome !== "systemic";
+  if (holdMs > 0 && heeded) changes.push(...holdFor(gate, holdMs));
 
   const { most, perSuccess } = parameters.retry;
   if (outcome === "ok") state.retries = Math.min(most, state.retries + perSuccess);
@@ -143,13 +141,6 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
 /** How long ago that was, in ms; -1: not within memory, or by a clock that has been set back since. */
 function ago(at: number, now: number): number {
   return at === 0 || at > now ? -1 : Math.floor(now - at);
-}
-
-/** Reservations that end no later: with one time to live, those whose calls started no later. */
-function countUntil(gate: Gate, until: number): number {
-  let count = 0;
-  for (const { expiresAt } of gate.reservations.values()) if (expiresAt <= until) count += 1;
-  return count;
 }
 
 /** Holds the pool for as long as the server asks; news when that is longer than it was. */

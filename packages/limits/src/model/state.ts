@@ -158,6 +158,8 @@ export interface PoolState {
   notedAt?: number;
   /** The largest reservation that was answered lately, in tokens. Absent: none was. */
   passed?: { largest: number; at: number };
+  /** Operations that nobody may call while others are answered. Absent: none. */
+  denied?: readonly string[];
 }
 
 /** Tokens per day, of the scope. */
