@@ -202,8 +202,10 @@ export class ScopeParts {
       if (change.type === "breaker" && SHUT.has(change.to)) onShut(change.pool);
       if (change.type === "hold") onShut(change.pool);
       if (change.type === "limits") this.#tellLimits(change);
-      // The day's tokens are those of the scope.
-      if (change.type === "day" && change.untilMs > 0) for (const { name } of pools) onShut(name);
+      if (change.type === "day" && change.untilMs > 0) {
+        const parked = change.alone === true ? [change.pool] : pools.map(({ name }) => name);
+        parked.forEach(onShut);
+      }
     };
     void watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
   }
@@ -242,7 +244,7 @@ function tellChange(emit: Emit, change: LimitsChange): void {
       break;
     }
     case "day":
-      emit("quota:parked", { pool: change.pool, untilMs: change.untilMs });
+      emit("quota:parked", { pool: change.pool, untilMs: change.untilMs, alone: change.alone === true });
       break;
     case "hold":
       emit("pool:held", { pool: change.pool, untilMs: change.untilMs });
@@ -250,6 +252,11 @@ function tellChange(emit: Emit, change: LimitsChange): void {
     case "quota-doubtful": {
       const { pool, dimension, doubtful, ceiling, perMinute } = change;
       emit("quota:doubtful", { pool, dimension, doubtful, ceiling, perMinute });
+      break;
+    }
+    case "operation-denied": {
+      const { pool, operation, denied } = change;
+      emit("operation:denied", { pool, operation, denied });
       break;
     }
     case "limits":

@@ -5,7 +5,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool, Pools } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
-import { describe, Drain, insist, Mover, Poller, type Entry, type Model, type Outbox } from "@sluice/drain";
+import {
+  anyReady,
+  describe,
+  Drain,
+  insist,
+  Mover,
+  Poller,
+  type Entry,
+  type Model,
+  type Outbox,
+} from "@sluice/drain";
 import { emitter, queueName, type Emit, type Listener } from "@sluice/job";
 import {
   decodePayload,
@@ -247,8 +257,12 @@ export class Worker {
     return [...lanes, pollLane];
   }
 
-  #wireLane({ pool, scope }: PoolParts, lane: string, slots: Slots, take: Take): Outbox {
+  #wireLane(parts: PoolParts, lane: string, slots: Slots, take: Take): Outbox {
+    const { pool, scope } = parts;
     const { keySpace, outcomes, cancels } = scope;
+    // What Bedrock works on already is asked about where it was started.
+    const asked = lane === POLLS_LANE ? [parts] : this.#partsOfChain(parts);
+    const identities = [...new Set(asked.map((each) => each.scope.identity))];
     const names = { keySpace, pool: pool.name, lane };
     this.#intakes.push(
       new Intake({
@@ -256,8 +270,8 @@ export class Worker {
         redis: this.#queueRedis,
         slots: {
           acquire: async (laneName, signal) => {
-            // Without credentials a job would only be handed back, unless a fallback may answer it.
-            if (pool.fallback.length === 0) await scope.identity.ready(signal);
+            // Without credentials a job would only be handed back, unless a fallback of another scope may answer it.
+            await anyReady(identities, signal);
             return slots.acquire(laneName, signal);
           },
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
@@ -294,11 +308,16 @@ export class Worker {
 
   /** The pool itself, then its fallbacks: each with its own lane, model, slots, credentials and breaker. */
   #chainOf(own: PoolParts): [Entry, ...Entry[]] {
+    const [first, ...fallbacks] = this.#partsOfChain(own);
+    return [entryOf(first, own.pool), ...fallbacks.map((parts) => entryOf(parts, own.pool))];
+  }
+
+  #partsOfChain(own: PoolParts): [PoolParts, ...PoolParts[]] {
     const fallbacks = own.pool.fallback.flatMap((name) => {
       const parts = this.#pools.get(name);
       return parts === undefined ? [] : [parts];
     });
-    return [entryOf(own, own.pool), ...fallbacks.map((parts) => entryOf(parts, own.pool))];
+    return [own, ...fallbacks];
   }
 
   #nudgeMover(event: string): void {

@@ -116,3 +116,24 @@ test("a worker without credentials leaves its jobs to the others, and the quota 
   expect(await fleet.identities()).toEqual({ workers: 3, lost: 1, errorClasses: ["ExpiredTokenException"] });
   await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(ids.map(() => "completed")), PATIENTLY);
 });
+
+test("a worker without credentials fetches no jobs for a fallback that needs the same ones", async () => {
+  const others = { spare: { model: "test.spare" } };
+  await using fleet = await startHere({
+    latencyMs: 50,
+    poolKeys: { fallback: ["spare"] },
+    otherPools: others,
+  });
+  const worker = await startWithFile(fleet, "credentials", "AKIDOLD");
+  await addFault(fleet, { accessKey: "AKIDOLD", fault: EXPIRED });
+  const ids = await fleet.submit(Array.from({ length: 20 }, () => ({})));
+  await worker.logged("the loss", ({ msg }) => msg === "identity:lost");
+  // The first renewal follows at once, the second after 5 s. Jobs that were handed back come again after 1 s.
+  const to = Date.now() + 4_000;
+  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(to), PATIENTLY);
+  const handedBack = worker.lines.filter(({ msg }) => msg === "job:deferred").length;
+  // What was in hand each time that there were none: no more than the slots.
+  expect(handedBack).toBeLessThanOrEqual(3 * 4);
+  await writeKey(join(fleet.folder, "credentials"), "AKIDNEW");
+  await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(ids.map(() => "completed")), PATIENTLY);
+});

@@ -46,7 +46,8 @@ test("a cancelled job leaves the gate without a call, however long it would have
   const worker = await fleet.startWorker();
   await fleet.limiter.operate(POOL, { type: "open", forMs: 600_000 });
   const [id = "", next = ""] = await fleet.submit([{}, {}]);
-  await vi.waitFor(async () => expect((await fleet.counts()).active).toBe(1), PATIENTLY);
+  // One asks at the gate, the other may be read ahead.
+  await vi.waitFor(async () => expect((await fleet.counts()).active).toBeGreaterThan(0), PATIENTLY);
 
   await fleet.cancels.request(id, "somebody");
 
@@ -85,10 +86,10 @@ test("equal jobs of a tenant share one call; another tenant calls for itself", a
 
 test("a delayed job does not start before its time, and holds up nobody", async () => {
   await using fleet = await startHere({ latencyMs: 50 });
+  await fleet.startWorker();
   const delayMs = 2_500;
   const before = Date.now();
   const [later = "", now = ""] = await fleet.submit([{ delayMs }, {}]);
-  await fleet.startWorker();
 
   await vi.waitFor(
     async () => expect(await fleet.ends([later, now])).toEqual(["completed", "completed"]),

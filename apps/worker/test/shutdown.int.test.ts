@@ -34,10 +34,10 @@ test("finishes its calls, hands back what waits at the gate, exits 0; another wo
   expect({ open: waiting + delayed, ...rest }).toEqual({ open: 3, active: 0, failed: 0 });
   expect(await fleet.ends(ids)).toEqual(["completed", undefined, undefined, undefined]);
   expect(first.lines).toContainEqual(expect.objectContaining({ msg: "job:completed", id: calling }));
+  // A fetch that was under way may bring one back that has just been handed back: then it goes twice.
   const deferred = first.lines.filter(({ msg }) => msg === "job:deferred");
-  expect(deferred.map(({ id, reason, delayMs }) => ({ id, reason, delayMs }))).toEqual(
-    others.map((id) => ({ id, reason: "shutdown", delayMs: 0 })),
-  );
+  expect(new Set(deferred.map(({ id }) => id))).toEqual(new Set(others));
+  for (const each of deferred) expect(each).toMatchObject({ reason: "shutdown", delayMs: 0 });
   expect(first.lines.at(-1)).toMatchObject({ msg: "worker:stopped", drained: true });
 
   const second = await fleet.startWorker();

@@ -63,6 +63,12 @@ const IDLE_MS = 15_000;
  */
 const PROBE_MS = 30_000;
 
+/**
+ * A server that had closed an idle connection says so a round trip after the request. One that breaks later may have
+ * taken the request and worked on it: a whole answer has no byte before its end.
+ */
+const STALE_MS = 1_000;
+
 /** @param maxConnections at least the number of concurrent calls, or calls wait unseen for a connection. */
 export function createConnections(maxConnections: number): Connections {
   const options = { keepAlive: true, maxSockets: maxConnections, timeout: IDLE_MS };
@@ -77,6 +83,8 @@ export function createConnections(maxConnections: number): Connections {
         if (!(error instanceof StaleConnection)) throw error;
         // Its neighbours have been idle at least as long.
         dropIdle(agents);
+        // Nobody has read the first request: from here on the second one is what counts.
+        trace.sent = false;
         return { response: await exchange(agents, request, trace, signal) };
       }
     },
@@ -95,7 +103,7 @@ interface Agents {
   readonly https: https.Agent;
 }
 
-/** A kept connection broke before a byte of the answer: the server had closed it while it was idle. */
+/** A kept connection broke as soon as it was used again, before a byte of the answer: the server had closed it while it was idle. */
 class StaleConnection extends Error {}
 
 async function exchange(
@@ -115,9 +123,11 @@ async function exchange(
     headers: request.headers,
   });
   let readBefore = 0;
+  let sentAt = 0;
   let connecting: NodeJS.Timeout | undefined;
   const onSocket = (socket: Socket): void => {
     readBefore = socket.bytesRead;
+    sentAt = performance.now();
     if (outgoing.reusedSocket) {
       trace.sent = true;
       return;
@@ -146,6 +156,7 @@ async function exchange(
       const isStale =
         reusedSocket &&
         signal?.aborted !== true &&
+        performance.now() - sentAt < STALE_MS &&
         (error.code === "ECONNRESET" || error.code === "EPIPE") &&
         (socket?.bytesRead ?? 0) === readBefore;
       reject(isStale ? new StaleConnection("Stale", { cause: error }) : error);

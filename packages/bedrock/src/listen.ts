@@ -35,7 +35,7 @@ export async function listen(
 ): Promise<CallResult> {
   const elapsed = stopwatch(clock);
   let wire: Pick<Wire, "head"> = { head: undefined };
-  let hasBegun = false;
+  let events = 0;
   const ended = await attempt(client, clock, call, async (opened) => {
     wire = opened;
     for await (const event of (await open(opened.send)) ?? []) {
@@ -43,7 +43,7 @@ export async function listen(
       if (opened.stop.aborted) break;
       opened.heard();
       const piece = heard.take(event);
-      hasBegun = true;
+      events += 1;
       if (piece !== "") tell(call, piece);
     }
     return true;
@@ -57,8 +57,8 @@ export async function listen(
       // A filter that spoke by exception, within the answer or before it.
       return heard.outputTokens > 0 ? answer("content_filtered", elapsed()) : refusal(call.model, elapsed());
     case "failed":
-      // Before the first event it is a refusal, whatever the status: the model has not begun. Afterwards it is none.
-      return cut(hasBegun ? { ...ended, charge: "estimate" } : ended, heard);
+      // Before the model's first word it is a refusal, whatever the status. The first event only opens the message.
+      return cut(events > 1 || heard.outputTokens > 0 ? { ...ended, charge: "estimate" } : ended, heard);
     case "aborted":
       return cut(ended, heard);
   }

@@ -1,4 +1,5 @@
 /** What the wire says about a call that broke, on real sockets: whether it was sent, and whether it may be made again. */
+import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import {
   createServer as createTcpServer,
@@ -6,12 +7,13 @@ import {
   type Server as TcpServer,
   type Socket,
 } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { readFile } from "node:fs/promises";
 import { createServer as createTlsServer } from "node:https";
 import { createServer as createRawTlsServer } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createBedrock } from "../src/index.ts";
+import { createConnections, type Trace } from "../src/connections.ts";
 import { sendAnswer } from "./endpoint.ts";
 
 const CREDENTIALS = { accessKeyId: "a", secretAccessKey: "b" };
@@ -127,6 +129,39 @@ describe("a kept connection", () => {
     await call();
     expect(await call()).toMatchObject({ rule: "cut", charge: "estimate" });
     expect([...seen.values()]).toEqual([2]);
+  });
+
+  test("that is cut while the answer is worked on: the call is not made again", async () => {
+    const { call, seen } = await keeping((socket) => void setTimeout(() => socket.resetAndDestroy(), 1_500));
+    await call();
+    expect(await call()).toMatchObject({ rule: "cut", charge: "estimate" });
+    expect([...seen.values()]).toEqual([2]);
+  });
+
+  test("that is stale, with nobody there any more: nothing was sent", async () => {
+    let requests = 0;
+    const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
+      requests += 1;
+      if (requests === 1) return sendAnswer(response);
+      server.close();
+      request.socket.resetAndDestroy();
+    });
+    const port = await listenOn(server);
+    const connections = createConnections(1);
+    onTestFinished(() => connections.destroy());
+    const ask = async (trace: Trace) =>
+      connections.handle(
+        { protocol: "http:", hostname: "127.0.0.1", port, method: "GET", path: "/", headers: {} },
+        { trace },
+      );
+    const { response } = await ask({ sent: false });
+    response.body.resume();
+    await once(response.body, "end");
+    // Then the connection is kept.
+    await setImmediate();
+    const trace = { sent: false };
+    await expect(ask(trace)).rejects.toThrow("ECONNREFUSED");
+    expect(trace.sent).toBe(false);
   });
 
   test("a second cut is the failure of the call", async () => {

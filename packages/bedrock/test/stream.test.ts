@@ -263,10 +263,11 @@ describe("a stream that is broken", () => {
     ["a throttle", exception("throttlingException", { message: "Too many tokens" }), "throttled"],
     ["a refused service", exception("serviceUnavailableException", { message: "Gone" }), "transient"],
     ["a refused request", exception("validationException", { message: "No" }), "terminal"],
-  ])("by %s before its first event was refused: it has cost a request", async (_, frame, kind) => {
+  ])("by %s before its first word was refused: it has cost a request", async (_, frame, kind) => {
     expect(await hear(frame)).toMatchObject({ failure: { kind }, charge: "request" });
-    // From the first event on the model is at work.
-    expect(await hear(OPENING, frame)).toMatchObject({ failure: { kind }, charge: "estimate" });
+    expect(await hear(OPENING, frame)).toMatchObject({ failure: { kind }, charge: "request" });
+    // From then on the model is at work.
+    expect(await hear(HELLO, frame)).toMatchObject({ failure: { kind }, charge: "estimate" });
   });
 
   test("is hung up on, also when the other end goes on", async () => {

@@ -13,6 +13,7 @@ import {
 } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant, Turn } from "./candidate.ts";
 import { askChain } from "./chain.ts";
+import { openDeadline } from "./deadline.ts";
 import { Hands, names } from "./hands.ts";
 import { describe } from "./insist.ts";
 import { Line } from "./line.ts";
@@ -20,6 +21,7 @@ import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
 import { Runner } from "./run.ts";
+import { NOTHING } from "./settlement.ts";
 import { StalledJobs } from "./stalled.ts";
 import { Starter } from "./start.ts";
 
@@ -181,7 +183,10 @@ export class Drain {
     const { lane } = candidate.data;
     const line = this.#lines.get(lane) ?? new Line();
     this.#lines.set(lane, line);
-    const leave = await line.enter(AbortSignal.any([stopping, visit.cancelled.signal]));
+    // Who waits behind another in the line ends at its own deadline, not at the other's.
+    const deadline = openDeadline(candidate.data.deadlineAt, this.#options.clock);
+    const gone = AbortSignal.any([stopping, visit.cancelled.signal, deadline.signal]);
+    const leave = await line.enter(gone).finally(deadline.clear);
     try {
       return await this.#waitAtGate(candidate, line, stopping, visit);
     } finally {
@@ -233,8 +238,9 @@ export class Drain {
       try {
         return await this.#starter.start(candidate, grant, { stopping, cancelled, shut });
       } catch (error) {
-        // What could not be asked holds no slot; the reservation expires by itself.
+        // What could not be asked holds nothing: no slot, and no reservation, which would count as a call under way.
         grant.release();
+        this.#giveBack(grant);
         throw error;
       } finally {
         visit.grant = undefined;
@@ -257,6 +263,12 @@ export class Drain {
         };
       },
     };
+  }
+
+  /** Nobody waits for this, and its failures are told: the job goes its own way. Settled twice, it counts once. */
+  #giveBack(grant: Grant): void {
+    const { pool } = grant.entry;
+    void this.#runner.settle(grant, { pool, outcome: "neutral", actual: NOTHING }).catch(() => undefined);
   }
 
   /** Resolves to `undefined` when the job has been disposed of. */

@@ -52,18 +52,25 @@ const ASK_AGAIN_MS = 500;
  */
 const LET_IN_MS = 3_000;
 
+/** Longer than the questions before a call are asked for, and the call until it is let in: who tries has its place so long. */
+const CANARY_MS = 45_000;
+
 export function createIdentityGuard(options: IdentityGuardOptions): IdentityGuard {
   const { scope, renew, onChange, emit, clock } = options;
   let identity: Identity = HELD;
   /** Counts renewals: what a call tells that was made with earlier credentials is of no interest any more. */
   let generation = 0;
   let retrying: NodeJS.Timeout | undefined;
+  let overdue: NodeJS.Timeout | undefined;
   let wake = Promise.withResolvers<void>();
   let stopped = false;
 
   const change = (next: Identity): void => {
     const before = identity;
+    // What changes nothing must not set the timer again: a renewal that is under way would be joined by another.
+    if (next === before) return;
     identity = next;
+    clearTimeout(overdue);
     if (before.type === "held" && next.type !== "held") {
       const { errorClass, since } = next;
       emit("identity:lost", { scope, errorClass });
@@ -80,11 +87,17 @@ export function createIdentityGuard(options: IdentityGuardOptions): IdentityGuar
       wake = Promise.withResolvers();
     }
   };
+  /** One at a time: the next is due when this one has changed something. */
   const retry = async (): Promise<void> => {
     generation += 1;
     const errorClass = await renew();
     if (stopped || identity.type !== "lost") return;
     change(errorClass === undefined ? renewed(identity) : refused(identity, errorClass, clock()));
+  };
+  /** A call that tries new credentials and is never heard of again must not keep the others waiting. */
+  const lookOut = (id: string, waitMs: number): void => {
+    if (stopped || identity.type !== "trying" || identity.canary !== id) return;
+    overdue = setTimeout(() => change(lostCanary(identity, id)), waitMs + CANARY_MS);
   };
 
   return {
@@ -106,7 +119,8 @@ export function createIdentityGuard(options: IdentityGuardOptions): IdentityGuar
           change(lostCanary(identity, request.id));
           throw error;
         });
-        if (admission.type !== "granted") change(lostCanary(identity, request.id));
+        if (admission.type === "granted") lookOut(request.id, admission.waitMs);
+        else change(lostCanary(identity, request.id));
         return admission;
       },
       async settle(settlement) {
@@ -154,8 +168,21 @@ export function createIdentityGuard(options: IdentityGuardOptions): IdentityGuar
     stop() {
       stopped = true;
       clearTimeout(retrying);
+      clearTimeout(overdue);
     },
   };
+}
+
+/** Resolves as soon as jobs may be fetched that any of these scopes can answer. */
+export async function anyReady(
+  guards: readonly Pick<IdentityGuard, "ready">[],
+  signal: AbortSignal,
+): Promise<void> {
+  const found = new AbortController();
+  // The others must not be waited for any longer: each wait listens to the process's own signal.
+  const either = AbortSignal.any([signal, found.signal]);
+  await Promise.race(guards.map(async (guard) => guard.ready(either)));
+  found.abort();
 }
 
 const CAUSE = "identity";

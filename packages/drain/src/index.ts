@@ -28,6 +28,7 @@ export {
   type ReadLetter,
 } from "./find.ts";
 export {
+  anyReady,
   createIdentityGuard,
   type IdentityGuard,
   type IdentityGuardOptions,

@@ -132,7 +132,7 @@ export interface Ledger {
   begin(call: { id: string; maxCalls: number; leaseMs: number }): Promise<LedgerAnswer>;
   /** The call is over and counts; the next may begin. */
   end(id: string): Promise<unknown>;
-  /** The call was never sent, or was refused and cost nothing: it does not count. */
+  /** The call was never sent, was refused, or failed while the pool answered nobody: it does not count. */
   abandon(id: string): Promise<unknown>;
 }
 

@@ -110,24 +110,36 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
 }
 
 /**
- * Whether the failure may be the job's own: the pool answered others while this call failed. A call that decided whether
- * the pool opens again counts against nobody, nor does one that its own process slept through.
+ * Whether the failure may be the job's own: the pool answered others while this call failed. A call that its own process
+ * slept through counts against nobody.
  */
-export function countsAgainst({ rule, stood, charge }: Failed, tried: CountedTry): boolean {
-  const { costs, about } = FAILURES[rule];
-  if (stood === true || tried.settled.probe === true) return false;
-  // A refusal in the middle of an answer may have been paid for, whatever it says.
-  if (costs === "time" && charge !== "estimate") return false;
-  // A denial comes back at once: others were answered since the job was last denied, or it proves nothing.
-  if (about === "access") return within(tried.settled.operationAnsweredAgoMs, sinceLastMs(tried));
-  return within(tried.settled.answeredAgoMs, tried.callMs);
+export function countsAgainst(failed: Failed, tried: CountedTry): boolean {
+  return failed.stood !== true && !isFree(failed) && othersAnswered(failed, tried);
+}
+
+/** Whether the call counts as one that may have been paid. While the pool answers nobody, only probes are made. */
+export function mayBePaid(failed: Failed, tried: CountedTry): boolean {
+  return failed.charge === "estimate" && !isFree(failed) && othersAnswered(failed, tried);
 }
 
 type CountedTry = Pick<Try, "settled" | "callMs" | "notes" | "now">;
 
-/** Whether the call counts as one that may have been paid. While the pool answers nobody, only probes are made. */
-export function mayBePaid(failed: Failed, tried: CountedTry): boolean {
-  return failed.charge === "estimate" && countsAgainst(failed, tried);
+/**
+ * Refused before the model worked, or for a quota, in whatever place. Any other refusal in the middle of an answer may
+ * have been paid for, whatever it says.
+ */
+function isFree({ rule, charge }: Failed): boolean {
+  const { costs, kind } = FAILURES[rule];
+  return costs === "time" && (kind === "throttled" || charge !== "estimate");
+}
+
+/** A call that decided whether the pool opens again says nothing about its job. */
+function othersAnswered({ rule }: Failed, tried: CountedTry): boolean {
+  const { settled, callMs } = tried;
+  if (settled.probe === true) return false;
+  // A denial comes back at once: others were answered since the job was last denied, or it proves nothing.
+  if (FAILURES[rule].about === "access") return within(settled.operationAnsweredAgoMs, sinceLastMs(tried));
+  return within(settled.answeredAgoMs, callMs);
 }
 
 function sinceLastMs({ notes, now, callMs }: CountedTry): number {
@@ -138,13 +150,14 @@ function within(agoMs: number | undefined, ms: number): boolean {
   return agoMs !== undefined && agoMs <= ms;
 }
 
-function delayOf(row: FailureRow, failure: Failure, notes: Notes, { settled, random }: Try): number {
+function delayOf(row: FailureRow, failure: Failure, notes: Notes, { settled, pools, random }: Try): number {
   if (notes.apart) {
     const doubled = APART.baseMs * 2 ** Math.min(notes.throttles - APART_THROTTLES, 20);
     return Math.min(APART.capMs, doubled) * (0.5 + random() / 2);
   }
   const { shutMs = 0, retry } = settled;
-  if (shutMs > 0) return shutMs + FLOOR_MS + random() * SHUT_SPREAD_MS;
+  // With others in its chain it need not wait for this one: the next of them is asked when it comes back.
+  if (shutMs > 0 && pools === 1) return shutMs + FLOOR_MS + random() * SHUT_SPREAD_MS;
   const { baseMs, capMs } = row.about === "identity" ? ELSEWHERE : BACKOFFS[failure.kind];
   const jitter = random() * Math.min(capMs, baseMs * 2 ** Math.min(notes.failures - 1, 20));
   const hintMs = failure.retryAfterMs;

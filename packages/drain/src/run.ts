@@ -13,14 +13,12 @@ import {
   type Outcome,
 } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
+import { openDeadline } from "./deadline.ts";
 import { ending, names, type Hands } from "./hands.ts";
 import { describe, insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { mayBePaid, nextStep } from "./retry.ts";
 import { costOf, ONE_REQUEST, operationOf, settlementOf, type Failed } from "./settlement.ts";
-
-/** Node's timers wrap around beyond this. No call lasts that long. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A job that ends; its request is known once it has been read. */
 type Ending = Pick<Candidate, "job" | "data"> & { readonly work?: JobRequest };
@@ -39,20 +37,16 @@ export class Runner {
     const { abort, clock } = this.#options;
     const { job, data, work } = candidate;
     const writer = this.#openStream(candidate, call);
-    // A timer that is cleared: one of `AbortSignal.timeout` would keep the call's memory until the job's deadline.
-    const late = new AbortController();
-    const leftMs = Math.min(Math.max(0, data.deadlineAt - clock()), LONGEST_TIMER_MS);
-    const timer = setTimeout(() => late.abort(), leftMs);
-    const deadline = late.signal;
+    const deadline = openDeadline(data.deadlineAt, clock);
     const startedAt = clock();
     const result = await grant.entry.model
       .call(work, {
         jobId: job.id,
         lane: data.lane,
-        signal: AbortSignal.any([abort, deadline, cancelled]),
+        signal: AbortSignal.any([abort, deadline.signal, cancelled]),
         onText: (text) => writer?.write(text),
       })
-      .finally(() => clearTimeout(timer));
+      .finally(deadline.clear);
     switch (result.type) {
       case "answered":
       case "filtered":
@@ -62,7 +56,7 @@ export class Runner {
       case "failed":
         return this.#failed(candidate, grant, result, { writer, callMs: clock() - startedAt });
       case "aborted":
-        return this.#aborted(candidate, grant, result, writer, { cancelled, deadline });
+        return this.#aborted(candidate, grant, result, writer, { cancelled, deadline: deadline.signal });
     }
   }
 

@@ -31,7 +31,9 @@ export function settlementOf({
   const hold = retryAfterMs === undefined ? {} : { holdMs: retryAfterMs };
   if (about === "access") return { outcome: "systemic" };
   if (health !== undefined && stood !== true) return { outcome: health.as, weight: health.weight, ...hold };
-  if (kind !== "throttled" || dimension === "capacity") return { outcome: "neutral" };
+  if (kind !== "throttled") return { outcome: "neutral" };
+  // Not a rate, so the ceiling has nothing to learn; but the server wants to be left alone.
+  if (dimension === "capacity") return { outcome: "neutral", ...hold };
   if (dimension === undefined || dimension === "unknown") return { outcome: "throttled", ...hold };
   return { outcome: "throttled", throttledDimension: dimension, ...hold };
 }

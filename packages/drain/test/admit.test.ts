@@ -1,5 +1,6 @@
 /** At the gate, and from the grant to the start. */
-import { describe, expect, test } from "vitest";
+import { setImmediate as turnOfTheLoop } from "node:timers/promises";
+import { describe, expect, test, vi } from "vitest";
 import { answered, NOW, newData, world } from "./fakes.ts";
 
 const refunded = {
@@ -83,6 +84,23 @@ describe("a job at the gate", () => {
     expect(await w.through(newData({ deadlineAt: NOW + 20 }))).toMatchObject({
       failure: { errorClass: "DeadlineExceeded" },
     });
+  });
+
+  test("does not wait past its deadline for the one that asks before it", async () => {
+    const w = world({ admit: () => ({ type: "open", afterMs: 600_000 }) });
+    const head = w.hold(newData());
+    const asking = w.drain.take(head.job, w.stop.signal);
+    await vi.waitUntil(() => w.admitted.length > 0);
+    const second = w.hold(newData({ deadlineAt: NOW + 20 }));
+    const waiting = w.drain.take(second.job, w.stop.signal);
+    // Everything it asks before the gate is answered by then: it stands in line.
+    await turnOfTheLoop();
+    w.now += 20;
+    await waiting;
+    expect(second.left).toMatchObject([{ how: "failed", failure: { errorClass: "DeadlineExceeded" } }]);
+    expect(head.left).toEqual([]);
+    w.stop.abort();
+    await asking;
   });
 
   test("waits out a gate that does not answer, and tells", async () => {
@@ -176,6 +194,23 @@ describe("a granted job", () => {
     const w = world({ ledger: () => ({ type: "cap", calls: 5 }) });
     expect(await w.through(newData())).toMatchObject({ how: "failed", failure: { kind: "terminal" } });
     expect(w.settlements).toMatchObject([refunded]);
+  });
+
+  test("whose last look is not answered gives its grant back, without waiting to be heard", async () => {
+    const w = world({
+      ledger: () => {
+        w.stop.abort();
+        throw new Error("Connection is closed");
+      },
+      settle: () => {
+        if (!w.abort.signal.aborted) throw new Error("Connection is closed too");
+        return {};
+      },
+    });
+    await expect(w.through(newData())).rejects.toThrow("Connection is closed");
+    expect(w.event("worker:error")).toEqual({ part: "gate", error: "Error: Connection is closed too" });
+    w.abort.abort();
+    await vi.waitFor(() => expect(w.settlements).toMatchObject([{ ...refunded, id: w.admitted[0]?.id }]));
   });
 
   test("leaves the gate at once: the next of its lane asks while it waits for its start", async () => {

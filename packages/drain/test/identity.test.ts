@@ -1,6 +1,6 @@
 /** A process without credentials asks for nothing, tries new ones with one call at a time, and goes on. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createIdentityGuard, type Admission, type Gate, type Told } from "../src/index.ts";
+import { anyReady, createIdentityGuard, type Admission, type Gate, type Told } from "../src/index.ts";
 
 const EXPIRED: Told = { type: "refused", errorClass: "ExpiredTokenException" };
 const ACCEPTED: Told = { type: "accepted" };
@@ -15,8 +15,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A guard before a gate that grants everything, with credentials that come as `renewals` say. */
-function given(renewals: (string | undefined)[] = []) {
+/** A guard before a gate that grants everything, with credentials that come as `renewals` say, `renewMs` later. */
+function given(renewals: (string | undefined)[] = [], renewMs = 0) {
   const events: unknown[] = [];
   const changes: unknown[] = [];
   const renewedAt: number[] = [];
@@ -26,6 +26,7 @@ function given(renewals: (string | undefined)[] = []) {
     scope: "main",
     renew: async () => {
       renewedAt.push(Date.now());
+      if (renewMs > 0) await new Promise((resolve) => setTimeout(resolve, renewMs));
       return renewals.shift();
     },
     onChange: (lost) => void changes.push(lost),
@@ -122,6 +123,23 @@ describe("a call that meets expired ones", () => {
     expect(await admit("a")).toMatchObject({ type: "granted" });
   });
 
+  test("many that are refused together have new ones got once, and the pauses grow by one step", async () => {
+    const failing = "CredentialsProviderError";
+    const { admit, call, settle, renewedAt } = given([failing, failing, failing], 100);
+    const ids = Array.from({ length: 20 }, (_, index) => `job-${index}`);
+    await Promise.all(ids.map(async (id) => admit(id)));
+    await Promise.all(
+      ids.map(async (id) => {
+        await call(EXPIRED);
+        // While the renewal is under way.
+        await vi.advanceTimersByTimeAsync(1);
+        await settle(id);
+      }),
+    );
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(renewedAt).toEqual([0, 5_100, 15_200]);
+  });
+
   test("what earlier credentials meet is heard no more", async () => {
     const { guard, call, now } = given();
     const slow = Promise.withResolvers<Told>();
@@ -162,6 +180,21 @@ describe("the call that tries new ones", () => {
     expect(await admit("b")).toMatchObject({ type: "granted" });
   });
 
+  test("loses its place when it is never heard of again, and not before its start", async () => {
+    const { admit, now, call, admission, guard } = given();
+    await call(EXPIRED);
+    await now();
+    admission.next = { type: "granted", waitMs: 60_000 };
+    await admit("a");
+    admission.next = { type: "granted", waitMs: 0 };
+    await vi.advanceTimersByTimeAsync(104_999);
+    expect(await admit("b")).toMatchObject({ type: "open" });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await admit("b")).toMatchObject({ type: "granted" });
+    guard.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test("leaves its place when the quota has none for it", async () => {
     const { call, admit, now, admission } = given();
     await call(EXPIRED);
@@ -185,6 +218,27 @@ describe("whoever fetches jobs", () => {
     expect(ready).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     await waiting;
+  });
+
+  test("waits while none of the scopes has any that may answer, and no longer", async () => {
+    const failing = "CredentialsProviderError";
+    const [lost, alsoLost, held] = [given([failing, failing]), given([failing]), given()];
+    await lost.call(EXPIRED);
+    await alsoLost.call(EXPIRED);
+    await lost.now();
+    const { signal } = new AbortController();
+    await anyReady([lost.guard, held.guard], signal);
+    const ready = vi.fn<() => void>();
+    const waiting = anyReady([lost.guard, alsoLost.guard], signal).finally(ready);
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(ready).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    await waiting;
+    expect(lost.guard.lost).toBeDefined();
+    const stopping = new AbortController();
+    const left = anyReady([lost.guard], stopping.signal);
+    stopping.abort();
+    await left;
   });
 
   test("stops to wait when the process stops", async () => {

@@ -137,9 +137,22 @@ describe("what counts against a job", () => {
   });
 
   test("is a refusal in the middle of an answer, which may have been paid", () => {
-    expect(countsAgainst(failed("tokensThrottled"), first)).toBe(false);
-    expect(mayBePaid(failed("tokensThrottled"), first)).toBe(false);
-    expect(mayBePaid(failed("tokensThrottled", {}, { charge: "estimate" }), first)).toBe(true);
+    expect(countsAgainst(failed("unavailable"), first)).toBe(false);
+    const midStream = failed("unavailable", {}, { charge: "estimate" });
+    expect(countsAgainst(midStream, first)).toBe(true);
+    expect(mayBePaid(midStream, first)).toBe(true);
+  });
+
+  test("is no throttle, in whatever place", () => {
+    const midStream = failed("tokensThrottled", {}, { charge: "estimate" });
+    expect(countsAgainst(midStream, first)).toBe(false);
+    expect(mayBePaid(midStream, first)).toBe(false);
+  });
+
+  test("is the cost of a call that its process slept through, if not the attempt", () => {
+    const slept = failed("timeout", {}, { stood: true });
+    expect(countsAgainst(slept, first)).toBe(false);
+    expect(mayBePaid(slept, first)).toBe(true);
   });
 
   test("is a denial only if others were let through since the job was last denied", () => {
@@ -198,6 +211,11 @@ describe("the delay", () => {
     const shut = { settled: { shutMs: 7_000 }, notes: noted({ failures: 20 }) };
     expect(longest("unavailable", shut)).toBeLessThanOrEqual(8_300);
     expect(longest("unavailable", { ...shut, random: () => 0 })).toBeGreaterThan(7_000);
+  });
+
+  test("does not wait for a shut pool that has others in its chain", () => {
+    const shut = { settled: { shutMs: 900_000 }, pools: 2, index: 1 };
+    expect(longest("unavailable", shut)).toBeLessThanOrEqual(1_000);
   });
 
   test("is as long as may be when the pool has too many retries under way", () => {

@@ -280,6 +280,12 @@ describe("a failed call", () => {
     expect(w.settlements[0]).toMatchObject({ outcome: "throttled", holdMs: 7_000 });
   });
 
+  test.each(["quotaExceeded", "modelNotReady"] as const)("hands it on when it was %s", async (rule) => {
+    const w = world({ call: () => failed(rule, { retryAfterMs: 7_000 }) });
+    await w.through(newData());
+    expect(w.settlements[0]).toMatchObject({ outcome: "neutral", holdMs: 7_000 });
+  });
+
   test("that its process slept through says nothing about the pool", async () => {
     const w = world({ call: () => failed("timeout", {}, { stood: true }), settle });
     expect(await w.through(newData())).toMatchObject({ deferral: { attempt: false } });

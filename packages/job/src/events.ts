@@ -56,8 +56,10 @@ export interface SluiceEvents {
     /** When the next probe is due, milliseconds since the epoch; 0 when an operator says so. */
     readonly untilMs: number;
   };
-  /** The scope's tokens per day are used up: all its pools wait until then. 0: released. */
-  "quota:parked": { readonly pool: string; readonly untilMs: number };
+  /**
+   * Tokens per day are used up: the pool waits until then, and unless it is `alone` all pools of its scope. 0: released.
+   */
+  "quota:parked": { readonly pool: string; readonly untilMs: number; readonly alone: boolean };
   /** The server gives far less than a quota of the pools file says, or no longer does. */
   "quota:doubtful": {
     readonly pool: string;
@@ -67,6 +69,11 @@ export interface SluiceEvents {
     readonly ceiling: number;
     readonly perMinute: number;
   };
+  /**
+   * Access to one operation of a pool (`converse`, `stream`, `invoke`, `invoke-stream`, `async`) is denied while another
+   * is answered, or no longer is. The pool goes on, so jobs of that operation wait until somebody mends it.
+   */
+  "operation:denied": { readonly pool: string; readonly operation: string; readonly denied: boolean };
   /**
    * This process has no valid credentials for a scope: it asks for nothing of it, gets new ones, and lets one call try
    * them. `errorClass`: what refused them, or got in the way of getting any.

@@ -62,7 +62,7 @@ end
 local cost = costFrom(ARGV, 8)
 local changes = {}
 noteAsker(parameters, state.breaker, job)
-local knocker = { rank = rank, last = #parameters.lanes - 1, job = job }
+local knocker = { pool = pool, rank = rank, last = #parameters.lanes - 1, job = job }
 local answer, detail, more = decide(parameters, state, day, knocker, limits, id, cost)
 
 local reply

@@ -112,9 +112,10 @@ local function release(breaker)
   breaker.heldUntil = nil
 end
 
--- For how long the pool takes no calls but probes, in ms; 0: it takes them.
-local function shutMs(parameters, breaker, day, now)
-  local elsewhereMs = math.max(0, day.parkedUntil - now, (breaker.heldUntil or 0) - now)
+-- For how long the pool takes no calls but probes, in ms; 0: it takes them. `parkedUntilMs`: the end of its parking
+-- for the day.
+local function shutMs(parameters, breaker, parkedUntilMs, now)
+  local elsewhereMs = math.max(0, parkedUntilMs - now, (breaker.heldUntil or 0) - now)
   if breaker.phase == 'closed' then return elsewhereMs end
   local limits = parameters.breaker
   local byHand = breaker.phase == 'isolated' and breaker['until'] == 0

@@ -7,11 +7,18 @@ local function freshDay()
   return { day = 0, used = 0, parkedUntil = 0, parkings = 0 }
 end
 
--- How long the scope takes no calls of this cost, in ms; 0: it does.
-local function dayClosedMs(limits, day, cost, now)
+-- When the parking of the pool ends, its own or that of its scope; in the past if it is not parked.
+local function parkedUntil(day, pool)
+  local own = day.pools and day.pools[pool]
+  return math.max(day.parkedUntil, own and own['until'] or 0)
+end
+
+-- How long the pool takes no calls of this cost, in ms; 0: it does.
+local function dayClosedMs(limits, day, pool, cost, now)
   local today = math.floor(now / DAY_MS)
   if day.day ~= today then day.day, day.used = today, 0 end
-  if now < day.parkedUntil then return day.parkedUntil - now end
+  local parkedMs = parkedUntil(day, pool) - now
+  if parkedMs > 0 then return parkedMs end
   if not limits.quota or day.used + (cost['tokens-per-day'] or 0) <= limits.quota then return 0 end
   return math.min(limits.recheckMs, (today + 1) * DAY_MS - now)
 end
@@ -26,14 +33,47 @@ local function refundDay(day, reservation, used)
   day.used = day.used + (used['tokens-per-day'] or 0) - (reservation.cost['tokens-per-day'] or 0)
 end
 
--- The server says the day is over: rates are not to blame, so park instead of cutting them.
-local function park(limits, day, now)
-  if now < day.parkedUntil then return false end
-  day.parkings = day.parkings + 1
-  day.parkedUntil = now + math.min(limits.parkMostMs, limits.parkMs * 2 ^ (day.parkings - 1))
+-- Each parking in a row lasts twice as long.
+local function longer(limits, last, now)
+  local parkings = (last and last.parkings or 0) + 1
+  return { parkings = parkings, ['until'] = now + math.min(limits.parkMostMs, limits.parkMs * 2 ^ (parkings - 1)) }
+end
+
+local function isConfirmed(day, pool, now)
+  for name, parking in pairs(day.pools or {}) do
+    if name ~= pool and now < parking['until'] then return true end
+  end
+  return false
+end
+
+-- The server says the day is over: rates are not to blame, so park instead of cutting them. Returns 'pool' or 'scope':
+-- what is parked from now on that was not before; nil for neither.
+local function park(limits, day, pool, now)
+  if now < parkedUntil(day, pool) then return nil end
+  if not isConfirmed(day, pool, now) then
+    day.pools = day.pools or {}
+    day.pools[pool] = longer(limits, day.pools[pool], now)
+    return 'pool'
+  end
+  local parking = longer(limits, day, now)
+  day.parkedUntil, day.parkings, day.pools = parking['until'], parking.parkings, nil
+  return 'scope'
+end
+
+-- An answer after the parking: the next one is a first one again. Returns whether it changed the day.
+local function answeredToday(day, pool, now)
+  if now < parkedUntil(day, pool) then return false end
+  local own = day.pools and day.pools[pool]
+  if day.parkings == 0 and not own then return false end
+  day.parkedUntil, day.parkings = 0, 0
+  if own then
+    day.pools[pool] = nil
+    if not next(day.pools) then day.pools = nil end
+  end
   return true
 end
 
+-- An operator ends every parking of the scope.
 local function unpark(day)
-  day.parkedUntil, day.parkings = 0, 0
+  day.parkedUntil, day.parkings, day.pools = 0, 0, nil
 end

@@ -14,11 +14,11 @@ local function claimOf(parameters, state, limits, id, cost)
   }
 end
 
--- `knocker`: { rank of its lane, last, job }; `limits`: those of its lane. Returns
+-- `knocker`: { pool, rank of its lane, last, job }; `limits`: those of its lane. Returns
 -- 'granted', the claim for `commit`, whether it is a probe;  'wait', the claim for `takeTicket`;  'open', ms, cause.
 local function decide(parameters, state, day, knocker, limits, id, cost)
   local now = state.at
-  local closedMs = dayClosedMs(parameters.day, day, cost, now)
+  local closedMs = dayClosedMs(parameters.day, day, knocker.pool, cost, now)
   if closedMs > 0 then return 'open', closedMs, 'day' end
   local door, afterMs, cause = knock(parameters, state.breaker, knocker, now)
   if door == 'shut' then return 'open', afterMs, cause end

@@ -4,9 +4,10 @@ local function probingMs(limits, waitMs)
   return math.max(limits.probingLeastMs, math.min(limits.probingMostMs, waitMs))
 end
 
--- A failed service is tried with the most urgent work first, and with a job that has not failed in this outage.
+-- A failed service is tried with a job that has not failed in this outage, if one waits in any lane, and with the most
+-- urgent work first.
 local function probeDoor(limits, breaker, knocker, now)
-  local turn = contains(breaker.outageJobs, knocker.job) and knocker.rank + 1 or knocker.rank
+  local turn = contains(breaker.outageJobs, knocker.job) and knocker.last + 1 + knocker.rank or knocker.rank
   local due = breaker['until'] + turn * limits.staggerMs
   local probes = liveProbes(breaker, now)
   if #probes == 0 then

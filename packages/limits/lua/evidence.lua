@@ -38,6 +38,17 @@ local function rowOf(limits, run, alone)
   return sum
 end
 
+-- Whether more than so many calls that started no later are still out. By their starts, since calls differ in how long
+-- they may last; no further than it takes to know, since there may be thousands.
+local function areMoreOut(reservationsKey, startAt, most)
+  local count = 0
+  for _, packed in ipairs(redis.call('HVALS', reservationsKey)) do
+    if cmsgpack.unpack(packed).startAt <= startAt then count = count + 1 end
+    if count > most then return true end
+  end
+  return false
+end
+
 local function fail(parameters, breaker, memory, finding, now)
   -- It started before the pool answered again: it is about a silence that is over.
   if finding.startAt < breaker.answeringSince then return end
@@ -49,19 +60,33 @@ local function fail(parameters, breaker, memory, finding, now)
     countFailure(parameters, memory.startsKey, finding.startAt, finding.weight)
   end
   breaker.failedLast = finding.job
-  local out, outBefore = memory.countOut()
   if not breaker.run then
-    breaker.run = { since = finding.startAt, failures = 0, jobs = {}, alone = out == 0, epoch = breaker.epoch }
+    local alone = redis.call('HLEN', memory.reservationsKey) == 0
+    breaker.run = { since = finding.startAt, failures = 0, jobs = {}, alone = alone, epoch = breaker.epoch }
   end
   local run = breaker.run
   lengthen(limits, run, finding.job, finding.weight)
   noteAsker(parameters, breaker, finding.job)
   local others = othersAnsweredAt(memory.answers, finding.operation, finding.job)
   local alone = run.alone and #(breaker.askers or {}) <= 1 and now - others >= limits.forgetMs
-  local row = rowOf(limits, run, alone)
+  local long = rowOf(limits, run, alone) >= limits.failures
   -- Calls that started before and are still out may all be answered: wait for most of them.
-  local inRow = row >= limits.failures and run.failures >= limits.outWeight * outBefore
+  local inRow = long and not areMoreOut(memory.reservationsKey, finding.startAt, run.failures / limits.outWeight)
   if inRow or spellFailed(parameters, memory.startsKey, finding.startAt) then open(limits, breaker, now) end
+end
+
+-- Whether so many calls of the operation were denied, of so many jobs, that it is no job's own mistake; and when the first
+-- of them was.
+local function areEnough(limits, breaker, operation)
+  local firstAt, same, seen, jobs = 0, 0, {}, 0
+  for _, one in ipairs(breaker.suspects) do
+    if one.shape == operation then
+      if same == 0 then firstAt = one.at or 0 end
+      same = same + 1
+      if not seen[one.job] then seen[one.job], jobs = true, jobs + 1 end
+    end
+  end
+  return same >= limits.suspects and jobs >= math.min(limits.suspectJobs, #(breaker.askers or {})), firstAt
 end
 
 local function suspect(parameters, breaker, memory, finding, now)
@@ -70,17 +95,9 @@ local function suspect(parameters, breaker, memory, finding, now)
   table.insert(suspects, { job = finding.job, shape = finding.operation, at = now })
   if #suspects > limits.suspectsKept then table.remove(suspects, 1) end
   noteAsker(parameters, breaker, finding.job)
-  local firstAt, same, seen, jobs = nil, 0, {}, 0
-  for _, one in ipairs(suspects) do
-    if one.shape == finding.operation then
-      firstAt = firstAt or one.at or 0
-      same = same + 1
-      if not seen[one.job] then seen[one.job], jobs = true, jobs + 1 end
-    end
-  end
-  -- What answers other operations need not be stopped because of one that nobody may call.
+  local enough, firstAt = areEnough(limits, breaker, finding.operation)
+  -- What answers other operations need not be stopped because of one that nobody may call: see denied.lua.
   local elsewhere = elsewhereAnsweredAt(memory.answers, finding.operation) > firstAt
-  local enough = same >= limits.suspects and jobs >= math.min(limits.suspectJobs, #(breaker.askers or {}))
   if enough and not elsewhere then doubt(breaker, now) end
 end
 
@@ -98,8 +115,7 @@ local function hearWhileClosed(parameters, breaker, memory, finding, now)
 end
 
 -- Moves the breaker by what a settled call found out: { id, job, operation, epoch, startAt, outcome, weight }.
--- `memory`: startsKey, answers, and countOut(), which returns how many calls are out and how many of them started no
--- later than this one.
+-- `memory`: startsKey, answers, reservationsKey (calls that are out).
 local function hear(parameters, breaker, memory, finding, now)
   if breaker.phase == 'closed' then
     -- Calls admitted before the last opening say nothing about the pool as it is now.

@@ -17,7 +17,8 @@ local time = timeOf(ARGV[1])
 local state = stateFrom(redis.call('GET', stateKey)) or learningState(parameters, time)
 local day = unpackOr(redis.call('GET', dayKey)) or freshDay()
 local now = advance(parameters, state, time)
-dayClosedMs(parameters.day, day, {}, now)
+-- Moves the day on; no pool has the name ''.
+dayClosedMs(parameters.day, day, '', {}, now)
 -- An empty list would be encoded as an object.
 for _, name in ipairs({ 'suspects', 'outageJobs', 'probes', 'askers' }) do
   local list = state.breaker[name]

@@ -1,6 +1,6 @@
 -- Ends a reservation: gives back what was not used, and learns from how the call ended.
--- Joined from state, ceiling, throttles, quota, lanes, starts, probes, breaker, askers, answers, evidence, day, settle. Twin of
--- `settle` in `src/model/gate.ts`.
+-- Joined from state, ceiling, throttles, quota, lanes, starts, probes, breaker, askers, answers, evidence, denied, day, settle.
+-- Twin of `settle` in `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 starts (hash)  6 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 reservation id
@@ -25,8 +25,6 @@ local parameters = loadParameters(limitsKey)
 local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
 if not (reservation and packedState) then return { 'late' } end
 if not parameters then return withoutParameters(limitsKey) end
-local failed = outcome == 'failed' or outcome == 'timeout'
-local expiresAt = failed and redis.call('ZSCORE', expiryKey, id)
 redis.call('HDEL', reservationsKey, id)
 redis.call('ZREM', expiryKey, id)
 local state = stateFrom(packedState)
@@ -53,12 +51,13 @@ end
 local changes = {}
 local dayChanged = used['tokens-per-day'] ~= nil
 if outcome == 'throttled' and named == 'tokens-per-day' then
-  if park(parameters.day, day, now) then
+  local parked = park(parameters.day, day, pool, now)
+  if parked then
     dayChanged = true
-    changes[1] = { type = 'day', pool = pool, untilMs = math.ceil(day.parkedUntil) }
+    local alone = parked == 'pool' and true or nil
+    changes[1] = { type = 'day', pool = pool, untilMs = math.ceil(parkedUntil(day, pool)), alone = alone }
   end
-elseif outcome == 'ok' and now >= day.parkedUntil and day.parkings > 0 then
-  unpark(day)
+elseif outcome == 'ok' and answeredToday(day, pool, now) then
   dayChanged = true
 end
 
@@ -70,25 +69,20 @@ local job, operation, holdMs = reservation.job or id, ARGV[8], tonumber(ARGV[10]
 local answers = outcome == 'ok' and {} or loadAnswers(startsKey)
 local poolAnsweredAt, operationAnsweredAt = othersAnsweredAt(answers, operation, job)
 local before = phaseOf(state.breaker)
-hear(parameters, state.breaker, {
-  startsKey = startsKey,
-  answers = answers,
-  countOut = function()
-    -- With one time to live, those that expire no later are those that started no later.
-    return redis.call('HLEN', reservationsKey), redis.call('ZCOUNT', expiryKey, '-inf', expiresAt or '-inf')
-  end,
-}, {
+hear(parameters, state.breaker, { startsKey = startsKey, answers = answers, reservationsKey = reservationsKey }, {
   id = id, job = job, operation = operation, epoch = reservation.epoch, startAt = reservation.startAt,
   outcome = outcome, weight = tonumber(ARGV[7]),
 }, now)
+tellDenied(parameters, state, pool, operation, outcome, changes)
 if outcome == 'ok' and mayNote(parameters, state, now) then
   noteAnswer(startsKey, parameters.operationsKept, operation, job, now)
 end
 afterBreaker(parameters, state, startsKey, pool, before, changes, now)
-if holdMs > 0 and (outcome == 'throttled' or outcome == 'failed') then
-  if hold(parameters.breaker, state.breaker, holdMs, now) then
-    changes[#changes + 1] = { type = 'hold', pool = pool, untilMs = math.ceil(state.breaker.heldUntil) }
-  end
+-- A throttle that tells nothing of the quota is about this call, and so is the time that the server gives with it.
+local heeded = outcome ~= 'ok' and outcome ~= 'systemic'
+if outcome == 'throttled' then heeded = sign end
+if holdMs > 0 and heeded and hold(parameters.breaker, state.breaker, holdMs, now) then
+  changes[#changes + 1] = { type = 'hold', pool = pool, untilMs = math.ceil(state.breaker.heldUntil) }
 end
 
 local budget = parameters.retry
@@ -108,7 +102,7 @@ local function ago(at)
   return (at == 0 or at > now) and -1 or math.floor(now - at)
 end
 return {
-  'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, day, now)),
+  'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, parkedUntil(day, pool), now)),
   ago(poolAnsweredAt), ago(operationAnsweredAt),
   outcome == 'throttled' and math.floor(largestPassed(parameters.ceiling, state, now) + 0.5) or 0,
 }

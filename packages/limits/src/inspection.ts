@@ -4,6 +4,7 @@ import { laneBound, type LaneBound } from "./lane-bound.ts";
 import type { BreakerPhase, Closure } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
 import { shutMs } from "./model/breaker.ts";
+import { parkedUntil } from "./model/day.ts";
 import { decide } from "./model/decide.ts";
 import { commit, takeTicket } from "./model/lanes.ts";
 import {
@@ -103,7 +104,7 @@ export function inspection({
     dimension,
     { level: at.level, capacity, perMinute: perMs * 60_000, ceiling: at.ceiling },
   ]);
-  const shut = shutMs(parameters, state.breaker, day, state.at);
+  const shut = shutMs(parameters, state.breaker, parkedUntil(day, pool), state.at);
   return {
     pool,
     atMs: state.at,
@@ -117,7 +118,7 @@ export function inspection({
     shutMs: Math.ceil(shut),
     takesCalls: shut === 0,
     breaker: breakerInspection(state.breaker, state.at),
-    day: { used: day.used, quota: parameters.day.quota, parkedUntilMs: day.parkedUntil },
+    day: { used: day.used, quota: parameters.day.quota, parkedUntilMs: parkedUntil(day, pool) },
     retries: state.retries,
     reservations,
   };
@@ -175,7 +176,7 @@ export function explanation(snapshot: Snapshot, laneName: string, cost: Cost): E
   const { parameters } = snapshot;
   const state = structuredClone(snapshot.state);
   // Nobody has this name, so the answer is that of somebody new in line.
-  const question = { lane: laneName, id: "", job: "", cost };
+  const question = { pool: snapshot.pool, lane: laneName, id: "", job: "", cost };
   const decision = decide(parameters, state, structuredClone(snapshot.day), question);
   const { claim } = decision;
   const view = {

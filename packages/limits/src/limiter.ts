@@ -27,9 +27,9 @@ export type Closure =
   | "breaker"
   /** One call finds out whether the pool works again; this is not the one. */
   | "probing"
-  /** Credentials or access: every call would fail, whatever it asks. */
+  /** Access is denied: every call would fail, whatever it asks. */
   | "isolated"
-  /** The scope's tokens per day are used up. */
+  /** Tokens per day are used up, the pool's or the scope's. */
   | "day"
   /** The server asked to be left alone for a while (`Retry-After`). */
   | "hold"
@@ -54,7 +54,7 @@ export type Admission = { readonly changes?: readonly LimitsChange[] } & (
 /**
  * How the call ended, as far as the limiter cares.
  * `ok`: Bedrock answered. `failed`: Bedrock or the way to it failed (5xx, overloaded, cut, connection).
- * `timeout`: failed by silence. `throttled`: refused for a quota. `systemic`: credentials or access.
+ * `timeout`: failed by silence. `throttled`: refused for a quota. `systemic`: access denied.
  * `neutral`: says nothing about the pool (validation error, own abort, call never made).
  */
 export type SettleOutcome = "ok" | "failed" | "timeout" | "throttled" | "systemic" | "neutral";
@@ -74,13 +74,15 @@ export interface Settlement {
   /** With `failed` and `timeout`: how much the failure counts, 0.5 for one that may be the model's own. Default 1. */
   readonly weight?: number;
   /**
-   * What access is about: `<model> <operation>`. Sent with every outcome: a systemic failure is told from a job's own
-   * mistake by whether the operation answers others. Default: one nameless operation.
+   * What access is about: the kind of call (`converse`, `stream`, `invoke`, `invoke-stream`, `async`), since a pool has one
+   * model. Sent with every outcome: a systemic failure is told from a job's own mistake by whether the operation answers
+   * others. Default: one nameless operation.
    */
   readonly operation?: string;
   /**
-   * With `throttled` and `failed`: the server's `Retry-After`, ms. The whole pool takes no calls for that long, at most
-   * five minutes.
+   * The server's `Retry-After`, ms. The whole pool takes no calls for that long, at most five minutes. Ignored with `ok`,
+   * with `systemic`, and with a throttle that is no sign of the quota: a call too large for it, or one of the few that a
+   * healthy service refuses at any rate.
    */
   readonly holdMs?: number;
   /** The job wants another try: ask the pool's retry budget. Default false. */
@@ -128,8 +130,8 @@ export type LimitsChange =
     }
   /** The server asked for it: the pool takes no calls until then. */
   | { readonly type: "hold"; readonly pool: string; readonly untilMs: number }
-  /** Every pool of the scope is parked until then; 0: released. */
-  | { readonly type: "day"; readonly pool: string; readonly untilMs: number }
+  /** Every pool of the scope is parked until then, or this one `alone`; 0: released. */
+  | { readonly type: "day"; readonly pool: string; readonly untilMs: number; readonly alone?: true }
   /** The server gives far less than the quota says (`doubtful`), or no longer does. */
   | {
       readonly type: "quota-doubtful";
@@ -139,6 +141,13 @@ export type LimitsChange =
       /** Fraction of the rate in use now, and what that is per minute. */
       readonly ceiling: number;
       readonly perMinute: number;
+    }
+  /** Nobody may call this operation of a pool that answers others (`denied`), or it is answered again. */
+  | {
+      readonly type: "operation-denied";
+      readonly pool: string;
+      readonly operation: string;
+      readonly denied: boolean;
     }
   | { readonly type: "limits"; readonly pool: string; readonly version: number };
 

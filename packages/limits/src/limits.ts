@@ -132,7 +132,7 @@ export interface RetryLimits {
 
 /** The scope's daily quota. */
 export interface DayLimits {
-  /** A throttle for tokens per day parks all pools of the scope; each further one for twice as long. */
+  /** A throttle for tokens per day parks its pool, a second pool's the scope; each further one for twice as long. */
   readonly parkMs: number;
   readonly parkMostMs: number;
   /** With the day's tokens used up: ask again after at most this. */

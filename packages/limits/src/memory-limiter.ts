@@ -55,7 +55,7 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
     const { gate, limits, version } = poolOf(name);
     const state = structuredClone(gate.state);
     const today: DayState = { ...day };
-    dayClosedMs(gate.parameters.day, today, {}, advance(gate.parameters, state, now()));
+    dayClosedMs(gate.parameters.day, today, { pool: name, cost: {} }, advance(gate.parameters, state, now()));
     const { parameters, reservations } = gate;
     return { pool: name, version, limits, parameters, state, day: today, reservations: reservations.size };
   };

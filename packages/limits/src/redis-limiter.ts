@@ -48,6 +48,7 @@ const settleScript = joinScript(
   "askers",
   "answers",
   "evidence",
+  "denied",
   "day",
   "settle",
 );

@@ -163,17 +163,50 @@ export function adaptiveSuite(name: string, create: Create): void {
       expect(await other("d", 600)).toMatchObject({ type: "granted" });
     });
 
-    it("parks all pools of the scope on a throttle, cuts no rate, and can be released", async () => {
+    const other = { pool: "other", lane: "bulk", cost: { tokens: 1 }, ttlMs: 1_000 };
+
+    it("parks its pool alone on a throttle, and cuts no rate", async () => {
       const s = await Subject.create(create);
       await s.limiter.configure("other", limits);
       expect(await throttle(s, "a", "tokens-per-day")).toMatchObject({
-        changes: [{ type: "day", untilMs: START + 900_000 }],
+        changes: [{ type: "day", untilMs: START + 900_000, alone: true }],
+        shutMs: 900_000,
       });
       expect(await s.ceiling()).toBe(1);
-      const ask = { pool: "other", lane: "bulk", id: "b", job: "b", cost: { tokens: 1 }, ttlMs: 1_000 };
+      expect(await s.ask("b")).toEqual({ type: "open", afterMs: 900_000, cause: "day" });
+      expect(await s.limiter.admit({ ...other, id: "c", job: "c" })).toMatchObject({ type: "granted" });
+      expect((await s.limiter.inspect(POOL)).day.parkedUntilMs).toBe(START + 900_000);
+      expect((await s.limiter.inspect("other")).day.parkedUntilMs).toBe(0);
+    });
+
+    it("parks all pools of the scope once a second one confirms it, and can be released", async () => {
+      const s = await Subject.create(create);
+      await s.limiter.configure("other", limits);
+      await s.limiter.configure("third", limits);
+      await throttle(s, "a", "tokens-per-day");
+      s.clock.ms += 60_000;
+      await s.limiter.admit({ ...other, id: "b", job: "b" });
+      const day = { outcome: "throttled", throttledDimension: "tokens-per-day", actual: {} } as const;
+      const settled = await s.limiter.settle({ pool: "other", id: "b", ...day });
+      expect(settled).toMatchObject({ changes: [{ type: "day", untilMs: s.clock.ms + 900_000 }] });
+      expect(settled).not.toHaveProperty("changes.0.alone");
+      const ask = { ...other, pool: "third", id: "c", job: "c" };
       expect(await s.limiter.admit(ask)).toEqual({ type: "open", afterMs: 900_000, cause: "day" });
       expect(await s.limiter.operate(POOL, { type: "release-day" })).toMatchObject([{ untilMs: 0 }]);
       expect(await s.limiter.admit(ask)).toMatchObject({ type: "granted" });
+    });
+
+    it("takes a second throttle that comes after the first parking for one of its own", async () => {
+      const s = await Subject.create(create);
+      await s.limiter.configure("other", limits);
+      await throttle(s, "a", "tokens-per-day");
+      s.clock.ms += 900_000;
+      await s.limiter.admit({ ...other, id: "b", job: "b" });
+      const day = { outcome: "throttled", throttledDimension: "tokens-per-day", actual: {} } as const;
+      expect(await s.limiter.settle({ pool: "other", id: "b", ...day })).toMatchObject({
+        changes: [{ alone: true }],
+      });
+      expect(await s.ask("c")).toMatchObject({ type: "granted" });
     });
 
     it("parks for twice as long when the day is still over", async () => {
@@ -182,6 +215,16 @@ export function adaptiveSuite(name: string, create: Create): void {
       s.clock.ms += 900_000;
       expect(await throttle(s, "b", "tokens-per-day")).toMatchObject({
         changes: [{ untilMs: s.clock.ms + 1_800_000 }],
+      });
+    });
+
+    it("begins anew after an answer", async () => {
+      const s = await Subject.create(create);
+      await throttle(s, "a", "tokens-per-day");
+      s.clock.ms += 900_000;
+      await s.calls(1, "ok");
+      expect(await throttle(s, "b", "tokens-per-day")).toMatchObject({
+        changes: [{ untilMs: s.clock.ms + 900_000 }],
       });
     });
   });

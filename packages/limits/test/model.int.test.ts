@@ -83,7 +83,12 @@ const admitCommand = fc.record({
   job: fc.oneof(fc.nat(2), fc.nat(9)),
   attempt: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.nat(3)),
   tokens: fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 1, max: 5_000 }) }, fc.nat(150_000)),
-  ttlMs: fc.oneof({ weight: 4, arbitrary: fc.constant(180_000) }, fc.integer({ min: 1, max: 4_000 })),
+  ttlMs: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(180_000) },
+    // Of streams and of long answers.
+    { weight: 2, arbitrary: fc.constantFrom(3_600_000, 420_000) },
+    fc.integer({ min: 1, max: 4_000 }),
+  ),
 });
 const settleCommand = fc.record({
   type: fc.constant("settle" as const),

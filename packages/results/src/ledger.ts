@@ -2,8 +2,9 @@
  * Which calls were made for a job, and whether one is in flight: so that no two workers pay for the same answer, and
  * a job that keeps killing its workers ends. Per job one hash in Redis.
  *
- * Calls per job <= its own retries + processes that died (or lost Redis for longer than a heartbeat) in mid-call, and
- * never more than `maxCalls`.
+ * Calls per job that may have been paid <= `maxCalls` while its pool answers others: failed ones, cut ones, and those that
+ * died with their process (or with its connection to Redis, for longer than a heartbeat). What was refused, and what failed
+ * while the pool answered nobody, is given back and does not count.
  */
 import { randomUUID } from "node:crypto";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";

@@ -23,6 +23,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "breaker:changed": "warn",
   "quota:parked": "error",
   "quota:doubtful": "warn",
+  "operation:denied": "warn",
   "identity:lost": "error",
   "identity:found": "info",
   "pool:held": "warn",

@@ -10,7 +10,7 @@ import type { SettleOutcome } from "../limiter.ts";
 import type { BreakerLimits } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import { intervalMs, liveProbes } from "./probes.ts";
-import type { BreakerState, Closed, DayState, Outage, PoolState } from "./state.ts";
+import type { BreakerState, Closed, Outage, PoolState } from "./state.ts";
 
 /** A call that was no probe of this outage has failed in it. */
 export function noteFailed(limits: BreakerLimits, state: PoolState, job: string): void {
@@ -132,14 +132,17 @@ export function release(state: PoolState): void {
   state.breaker = { ...state.breaker, heldUntil: 0 };
 }
 
-/** For how long the pool takes no calls but probes, in ms; 0: it takes them. */
+/**
+ * For how long the pool takes no calls but probes, in ms; 0: it takes them.
+ * @param parkedUntilMs the end of its parking for the day.
+ */
 export function shutMs(
   { breaker: limits }: Pick<Parameters, "breaker">,
   breaker: BreakerState,
-  day: DayState,
+  parkedUntilMs: number,
   now: number,
 ): number {
-  const elsewhereMs = Math.max(0, day.parkedUntil - now, breaker.heldUntil - now);
+  const elsewhereMs = Math.max(0, parkedUntilMs - now, breaker.heldUntil - now);
   if (breaker.phase === "closed") return elsewhereMs;
   const byHand = breaker.phase === "isolated" && breaker.until === 0;
   return Math.max(

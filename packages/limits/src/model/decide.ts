@@ -10,6 +10,7 @@ import { accrualMs, backlogMs, costMs } from "./quota.ts";
 import { laneState, type DayState, type PoolState } from "./state.ts";
 
 export interface Question {
+  readonly pool: string;
   readonly lane: string;
   /** The reservation it would be; '' for somebody new in line. */
   readonly id: string;
@@ -34,7 +35,7 @@ export function decide(
   const { at: now } = state;
   const rank = rankOf(parameters, question.lane);
   const claim = claimOf(parameters, state, rank.limits, question);
-  const closedMs = dayClosedMs(parameters.day, day, question.cost, now);
+  const closedMs = dayClosedMs(parameters.day, day, question, now);
   if (closedMs > 0) return { claim, type: "open", afterMs: closedMs, cause: "day" };
   const door = knock(parameters, state.breaker, { ...rank, job: question.job }, now);
   if (door.type === "shut") return { claim, ...door, type: "open" };

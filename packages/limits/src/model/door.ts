@@ -45,10 +45,13 @@ function doorOf(limits: BreakerLimits, breaker: BreakerState, knocker: Knocker, 
   }
 }
 
-/** A failed service is tried with the most urgent work first, and with a job that has not failed in this outage. */
+/**
+ * A failed service is tried with a job that has not failed in this outage, if one waits in any lane, and with the most
+ * urgent work first.
+ */
 function probeDoor(limits: BreakerLimits, breaker: Open | HalfOpen, knocker: Knocker, now: number): Door {
-  const { rank, job } = knocker;
-  const turn = breaker.outage.jobs.includes(job) ? rank + 1 : rank;
+  const { rank, last, job } = knocker;
+  const turn = breaker.outage.jobs.includes(job) ? last + 1 + rank : rank;
   const due = breaker.until + turn * limits.staggerMs;
   const probes = liveProbes(breaker, now);
   const [eldest] = probes;

@@ -11,7 +11,7 @@ import { elsewhereAnsweredAt, othersAnsweredAt, type Answered } from "./answers.
 import { isWatched, withAsker } from "./askers.ts";
 import { doubt, hearCanary, hearProbe, noteFailed, open } from "./breaker.ts";
 import { countFailure, spellFailed, uncountStart, type Starts } from "./starts.ts";
-import type { Closed, PoolState, Run } from "./state.ts";
+import type { Closed, PoolState, Reservation, Run } from "./state.ts";
 
 /** What a call found out. */
 export interface Finding {
@@ -29,8 +29,8 @@ export interface Finding {
 export interface Memory {
   readonly starts: Starts;
   readonly answers: readonly Answered[];
-  /** Calls that are out, and those among them that started no later than this one. */
-  readonly countOut: () => { readonly all: number; readonly before: number };
+  /** Calls that are out. */
+  readonly out: ReadonlyMap<string, Reservation>;
 }
 
 /** Moves the breaker by what a settled call found out. */
@@ -98,7 +98,7 @@ function fail(
   parameters: Parameters,
   state: PoolState,
   breaker: Closed,
-  { starts, answers, countOut }: Memory,
+  { starts, answers, out }: Memory,
   { job, operation, startAt, weight }: Finding,
 ): void {
   // It started before the pool answered again: it is about a silence that is over.
@@ -107,17 +107,29 @@ function fail(
   // One job that fails again and again is one failure of the spell, or a fast one among slow jobs would be all of it.
   if (breaker.failedLast === job) uncountStart(parameters, starts, startAt);
   else countFailure(parameters, starts, startAt, weight);
-  const out = countOut();
-  const fresh = { since: startAt, failures: 0, jobs: [], alone: out.all === 0 };
+  const fresh = { since: startAt, failures: 0, jobs: [], alone: out.size === 0 };
   const run = lengthened(limits, breaker.run ?? fresh, job, weight);
   const askers = withAsker(limits, breaker.askers, job);
   state.breaker = { ...breaker, run, askers, failedLast: job };
   const others = othersAnsweredAt(answers, { operation, job }).pool;
   const alone = run.alone && askers.length <= 1 && state.at - others >= limits.forgetMs;
-  const row = rowOf(limits, run, alone);
+  const long = rowOf(limits, run, alone) >= limits.failures;
   // Calls that started before and are still out may all be answered: wait for most of them.
-  const inRow = row >= limits.failures && run.failures >= limits.outWeight * out.before;
+  const inRow = long && !areMoreOut(out, startAt, run.failures / limits.outWeight);
   if (inRow || spellFailed(parameters, starts, startAt)) open(limits, state);
+}
+
+/**
+ * Whether more than so many calls that started no later are still out. By their starts, since calls differ in how long
+ * they may last; no further than it takes to know, since there may be thousands.
+ */
+function areMoreOut(out: Memory["out"], startAt: number, most: number): boolean {
+  let count = 0;
+  for (const one of out.values()) {
+    if (one.startAt <= startAt) count += 1;
+    if (count > most) return true;
+  }
+  return false;
 }
 
 function lengthened(limits: BreakerLimits, run: Run, job: string, weight: number): Run {
@@ -146,11 +158,19 @@ function suspect(
   const suspects = [...breaker.suspects, { job, operation, at: state.at }].slice(-limits.suspectsKept);
   const askers = withAsker(limits, breaker.askers, job);
   state.breaker = { ...breaker, suspects, askers };
+  const first = suspects.find((one) => one.operation === operation);
+  // What answers other operations need not be stopped because of one that nobody may call: see `denied.ts`.
+  const elsewhere = elsewhereAnsweredAt(answers, operation) > (first?.at ?? 0);
+  if (!elsewhere && areEnough(limits, { suspects, askers }, operation)) doubt(state);
+}
+
+/** Whether so many calls of the operation were denied, of so many jobs, that it is no job's own mistake. */
+export function areEnough(
+  limits: BreakerLimits,
+  { suspects, askers }: Pick<Closed, "suspects" | "askers">,
+  operation: string,
+): boolean {
   const same = suspects.filter((one) => one.operation === operation);
   const jobs = new Set(same.map((one) => one.job)).size;
-  const [first] = same;
-  // What answers other operations need not be stopped because of one that nobody may call.
-  const elsewhere = elsewhereAnsweredAt(answers, operation) > (first?.at ?? 0);
-  const enough = same.length >= limits.suspects && jobs >= Math.min(limits.suspectJobs, askers.length);
-  if (enough && !elsewhere) doubt(state);
+  return same.length >= limits.suspects && jobs >= Math.min(limits.suspectJobs, askers.length);
 }

@@ -6,9 +6,10 @@ import { mayNote, noteAnswer, othersAnsweredAt, type Answered } from "./answers.
 import { noteAsker } from "./askers.ts";
 import { hold, shutMs } from "./breaker.ts";
 import { ramp } from "./ceiling.ts";
-import { debitDay, park, refundDay, unpark } from "./day.ts";
+import { answeredToday, debitDay, park, parkedUntil, refundDay } from "./day.ts";
 import { decide } from "./decide.ts";
 import { leaseProbe } from "./door.ts";
+import { tellDenied } from "./denied.ts";
 import { hear } from "./evidence.ts";
 import * as lanes from "./lanes.ts";
 import { advance, backlogMs, costMs, debit, refund } from "./quota.ts";
@@ -91,11 +92,12 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
 
   const changes: LimitsChange[] = [];
   if (outcome === "throttled" && named === "tokens-per-day") {
-    if (park(parameters.day, day, now)) {
-      changes.push({ type: "day", pool: gate.pool, untilMs: Math.ceil(day.parkedUntil) });
-    }
-  } else if (outcome === "ok" && now >= day.parkedUntil && day.parkings > 0) {
-    unpark(day);
+    const parked = park(parameters.day, day, gate.pool, now);
+    const untilMs = Math.ceil(parkedUntil(day, gate.pool));
+    const alone = parked === "pool" ? ({ alone: true } as const) : {};
+    if (parked !== undefined) changes.push({ type: "day", pool: gate.pool, untilMs, ...alone });
+  } else if (outcome === "ok") {
+    answeredToday(day, gate.pool, now);
   }
 
   if (outcome === "ok") notePassed(parameters, state, cost, now);
@@ -105,19 +107,16 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   const others = othersAnsweredAt(gate.answers, { operation, job });
   const before = state.breaker;
   const { starts, answers, reservations } = gate;
-  const countOut = (): { all: number; before: number } => ({
-    all: reservations.size,
-    before: countUntil(gate, reservation.expiresAt),
-  });
   const finding = { id, job, operation, epoch, startAt, outcome, weight };
-  hear(parameters, state, { starts, answers, countOut }, finding);
+  hear(parameters, state, { starts, answers, out: reservations }, finding);
+  changes.push(...tellDenied(parameters, state, gate.pool, finding));
   if (outcome === "ok" && mayNote(parameters, state, now)) {
     gate.answers = noteAnswer(gate.answers, parameters.operationsKept, { operation, job }, now);
   }
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
-  if (holdMs > 0 && (outcome === "throttled" || outcome === "failed")) {
-    changes.push(...holdFor(gate, holdMs));
-  }
+  // A throttle that tells nothing of the quota is about this call, and so is the time that the server gives with it.
+  const heeded = outcome === "throttled" ? sign : outcome !== "ok" && outcome !== "systemic";
+  if (holdMs > 0 && heeded) changes.push(...holdFor(gate, holdMs));
 
   const { most, perSuccess } = parameters.retry;
   if (outcome === "ok") state.retries = Math.min(most, state.retries + perSuccess);
@@ -134,7 +133,7 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
     ...(answeredAgo < 0 ? {} : { answeredAgoMs: answeredAgo }),
     ...(operationAnsweredAgo < 0 ? {} : { operationAnsweredAgoMs: operationAnsweredAgo }),
     probe,
-    shutMs: Math.ceil(shutMs(parameters, state.breaker, day, now)),
+    shutMs: Math.ceil(shutMs(parameters, state.breaker, parkedUntil(day, gate.pool), now)),
     ...(changes.length > 0 ? { changes } : {}),
   };
 }
@@ -142,13 +141,6 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
 /** How long ago that was, in ms; -1: not within memory, or by a clock that has been set back since. */
 function ago(at: number, now: number): number {
   return at === 0 || at > now ? -1 : Math.floor(now - at);
-}
-
-/** Reservations that end no later: with one time to live, those whose calls started no later. */
-function countUntil(gate: Gate, until: number): number {
-  let count = 0;
-  for (const { expiresAt } of gate.reservations.values()) if (expiresAt <= until) count += 1;
-  return count;
 }
 
 /** Holds the pool for as long as the server asks; news when that is longer than it was. */

@@ -158,6 +158,8 @@ export interface PoolState {
   notedAt?: number;
   /** The largest reservation that was answered lately, in tokens. Absent: none was. */
   passed?: { largest: number; at: number };
+  /** Operations that nobody may call while others are answered. Absent: none. */
+  denied?: readonly string[];
 }
 
 /** Tokens per day, of the scope. */
@@ -168,6 +170,14 @@ export interface DayState {
   parkedUntil: number;
   /** Throttles in a row. */
   parkings: number;
+  /** Pools that are parked alone. Absent: none. */
+  pools?: Readonly<Record<string, Parking>>;
+}
+
+export interface Parking {
+  readonly until: number;
+  /** Throttles in a row. */
+  readonly parkings: number;
 }
 
 export interface Reservation {

@@ -79,6 +79,24 @@ export function closedSuite(name: string, create: Create): void {
       expect(await s.phase()).toBe("open");
     });
 
+    it("counts the earlier calls that are still out by their starts, however long they may last", async () => {
+      for (const ttlMs of [180_000, 3_600_000, 1_000]) {
+        const s = await Subject.create(create);
+        for (let i = 0; i < 8; i++) await s.ask(`early${i}`, "critical", 1, ttlMs);
+        s.clock.ms += 100;
+        for (let i = 0; i < 8; i++) await s.call(`bad${i}`, "failed", {}, "critical");
+        expect(await s.phase()).toBe("closed");
+      }
+      // Those that started later do not speak against it.
+      const s = await Subject.create(create);
+      await s.ask("bad", "critical", 1, 3_600_000);
+      for (let i = 0; i < 4; i++) await s.call(`bad${i}`, "failed", {}, "critical");
+      s.clock.ms += 100;
+      for (let i = 0; i < 8; i++) await s.ask(`late${i}`, "critical", 1, 1_000);
+      await s.settle("bad", "failed");
+      expect(await s.phase()).toBe("open");
+    });
+
     it("takes three failures of one job at most where there is another, and five where there is none", async () => {
       const s = await Subject.create(create);
       await s.ask("other");
@@ -122,11 +140,11 @@ export function closedSuite(name: string, create: Create): void {
 
     it("says how long ago others were answered, and this operation", async () => {
       const s = await Subject.create(create);
-      const op = { operation: "model converse" };
+      const op = { operation: "converse" };
       await s.ask("first");
       const first = await s.settle("first", "failed", op);
       expect(first).not.toHaveProperty("answeredAgoMs");
-      await s.call("a/1", "ok", { operation: "model stream" });
+      await s.call("a/1", "ok", { operation: "stream" });
       s.clock.ms += 1_000;
       await s.call("a/2", "ok", op);
       s.clock.ms += 500;
@@ -139,7 +157,7 @@ export function closedSuite(name: string, create: Create): void {
         operationAnsweredAgoMs: 500,
       });
       await s.ask("b/2");
-      expect(await s.settle("b/2", "failed", { operation: "model stream" })).toMatchObject({
+      expect(await s.settle("b/2", "failed", { operation: "stream" })).toMatchObject({
         answeredAgoMs: 500,
         operationAnsweredAgoMs: 1_500,
       });
@@ -182,6 +200,37 @@ export function closedSuite(name: string, create: Create): void {
       });
       s.clock.ms += 300_000;
       expect(await s.ask("d")).toMatchObject({ type: "granted" });
+    });
+
+    it("is held by whatever the server could not serve, and not by what says nothing about the pool", async () => {
+      for (const outcome of ["failed", "timeout", "neutral"] as const) {
+        const s = await Subject.create(create);
+        await s.call("a", outcome, { holdMs: 30_000 });
+        expect(await s.ask("b")).toEqual({ type: "open", afterMs: 30_000, cause: "hold" });
+      }
+      for (const outcome of ["ok", "systemic"] as const) {
+        const s = await Subject.create(create);
+        await s.call("a", outcome, { holdMs: 30_000 });
+        expect(await s.ask("b")).toMatchObject({ type: "granted" });
+      }
+      // Smaller calls pass, so only this one is too large.
+      const s = await Subject.create(create);
+      await s.call("small", "ok");
+      await s.ask("large", "critical", 600);
+      expect(await s.settle("large", "throttled", { holdMs: 30_000 })).toMatchObject({ shutMs: 0 });
+      expect(await s.ask("b", "critical")).toMatchObject({ type: "granted" });
+    });
+
+    it("is not held by a throttle of the few that a healthy service refuses", async () => {
+      const s = await Subject.create(create);
+      // One of a hundred: soon told from the quota, and tolerated.
+      for (let i = 0; i < 1_000; i++) {
+        await s.call(`job${i}`, i % 100 === 50 ? "throttled" : "ok", {}, "critical");
+        s.clock.ms += 200;
+      }
+      await s.ask("a", "critical");
+      expect(await s.settle("a", "throttled", { holdMs: 30_000 })).toMatchObject({ shutMs: 0 });
+      expect(await s.ceiling()).toBe(1);
     });
 
     it("takes a hold back when an operator closes", async () => {

@@ -1,9 +1,9 @@
 /** Denied access: what makes a pool suspected, and what a canary finds out in a suspected and an isolated one. */
 import { describe, expect, it } from "vitest";
-import { Subject, type Create } from "../harness.ts";
+import { POOL, Subject, type Create } from "../harness.ts";
 
-const CONVERSE = "model converse";
-const ASYNC = "model async";
+const CONVERSE = "converse";
+const ASYNC = "async";
 
 const deny = async (s: Subject, job: string, operation = CONVERSE): Promise<void> => {
   await s.call(`${job}/1`, "systemic", { operation });
@@ -69,6 +69,30 @@ export function isolationSuite(name: string, create: Create): void {
         await deny(s, `bad${i}`, ASYNC);
       }
       expect(await s.phase()).toBe("closed");
+    });
+
+    it("says once that one operation is denied while another is answered, and once when it is answered", async () => {
+      const s = await Subject.create(create);
+      const news: unknown[] = [];
+      const settle = async (job: string, outcome: "ok" | "systemic", operation: string): Promise<void> => {
+        await s.ask(`${job}/1`);
+        const reply = await s.settle(`${job}/1`, outcome, { operation });
+        if (reply.type === "settled") news.push(...(reply.changes ?? []));
+        s.clock.ms += 200;
+      };
+      await settle("first", "systemic", ASYNC);
+      for (let i = 0; i < 12; i++) {
+        await settle(`good${i}`, "ok", CONVERSE);
+        await settle(`bad${i}`, "systemic", ASYNC);
+        expect(news).toHaveLength(i < 3 ? 0 : 1);
+      }
+      const change = { type: "operation-denied", pool: POOL, operation: ASYNC };
+      await settle("mended", "ok", ASYNC);
+      await settle("again", "ok", ASYNC);
+      expect(news).toEqual([
+        { ...change, denied: true },
+        { ...change, denied: false },
+      ]);
     });
   });
 

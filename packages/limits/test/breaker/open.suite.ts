@@ -41,17 +41,24 @@ export function openSuite(name: string, create: Create): void {
       expect(gaps[atMinute]).toBeLessThan(7_500);
     });
 
-    it("prefers a job that has not failed in this outage", async () => {
-      const s = await opened(create);
-      // It opened 200 ms ago.
-      s.clock.ms += 4_800;
-      expect(await s.ask("failed4/2", "critical")).toEqual({ type: "open", afterMs: 200, cause: "breaker" });
-      expect(await s.ask("fresh", "critical")).toMatchObject({ type: "granted", probe: true });
+    it("prefers a job that has not failed in this outage, of any lane", async () => {
+      for (const [lane, turn] of [
+        ["critical", 0],
+        ["standard", 1],
+        ["bulk", 2],
+      ] as const) {
+        const s = await opened(create);
+        // It opened 200 ms ago.
+        s.clock.ms += 4_800 + turn * 200;
+        const afterMs = (3 - turn) * 200;
+        expect(await s.ask("failed4/2", "critical")).toEqual({ type: "open", afterMs, cause: "breaker" });
+        expect(await s.ask("fresh", lane)).toMatchObject({ type: "granted", probe: true });
+      }
     });
 
     it("probes with a job that has failed when nobody else comes", async () => {
       const s = await opened(create);
-      s.clock.ms += 5_000;
+      s.clock.ms += 5_600;
       expect(await s.ask("failed4/2", "critical")).toMatchObject({ type: "granted", probe: true });
     });
 
