@@ -1,3 +1,4 @@
+export { adviceFor } from "./advice.ts";
 export { emitter, type DeferReason, type Emit, type Listener, type SluiceEvents } from "./events.ts";
 export {
   failureKindSchema,
@@ -8,17 +9,15 @@ export {
   type ThrottleDimension,
 } from "./failure.ts";
 export {
-  adviceFor,
   FAILURES,
-  OWN_FAILURES,
   type FailureCharge,
   type FailureCost,
   type FailureHealth,
   type FailureRow,
   type FailureRule,
   type FailureSubject,
-  type OwnFailure,
 } from "./failures.ts";
+export { OWN_FAILURES, type OwnFailure } from "./own-failures.ts";
 export { lifeOf, newJobId, parseJobId, replayId, type JobIdParts } from "./id.ts";
 export { JOB_DATA_VERSION, jobDataSchema, payloadSchema, type JobData, type Payload } from "./job.ts";
 export { deadlineFailure, NO_NOTES, readNotes, writeNotes, type LastFailure, type Notes } from "./notes.ts";

@@ -1,7 +1,7 @@
 /** What a job carries from one try to the next, beside its data: stored with it while it waits. */
 import { z } from "zod";
 import { failureSchema, type Failure } from "./failure.ts";
-import { OWN_FAILURES } from "./failures.ts";
+import { OWN_FAILURES } from "./own-failures.ts";
 
 /** What a call failed of, as far as the job's own death may have to say it. */
 export type LastFailure = Pick<Failure, "kind" | "errorClass" | "message">;
