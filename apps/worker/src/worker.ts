@@ -62,6 +62,9 @@ interface PoolParts {
 /** Time that aborted calls get to be handed back before the process leaves them to the stall check. */
 const ABORT_GRACE_MS = 5_000;
 
+/** How often each question of the start is asked, over about 3 s. */
+const START_TRIES = 6;
+
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
 
@@ -120,14 +123,13 @@ export class Worker {
   /** Waits for Redis, publishes the pools' limits, then starts to take jobs. Rejects when this Redis is unfit. */
   async start(): Promise<void> {
     for (const warning of this.#settings.pools.warnings) this.#emit("config:warning", warning);
-    await insist(async () => this.#commandRedis.ping(), {
-      part: "redis",
-      signal: this.#abort.signal,
-      emit: this.#emit,
-    });
-    await assertFit(this.#commandRedis);
+    const asking = { part: "redis", signal: this.#abort.signal, emit: this.#emit };
+    await insist(async () => this.#commandRedis.ping(), asking);
+    // A Redis that is busy may answer late; what it refuses every time ends the start.
+    const few = { ...asking, tries: START_TRIES };
+    await insist(async () => assertFit(this.#commandRedis), few);
     for (const { pool, scope } of this.#pools.values()) {
-      await scope.configure(pool);
+      await insist(async () => scope.configure(pool), few);
     }
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
