@@ -28,7 +28,7 @@ test("three who click retry all at once are told of each letter once, whatever c
   await using paced = await startBoard({ replaysPerLane: 2 });
   const ids: string[] = [];
   for (let index = 0; index < 9; index += 1) ids.push(await paced.dead({ errorClass: "HerdException" }));
-  const all = `${paced.url}/api/queues/dead-letter.HerdException/retry/failed`;
+  const all = `${await paced.classQueue("HerdException")}/retry/failed`;
   const answers = await Promise.all([0, 1, 2].map(async () => fetch(all, { method: "PUT" })));
   const counted = await Promise.all(
     answers.map(async (answer) =>

@@ -57,7 +57,7 @@ describe("what cannot go on can be closed", () => {
       status: 200,
       html: expect.stringContaining("The stored request cannot be read"),
     });
-    const opened = await fetch(`${board.url}/api/queues/dead-letter.DamagedBody/${id}`);
+    const opened = await fetch(`${await board.classQueue("DamagedBody")}/${id}`);
     expect([opened.status, await opened.text()]).toEqual([200, expect.stringContaining("cannot be read")]);
     expect(await post(`/letter/${id}/replay`, [["replays", "0"]])).toMatchObject({
       status: 409,

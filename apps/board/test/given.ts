@@ -6,7 +6,7 @@ import { newJobId, queueName, type JobData } from "@sluice/job";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { UnrecoverableError, Worker } from "bullmq";
-import { inject } from "vitest";
+import { expect, inject, vi } from "vitest";
 import type { AuditEntry } from "../src/access/guard.ts";
 import type { AccessSettings } from "../src/access/settings.ts";
 import { Board } from "../src/board.ts";
@@ -152,6 +152,16 @@ export async function startBoard(options: BoardOptions = {}) {
     return data.id;
   }
 
+  /** Resolves to where the queue of an error class is, once the board has found the class. */
+  async function classQueue(errorClass: string): Promise<string> {
+    const queue = `dead-letter.${errorClass}`;
+    await vi.waitFor(
+      async () => expect(await (await fetch(`${url}/api/queues`)).text()).toContain(JSON.stringify(queue)),
+      10_000,
+    );
+    return `${url}/api/queues/${queue}`;
+  }
+
   async function fetchNext() {
     const job = await worker.getNextJob("token");
     if (job === undefined) throw new Error("Expected a job to be waiting");
@@ -180,6 +190,7 @@ export async function startBoard(options: BoardOptions = {}) {
     lane,
     dead,
     damage,
+    classQueue,
     fetchNext,
     jobs: { failed, completed, delayed, active, waiting, long },
     /** Every key of the key space with its content. */

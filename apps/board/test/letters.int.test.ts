@@ -165,7 +165,7 @@ test("retry all replays them all, a few at a time; a single one has to wait unti
   await using paced = await startBoard({ replaysPerLane: 4 });
   const ids: string[] = [];
   for (let index = 0; index < 10; index += 1) ids.push(await paced.dead({ errorClass: "ManyException" }));
-  const base = `${paced.url}/api/queues/dead-letter.ManyException`;
+  const base = await paced.classQueue("ManyException");
   const response = await fetch(`${base}/retry/failed`, { method: "PUT" });
   expect(await response.json()).toEqual({ retried: 10, skipped: 0 });
   const lane = { pool: "claude", lane: "standard" };

@@ -49,8 +49,8 @@ function inStream(name: string, exception: string): readonly BlamelessFault[] {
 }
 
 /** Half of the calls, so that others are answered meanwhile. */
-function half(name: string, fault: string): BlamelessFault {
-  return { name, ailment: { at: "model", fault, rate: 0.5 }, shapes: SHAPES };
+function half(name: string, fault: string, shapes: readonly Shape[] = SHAPES): BlamelessFault {
+  return { name, ailment: { at: "model", fault, rate: 0.5 }, shapes };
 }
 
 function identity(name: string, errorClass: string, message: string): BlamelessFault {
@@ -94,6 +94,7 @@ export const FAULTS: readonly BlamelessFault[] = [
   model("not-ready", "ModelNotReadyException"),
   ...inStream("throttle", "ThrottlingException"),
   half("half-throttled", "too-many-requests"),
+  half("half-throttled-mid-stream", "ThrottlingException@mid", STREAMED),
   { ...model("tokens-per-day", "too-many-tokens-per-day"), ownScope: true, released: true },
 
   model("unavailable", "ServiceUnavailableException"),

@@ -153,7 +153,8 @@ function byName(signals: Signals): FailureRule | undefined {
       return NOT_CALLABLE.test(message) ? "modelGone" : "invalid";
     case "ModelErrorException":
       // Without a status nobody has said that it is the input: "Try your request again".
-      return original === undefined || original === 429 || original >= 500 ? "modelFailed" : "modelError";
+      if (original === undefined) return "modelUnclear";
+      return original === 429 || original >= 500 ? "modelFailed" : "modelError";
     case "ModelStreamErrorException":
       return original !== undefined &&
         original >= 400 &&

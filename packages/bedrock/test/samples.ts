@@ -77,8 +77,8 @@ export const samples: Readonly<Record<FailureRule, readonly unknown[]>> = {
   modelFailed: [
     modelled(sdk.ModelErrorException, "Upstream", { originalStatusCode: 500 }),
     modelled(sdk.ModelErrorException, "Upstream", { originalStatusCode: 429 }),
-    modelled(sdk.ModelErrorException, "Try your request again"),
   ],
+  modelUnclear: [modelled(sdk.ModelErrorException, "Try your request again")],
   modelError: [
     modelled(sdk.ModelErrorException, "Upstream", { originalStatusCode: 400 }),
     modelled(sdk.ModelErrorException, "Upstream", { originalStatusCode: 424 }),

@@ -44,11 +44,11 @@ const rows: Readonly<Record<FailureRule, Row>> = {
   internal: { exceptions: [error("InternalServerException"), error("InternalFailure")] },
   modelTimeout: { exceptions: [error("ModelTimeoutException")] },
   modelFailed: {
-    exceptions: [
-      error("ModelErrorException"),
-      ...[429, 500, 503].map((originalStatusCode) => error("ModelErrorException", { originalStatusCode })),
-    ],
+    exceptions: [429, 500, 503].map((originalStatusCode) =>
+      error("ModelErrorException", { originalStatusCode }),
+    ),
   },
+  modelUnclear: { exceptions: [error("ModelErrorException")] },
   modelError: {
     exceptions: [400, 424].map((originalStatusCode) => error("ModelErrorException", { originalStatusCode })),
   },

@@ -100,7 +100,8 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
     };
   }
   if (row.costs === "life") return { type: "dead", failure };
-  if (attempt && attemptsMade + 1 >= maxAttempts) return { type: "dead", failure };
+  if (attempt && attemptsMade + 1 >= Math.min(maxAttempts, row.attempts ?? maxAttempts))
+    return { type: "dead", failure };
   const leftMs = deadlineAt - now;
   if (leftMs < LAST_TRY_MS + FLOOR_MS) return { type: "dead", failure: deadlineFailure(notes.last) };
   // A job dies at its deadline, not at the last try that happened to fit before it.

@@ -100,10 +100,17 @@ describe("a job's life", () => {
     expect(nextStep(last, first)).toEqual({ type: "dead", failure: last.failure });
   });
 
+  test("has three attempts at an error of the model that names no status, whatever its pool allows", () => {
+    const tries = { ...first, maxAttempts: 20 };
+    expect(nextStep(failed("modelUnclear"), { ...tries, attemptsMade: 1 }).type).toBe("retry");
+    expect(nextStep(failed("modelUnclear"), { ...tries, attemptsMade: 2 }).type).toBe("dead");
+    expect(nextStep(failed("modelFailed"), { ...tries, attemptsMade: 2 }).type).toBe("retry");
+  });
+
   test("lasts to its deadline: the last tries come closer together", () => {
     fc.assert(
       fc.property(deathless, tried, (of, t) => {
-        const step = nextStep(failed(of), { ...t, maxAttempts: 100 });
+        const step = nextStep(failed(of), { ...t, attemptsMade: 0, maxAttempts: 100 });
         const left = t.deadlineAt - t.now;
         expect(step.type).toBe(left < 1_250 ? "dead" : "retry");
         expect(step.type === "dead" || t.now + step.delayMs < t.deadlineAt).toBe(true);

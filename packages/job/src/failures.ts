@@ -41,6 +41,8 @@ export interface FailureRow {
   readonly kind: FailureKind;
   readonly dimension?: ThrottleDimension;
   readonly costs: FailureCost;
+  /** How many attempts of a job may end so, where that is fewer than the job has. */
+  readonly attempts?: number;
   readonly charge: FailureCharge;
   /** Absent: it says nothing about the pool. */
   readonly health?: FailureHealth;
@@ -87,6 +89,7 @@ export type FailureRule =
   | "internal"
   | "modelTimeout"
   | "modelFailed"
+  | "modelUnclear"
   | "modelError"
   | "streamRefused"
   | "streamError"
@@ -200,10 +203,19 @@ export const FAILURES: Readonly<Record<FailureRule, FailureRow>> = {
   modelFailed: {
     ...broken,
     errorClasses: ["ModelErrorException"],
-    when: "`originalStatusCode` is missing, 429, or 500 and above",
+    when: "`originalStatusCode` is 429, or 500 and above",
     health: perhapsFailing,
     elsewhere: "at once",
     advice: "The model's provider stumbled. Replay, or give the pool a fallback",
+  },
+  modelUnclear: {
+    ...broken,
+    attempts: 3,
+    errorClasses: ["ModelErrorException"],
+    when: "`originalStatusCode` is missing",
+    health: perhapsFailing,
+    elsewhere: "at once",
+    advice: "The model or its provider failed and did not say at what. Replay once, then try another model",
   },
   modelError: {
     ...refused,

@@ -32,7 +32,7 @@ test("the page has every row of the failure table, in its order", () => {
       row.when,
       row.kind,
       row.dimension ?? row.about ?? "",
-      row.costs,
+      row.attempts === undefined ? row.costs : `${row.costs}, ${row.attempts} at most`,
       healthOf(row),
       row.charge,
       row.elsewhere === "never" ? "" : row.elsewhere,
