@@ -1,5 +1,12 @@
 export { adviceFor } from "./advice.ts";
-export { emitter, type DeferReason, type Emit, type Listener, type SluiceEvents } from "./events.ts";
+export {
+  emitter,
+  type DeferReason,
+  type Emit,
+  type Listener,
+  type RepeatedError,
+  type SluiceEvents,
+} from "./events.ts";
 export {
   failureKindSchema,
   failureSchema,

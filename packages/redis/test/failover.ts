@@ -40,6 +40,8 @@ export async function nameFor(url: string) {
   };
 }
 
+const at = (url: string): [string, number] => ["127.0.0.1", Number(new URL(url).port)];
+
 /** A primary waits for further replicas before it sends its data. */
 const AT_ONCE = ["--repl-diskless-sync-delay", "0"];
 
@@ -47,7 +49,6 @@ const AT_ONCE = ["--repl-diskless-sync-delay", "0"];
 export async function replicaPair() {
   const [first, second] = await Promise.all([ownRedis(...AT_ONCE), ownRedis(...AT_ONCE)]);
   const [primary, replica] = [testRedis("worker", first.url), testRedis("worker", second.url)];
-  const at = (url: string): [string, number] => ["127.0.0.1", Number(new URL(url).port)];
   await replica.replicaof(...at(first.url));
   await vi.waitFor(async () => {
     if (!/master_link_status:up/.test(await replica.info("replication"))) throw new Error("Not linked yet");

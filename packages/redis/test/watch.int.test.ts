@@ -102,6 +102,7 @@ describe("a watch", () => {
     await rmdir(path);
     await redis.bgsave();
     await told({ type: "over", code: "disk" });
+    expect((await watch.health()).problems).toEqual([]);
   });
 
   test("warns of a Redis that never had an append-only file, and is ready", async () => {
