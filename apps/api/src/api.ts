@@ -4,10 +4,11 @@ import type { Pool, Pools, Scope } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
-import { closeServer, httpServer, listen } from "@sluice/process";
+import { closeServer, httpServer, listen, Needs } from "@sluice/process";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
-import { connect, keySpace } from "@sluice/redis";
+import { connect, isUnfit, keySpace, RedisWatch } from "@sluice/redis";
 import { describeIdentities, readIdentities } from "@sluice/results";
+import { tellRedisNews } from "@sluice/telemetry";
 import { createApp } from "./app.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
@@ -20,6 +21,8 @@ export interface ApiSettings {
   /** 0 takes any free port. */
   readonly port: number;
   readonly listeners: readonly Listener[];
+  /** Hears why the process cannot go on with this Redis. Default: nobody. */
+  readonly onUnfit?: (sentence: string) => void;
 }
 
 export class Api {
@@ -28,6 +31,9 @@ export class Api {
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
   readonly #deadLetters: DynamoDbStore;
+  readonly #watch: RedisWatch;
+  readonly #needs: Needs;
+  readonly #leaving = new AbortController();
   readonly #server: Server;
 
   constructor(settings: ApiSettings) {
@@ -54,6 +60,21 @@ export class Api {
     );
     this.#pools = pools;
     this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
+    this.#watch = new RedisWatch({
+      redis,
+      keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(namespace, scope)),
+      onNews: tellRedisNews(emit, settings.onUnfit),
+    });
+    this.#needs = new Needs({
+      needs: [
+        {
+          name: `dead letter table '${settings.deadLetterTable}'`,
+          check: async () => this.#deadLetters.check(),
+        },
+      ],
+      onLacking: (need, why) => emit("start:lacks", { need, why }),
+      onFound: (need, afterMs) => emit("start:found", { need, afterMs }),
+    });
     const find = createFind({ pools, deadLetters: this.#deadLetters });
     const app = createApp({
       accept: createAccept({ pools, encodePayload, emit, clock: Date.now, random: Math.random }),
@@ -67,24 +88,31 @@ export class Api {
         const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
         return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
       },
-      ping: async () => {
-        await redis.ping();
-      },
+      health: async () => this.#watch.health(),
+      unsafe: () => this.#watch.unsafe?.message,
       identities: async () => this.#identities(),
       onError,
     });
     this.#server = httpServer(app);
   }
 
-  /** Listens. Resolves to the URL. */
+  /** Listens, whether or not Redis is there. Resolves to the URL. */
   async start(): Promise<string> {
-    const { host, port, pools } = this.#settings;
+    const { host, port, pools, onUnfit } = this.#settings;
     for (const warning of pools.warnings) this.#emit("config:warning", warning);
+    this.#needs.start();
+    this.#watch.start();
+    this.#watch.untilFit(this.#leaving.signal).catch((error: unknown) => {
+      if (isUnfit(error)) onUnfit?.(error.message);
+    });
     return listen(this.#server, host, port);
   }
 
   /** Answers what was asked, then closes. */
   async stop(): Promise<void> {
+    this.#leaving.abort();
+    this.#needs.stop();
+    this.#watch.stop();
     await closeServer(this.#server);
     await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
     this.#deadLetters.close();

@@ -5,7 +5,7 @@ import { ExpressAdapter } from "@bull-board/express";
 import { poolLimits, type Pool, type Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
-import { queueName } from "@sluice/job";
+import { queueName, type Listener } from "@sluice/job";
 import { createRedisLimiter } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
@@ -27,6 +27,7 @@ import { retryAll } from "./letters/retry-all.ts";
 import { Runs } from "./letters/runs.ts";
 import { PAGE } from "./pages/layout.ts";
 import { pages } from "./pages/router.ts";
+import { Standing } from "./standing.ts";
 import { beforeHandler } from "./policy.ts";
 
 export interface BoardSettings {
@@ -47,6 +48,10 @@ export interface BoardSettings {
   readonly classesEveryMs?: number;
   readonly audit: Audit;
   readonly onError: (error: unknown) => void;
+  /** Hears what the board notices of Redis and of its table. Default: nobody. */
+  readonly listener?: Listener;
+  /** Hears why the process cannot go on with this Redis. Default: nobody. */
+  readonly onUnfit?: (sentence: string) => void;
 }
 
 /** How long a pool's figures serve the polls of everybody who watches. */
@@ -66,6 +71,7 @@ export class Board {
   readonly #find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly #runs: Runs;
   readonly #classes: ClassWatch;
+  readonly #standing: Standing;
   #server: Server | undefined;
 
   constructor(settings: BoardSettings) {
@@ -88,6 +94,13 @@ export class Board {
       onError,
       everyMs: settings.classesEveryMs ?? 5_000,
     });
+    this.#standing = new Standing({
+      redis: this.#redis,
+      keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
+      deadLetters,
+      ...(settings.listener === undefined ? {} : { listener: settings.listener }),
+      ...(settings.onUnfit === undefined ? {} : { onUnfit: settings.onUnfit }),
+    });
   }
 
   readonly #boards: { readonly addClass: (errorClass: string) => void }[] = [];
@@ -97,11 +110,13 @@ export class Board {
     const { host, port } = this.#settings;
     this.#server = httpServer(await this.#app());
     this.#classes.start();
+    this.#standing.start();
     return listen(this.#server, host, port);
   }
 
   /** Replays that are under way stop before their next letter. */
   async stop(): Promise<void> {
+    this.#standing.stop();
     if (this.#server !== undefined) await closeServer(this.#server);
     await Promise.all([this.#classes.stop(), this.#runs.stopAll()]);
     await Promise.all([...this.#queues, ...this.#laneQueues].map(async (queue) => queue.close()));
@@ -118,6 +133,11 @@ export class Board {
     app.use(securityHeaders);
     app.get("/healthz", (_request, response) => {
       response.json({ status: "ok" });
+    });
+    app.get("/readyz", async (_request, response) => {
+      const { ready } = await this.#standing.health();
+      // What is wrong is in the log: whoever asks here has not said who he is.
+      response.status(ready ? 200 : 503).json({ status: ready ? "ready" : "not-ready" });
     });
     app.use(authenticated(identify, access.type === "basic"), audited(audit), sameOrigin);
     app.use(

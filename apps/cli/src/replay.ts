@@ -5,10 +5,11 @@ import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-lett
 import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { LaneQueue } from "@sluice/queue";
-import { connect, keySpace } from "@sluice/redis";
+import { keySpace } from "@sluice/redis";
 import { Lineage } from "@sluice/results";
 import { z } from "zod";
 import { groupsOf, print, withStore, type LetterSelection } from "./letters.ts";
+import { openRedis, type OpenRedis } from "./redis.ts";
 
 export interface ReplayCommand extends Omit<LetterSelection, "state"> {
   /** Replay everything, where neither ids nor a class, lane or tenant say what. */
@@ -36,7 +37,7 @@ export async function replayDeadLetters(ids: readonly string[], command: ReplayC
       return;
     }
     const env = parseEnv(envSchema, process.env);
-    const redis = connect(env.REDIS_URL, "producer", () => {});
+    const redis = await openRedis(env.REDIS_URL, "producer");
     const { pools, close } = openLanes(await readPools(env.SLUICE_POOLS), env.SLUICE_NAMESPACE, redis);
     try {
       await replay(store, pools, letters, command);
@@ -113,7 +114,7 @@ async function refOf(store: DeadLetterStore, id: string): Promise<LetterRef> {
 function openLanes(
   { pools }: Pools,
   namespace: string,
-  redis: ReturnType<typeof connect>,
+  redis: OpenRedis,
 ): { pools: Map<string, ReplayPool>; close: () => Promise<void> } {
   const open = new Map<string, LaneQueue>();
   const laneOf = (pool: string, scope: string, lane: string): LaneQueue => {

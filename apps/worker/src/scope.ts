@@ -23,6 +23,7 @@ import {
   type OperableLimiter,
   type PoolLimits,
 } from "@sluice/limits";
+import type { Need } from "@sluice/process";
 import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -164,6 +165,31 @@ export class ScopeParts {
   async configure(pool: Pool): Promise<void> {
     await this.#limiter.configure(pool.name, this.limitsOf(pool));
     await this.#tellOverrides(pool);
+  }
+
+  /** As `configure`, after Redis has lost its data. */
+  async restore(pool: Pool): Promise<void> {
+    await this.#limiter.restore(pool.name, this.limitsOf(pool));
+  }
+
+  /** What to look for when the process starts: without it every call would fail. */
+  get identityNeed(): Need {
+    const { name } = this.#options.scope;
+    return { name: `AWS credentials of scope '${name}'`, check: async () => this.#findIdentity() };
+  }
+
+  async #findIdentity(): Promise<void> {
+    const { lost } = this.identity;
+    // From now on the guard looks for them.
+    if (lost !== undefined) throw new Error(lost.errorClass);
+    const failed = await this.identity.hear(
+      async () => this.bedrock.renewIdentity(),
+      (found) =>
+        found === undefined
+          ? { type: "nothing" }
+          : { type: "refused", errorClass: found.failure.errorClass },
+    );
+    if (failed !== undefined) throw new Error(`${failed.failure.errorClass}: ${failed.failure.message}`);
   }
 
   /** The limits of a pool as the pools file has them. */

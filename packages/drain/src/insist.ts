@@ -35,8 +35,11 @@ export async function insist<T>(
   }
 }
 
+/** Room for what AWS says of a denial, whose end says why. Characters. */
+const LINE_LENGTH = 1_000;
+
 /** The first line of an error, short enough for a log. */
 export function describe(error: unknown): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return (text.split("\n", 1)[0] ?? "").slice(0, 200);
+  return (text.split("\n", 1)[0] ?? "").slice(0, LINE_LENGTH);
 }

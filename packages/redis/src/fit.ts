@@ -45,6 +45,11 @@ const NOT_READY: ReadonlySet<ProblemCode> = new Set([
 /** What ends the start of a program. */
 const UNFIT: ReadonlySet<ProblemCode> = new Set(["evicts", "cluster", "database"]);
 
+/** Redis takes the job, and may lose it. */
+export function isUnsafe({ code }: Problem): boolean {
+  return code === "evicts" || code === "persistence-lost";
+}
+
 export function isNotReady({ code }: Problem): boolean {
   return NOT_READY.has(code);
 }

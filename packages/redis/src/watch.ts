@@ -9,6 +9,7 @@ import { z } from "zod";
 import {
   isNotReady,
   isUnfitting,
+  isUnsafe,
   problemOf,
   serverProblems,
   throwUnfit,
@@ -114,9 +115,9 @@ export class RedisWatch {
     return this.look();
   }
 
-  /** How Redis was when it was looked at last; `undefined` before the first look. Asks nothing. */
-  get last(): Health | undefined {
-    return this.#looked?.health;
+  /** Why a job that is accepted now could be lost, as of the last look. Asks nothing. */
+  get unsafe(): Problem | undefined {
+    return this.#looked?.health.problems.find(isUnsafe);
   }
 
   /**
