@@ -1,6 +1,13 @@
 /** The API process: parse, construct, start; on SIGTERM answer what was asked and leave. */
 import { readPools } from "@sluice/config";
-import { assertReachable, endProgram, leaveOnSignal, parseEnv, runProgram, tellParent } from "@sluice/process";
+import {
+  assertReachable,
+  endProgram,
+  leaveOnSignal,
+  parseEnv,
+  runProgram,
+  tellParent,
+} from "@sluice/process";
 import { createLogger, logEvents, quiet } from "@sluice/telemetry";
 import { Api } from "./api.ts";
 import { envSchema } from "./env.ts";

@@ -11,7 +11,8 @@ vi.setConfig({ testTimeout: 60_000 });
 const LANES = ["critical", "bulk"];
 const start = async (redisUrl: string): Promise<Fleet> =>
   startFleet({ redisUrl, dynamoDbUrl: inject("dynamoDbUrl"), lanes: LANES, latencyMs: 100 });
-const jobs = (count: number) => Array.from({ length: count }, (_, index) => ({ lane: LANES[index % 2] ?? "" }));
+const jobs = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ lane: LANES[index % 2] ?? "" }));
 
 async function allDone(fleet: Fleet, ids: readonly string[]): Promise<void> {
   await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(ids.map(() => "completed")), PATIENTLY);

@@ -60,7 +60,11 @@ test("a table that is not there is named, with the reason", async () => {
   await using fleet = await start();
   const worker = await fleet.startWorker(undefined, { SLUICE_DEAD_LETTER_TABLE: "no-such-table" });
   await worker.logged("the table", ({ msg, need, why }) => {
-    return msg === "start:lacks" && need === "dead letter table 'no-such-table'" && /ResourceNotFound/.test(String(why));
+    return (
+      msg === "start:lacks" &&
+      need === "dead letter table 'no-such-table'" &&
+      /ResourceNotFound/.test(String(why))
+    );
   });
   // The rest of it works.
   const [id = ""] = await fleet.submit([{}]);
@@ -70,7 +74,12 @@ test("a table that is not there is named, with the reason", async () => {
 test.each([
   ["a node of a cluster", ["--cluster-enabled", "yes"], "", "is a node of a Redis Cluster"],
   ["a database that is not there", ["--databases", "2"], "/7", "Redis has no database 7 for us"],
-  ["a path that is none", [], "/production", "Expected the path of the Redis URL to be the number of a database"],
+  [
+    "a path that is none",
+    [],
+    "/production",
+    "Expected the path of the Redis URL to be the number of a database",
+  ],
 ])("%s ends it with a sentence", async (_name, settings, path, sentence) => {
   const { url } = await ownRedis(...settings);
   await using fleet = await start();

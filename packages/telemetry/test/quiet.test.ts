@@ -47,8 +47,14 @@ describe("an error that comes again and again", () => {
     const { told, error } = world();
     error("reconciler", "TypeError: x is not a function");
     error("locks", "TypeError: x is not a function");
-    error("intake claude.bulk", "Error: Missing lock for job claude.bulk.01j9z3n4q5r6s7t8v9w0x1y2z3. moveToFinished");
-    error("intake claude.live", "Error: Missing lock for job claude.live.01j9z3n4q5r6s7t8v9w0x1y2z4. moveToFinished");
+    error(
+      "intake claude.bulk",
+      "Error: Missing lock for job claude.bulk.01j9z3n4q5r6s7t8v9w0x1y2z3. moveToFinished",
+    );
+    error(
+      "intake claude.live",
+      "Error: Missing lock for job claude.live.01j9z3n4q5r6s7t8v9w0x1y2z4. moveToFinished",
+    );
     expect(told).toHaveLength(3);
   });
 
@@ -57,9 +63,7 @@ describe("an error that comes again and again", () => {
     for (const letter of "abcdefgh") error("gate", `Error: ${letter}`);
     vi.advanceTimersByTime(10_000);
     expect(told.filter(([name]) => name === "worker:error")).toHaveLength(4);
-    expect(told.at(-1)).toMatchObject([
-      "error:repeated", { errors: [{ error: "Error: d", times: 5 }] },
-    ]);
+    expect(told.at(-1)).toMatchObject(["error:repeated", { errors: [{ error: "Error: d", times: 5 }] }]);
   });
 
   test("of DynamoDB is counted too, and is another", () => {
