@@ -6,7 +6,7 @@ import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/dra
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { LaneQueue } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
-import { Lineage } from "@sluice/results";
+import { Lineage, OutcomeStore } from "@sluice/results";
 import { z } from "zod";
 import { groupsOf, print, withStore, type LetterSelection } from "./letters.ts";
 import { openRedis, type OpenRedis } from "./redis.ts";
@@ -138,6 +138,7 @@ function openLanes(
           lanes,
           deadlineMs,
           lineage: new Lineage(redis, keySpace(namespace, scope)),
+          outcomes: new OutcomeStore(redis, keySpace(namespace, scope)),
           lane: (lane: string) => laneOf(name, scope, lane),
         },
       ]),

@@ -31,8 +31,9 @@ import {
   type SlotShares,
   type Take,
 } from "@sluice/queue";
-import { connect, keySpace, RedisWatch, type RedisNews } from "@sluice/redis";
+import { connect, keySpace as spaceOf, RedisWatch, type RedisNews } from "@sluice/redis";
 import { tellRedisNews } from "@sluice/telemetry";
+import { OUTCOME_TTL_MS } from "@sluice/results";
 import { createModel } from "./model.ts";
 import { Replays } from "./replays.ts";
 import { ScopeParts } from "./scope.ts";
@@ -71,6 +72,9 @@ const START_TRIES = 6;
 
 /** How often it is looked whether calls are still in flight while the process leaves, milliseconds. */
 const LOOK_MS = 100;
+
+/** A change of Redis so long ago is looked back at by a worker that starts: as long as outcomes are kept. Milliseconds. */
+const LOOK_BACK_MS = OUTCOME_TTL_MS;
 
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
@@ -131,7 +135,7 @@ export class Worker {
     const tell = tellRedisNews(this.#emit, settings.onUnfit);
     this.#watch = new RedisWatch({
       redis: this.#commandRedis,
-      keySpaces: Object.keys(pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
+      keySpaces: Object.keys(pools.scopes).map((scope) => spaceOf(settings.namespace, scope)),
       onNews: (news) => {
         tell(news);
         this.#afterNews(news);
@@ -166,6 +170,10 @@ export class Worker {
     this.#started = true;
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
+    for (const { keySpace: space } of this.#scopes.values()) {
+      const changedAt = this.#watch.changedAt(space);
+      if (Date.now() - changedAt < LOOK_BACK_MS) this.#lookBack(space, changedAt);
+    }
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
@@ -188,8 +196,18 @@ export class Worker {
     }
   }
 
+  /** Also at the start: Redis may have changed while no worker ran. */
+  #lookBack(space: string, changedAt: number): void {
+    const pools = [...this.#pools.values()].filter(({ scope }) => scope.keySpace === space);
+    this.#replays.redisChanged(
+      pools.map(({ pool }) => pool.name),
+      changedAt,
+    );
+  }
+
   /** What was lost with the data of Redis is published again by every worker, and what the fleet knew of the quota is gone. */
   #afterNews(news: RedisNews): void {
+    if (news.type === "restarted") this.#lookBack(news.keySpace, news.at);
     if (news.type !== "emptied") return;
     for (const { pool, scope } of this.#pools.values()) {
       if (scope.keySpace !== news.keySpace) continue;

@@ -96,7 +96,7 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error) || name === "ValidationException") return "";
   const code: unknown = Reflect.get(error, "code");
   // Of several addresses none answered: the message is empty then.
-  const said = error.message === "" ? String(code ?? "") : error.message;
+  const said = error.message === "" && typeof code === "string" ? code : error.message;
   const reason = said.replaceAll(/\s+/g, " ").trim().replace(/\.$/, "").slice(0, REASON_LENGTH);
   return reason === "" || reason === name ? "" : `: ${reason}`;
 }
