@@ -1,6 +1,7 @@
 /** Redis changes under running workers: another takes its place, it comes back empty, its disk is full for a while. */
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { jobDataSchema } from "@sluice/job";
 import { expect, inject, test, vi } from "vitest";
 import { replicaPair } from "../../../packages/redis/test/failover.ts";
 import { ownRedis, testRedis } from "../../../packages/redis/test/redis.ts";
@@ -91,4 +92,25 @@ test("Redis away for a while is a handful of lines", async () => {
   await worker.logged("the recovery", ({ msg }) => msg === "redis:recovered");
   const loud = worker.lines.filter(({ level }) => level === "error" || level === "warn");
   expect(loud.length).toBeLessThan(15);
+});
+
+test("Redis has lost a death: the job runs again, and its letter is resolved when it is answered", async () => {
+  const pair = await replicaPair();
+  await using fleet = await start(pair.url);
+  const worker = await fleet.startWorker(undefined, { SLUICE_RECONCILE_INTERVAL_MS: "500" });
+  const [id = ""] = await fleet.submit([{ lane: "bulk", delayMs: 4_000 }]);
+  // As the mover left it; what it wrote to Redis is what is lost.
+  const stored = await fleet.redis.hget(`${fleet.keySpace}:test.bulk:${id}`, "data");
+  const failure = { kind: "terminal", errorClass: "ValidationException", message: "Too long" } as const;
+  await fleet.deadLetters.put({
+    data: jobDataSchema.parse(JSON.parse(stored ?? "")),
+    failure,
+    attempts: 1,
+    stalls: 0,
+    diedAt: Date.now(),
+  });
+  await pair.failOver();
+  await worker.logged("the change", ({ msg }) => msg === "redis:restarted");
+  await allDone(fleet, [id]);
+  await vi.waitFor(async () => expect((await fleet.deadLetters.look(id))?.state).toBe("resolved"), PATIENTLY);
 });
