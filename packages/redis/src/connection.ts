@@ -51,16 +51,23 @@ type LegacyOptions = RedisOptions & { readonly replyMapping: "legacy" };
 /** A connection that is never used in another database than its URL names. */
 class Connection extends Redis {
   #unfit: UnfitRedisError | undefined;
+  #trouble: Error | undefined;
 
   constructor(options: LegacyOptions, url?: string) {
     if (url === undefined) super(options);
     else super(url, options);
     this.on("error", (error: Error) => this.#judge(error));
+    this.on("ready", () => (this.#trouble = undefined));
   }
 
   /** Why this connection has been given up for good; `undefined` while it has not. */
   get unfit(): UnfitRedisError | undefined {
     return this.#unfit;
+  }
+
+  /** Why it is not connected, as it was told last; `undefined` while it is. */
+  get trouble(): Error | undefined {
+    return this.#trouble;
   }
 
   override duplicate(override?: Partial<RedisOptions>): Redis {
@@ -69,6 +76,7 @@ class Connection extends Redis {
 
   /** The driver would go on in database 0. */
   #judge(error: Error): void {
+    this.#trouble = error;
     const command: unknown = Reflect.get(error, "command");
     const name: unknown = typeof command === "object" && command !== null && Reflect.get(command, "name");
     if (name !== "select" || !/^(?:ERR|NOPERM)/.test(error.message)) return;
@@ -83,6 +91,11 @@ class Connection extends Redis {
 /** Why a connection has been given up for good; `undefined` while it has not. */
 export function unfitOf(redis: Redis): UnfitRedisError | undefined {
   return redis instanceof Connection ? redis.unfit : undefined;
+}
+
+/** Why a connection is not there: what the driver says of a command that could not be sent tells nothing. */
+export function troubleOf(redis: Redis): Error | undefined {
+  return redis instanceof Connection ? redis.trouble : undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Whether a Redis server may hold jobs at all, and what is wrong with one that may. */
 import type { Redis } from "ioredis";
-import { unfitOf } from "./connection.ts";
+import { troubleOf, unfitOf } from "./connection.ts";
 import { isMovedOn } from "./reconnect.ts";
 import { parseServer, type ServerState } from "./server.ts";
 import { UnfitRedisError } from "./unfit.ts";
@@ -138,7 +138,8 @@ export function serverProblems(server: ServerState, before: ServerState = server
 export function problemOf(error: unknown, redis?: Redis): Problem {
   const unfit = redis === undefined ? undefined : unfitOf(redis);
   if (unfit !== undefined) return { code: "database", message: unfit.message };
-  const text = error instanceof Error ? error.message : String(error);
+  const trouble = redis === undefined || isReply(error) ? undefined : troubleOf(redis);
+  const text = trouble?.message ?? (error instanceof Error ? error.message : String(error));
   if (/(?:^|-)OOM\b/.test(text)) {
     return {
       code: "full",
@@ -157,7 +158,10 @@ export function problemOf(error: unknown, redis?: Redis): Problem {
       message: "Redis takes no writes: it is a replica, is loading its data or lacks replicas",
     };
   }
-  const refused = error instanceof Error && error.name === "ReplyError";
   const said = text.split("\n", 1)[0]?.slice(0, 200) ?? "";
-  return { code: "away", message: `Redis ${refused ? "refuses" : "does not answer"}: ${said}` };
+  return { code: "away", message: `Redis ${isReply(trouble ?? error) ? "refuses" : "does not answer"}: ${said}` };
+}
+
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError";
 }

@@ -79,6 +79,9 @@ const MISCONFIGURED = new Set([
   "ValidationException",
 ]);
 
+/** The SDK has no name for it. */
+const NO_REGION = /^Region is missing/;
+
 /** The wire name of an error. */
 export function errorName(error: unknown): string {
   return error instanceof Error ? error.name : "UnknownError";
@@ -112,7 +115,8 @@ export async function asking<Answer>(
   } catch (error) {
     if (error instanceof DeadLetterError) throw error;
     const name = errorName(error);
-    const [code, advice] = MISCONFIGURED.has(name)
+    const isMisconfigured = MISCONFIGURED.has(name) || (error instanceof Error && NO_REGION.test(error.message));
+    const [code, advice] = isMisconfigured
       ? (["misconfigured", "Check the table, the Region and the permissions"] as const)
       : (["unavailable", "Try again later"] as const);
     const message = `DynamoDB could not ${what} in table '${table}': ${name}${reasonOf(error)}. ${advice}`;
