@@ -18,7 +18,10 @@ async function failing(args: readonly string[], env: Record<string, string>): Pr
   onTestFinished(async () => rm(folder, { recursive: true, force: true }));
   const pools = join(folder, "pools.json");
   const pool = { scope: "lab", model: "us.amazon.nova-pro-v1:0", quota: { tokensPerMinute: 1_000_000 } };
-  await writeFile(pools, JSON.stringify({ scopes: { lab: { region: "us-east-1" } }, pools: { claude: pool } }));
+  await writeFile(
+    pools,
+    JSON.stringify({ scopes: { lab: { region: "us-east-1" } }, pools: { claude: pool } }),
+  );
   const { promise, resolve } = Promise.withResolvers<string>();
   const all = {
     PATH: process.env["PATH"],
@@ -30,9 +33,14 @@ async function failing(args: readonly string[], env: Record<string, string>): Pr
     AWS_SECRET_ACCESS_KEY: "local",
     ...env,
   };
-  execFile(process.execPath, ["--conditions=@sluice/source", MAIN, ...args], { env: all }, (error, _out, said) => {
-    resolve(error === null ? "it did not fail" : said);
-  });
+  execFile(
+    process.execPath,
+    ["--conditions=@sluice/source", MAIN, ...args],
+    { env: all },
+    (error, _out, said) => {
+      resolve(error === null ? "it did not fail" : said);
+    },
+  );
   return promise;
 }
 

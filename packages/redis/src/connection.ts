@@ -45,6 +45,9 @@ export function connectionOptions(
   return { ...profiles[profile], ...reconnecting(MAX_RECONNECT_DELAY_MS, onRefused) };
 }
 
+/** For so long a refusal says why a command gets no answer. Longer than the longest pause between two connections. */
+const REFUSED_MS = 3_000;
+
 /** Named so that the type is one ioredis knows: 'legacy' keeps the reply shapes BullMQ is written for. */
 type LegacyOptions = RedisOptions & { readonly replyMapping: "legacy" };
 
@@ -52,6 +55,8 @@ type LegacyOptions = RedisOptions & { readonly replyMapping: "legacy" };
 class Connection extends Redis {
   #unfit: UnfitRedisError | undefined;
   #trouble: Error | undefined;
+  #refused: Error | undefined;
+  #refusedAt = -Infinity;
 
   constructor(options: LegacyOptions, url?: string) {
     if (url === undefined) super(options);
@@ -65,9 +70,16 @@ class Connection extends Redis {
     return this.#unfit;
   }
 
-  /** Why it is not connected, as it was told last; `undefined` while it is. */
+  /** Why it is not connected, or not to a server that takes writes, as it was told last; `undefined` while it is. */
   get trouble(): Error | undefined {
-    return this.#trouble;
+    const refused = performance.now() - this.#refusedAt < REFUSED_MS ? this.#refused : undefined;
+    return this.#trouble ?? refused;
+  }
+
+  /** A server that is no primary any more has refused a command, which waits for another. */
+  noteRefusal(error: Error): void {
+    this.#refused = error;
+    this.#refusedAt = performance.now();
   }
 
   override duplicate(override?: Partial<RedisOptions>): Redis {
@@ -105,7 +117,11 @@ export function troubleOf(redis: Redis): Error | undefined {
  */
 export function connect(url: string, profile: ConnectionProfile, onError: (error: Error) => void): Redis {
   databaseOf(url);
-  const redis = new Connection({ ...connectionOptions(profile, onError), replyMapping: "legacy" }, url);
+  const onRefused = (error: Error): void => {
+    redis.noteRefusal(error);
+    onError(error);
+  };
+  const redis = new Connection({ ...connectionOptions(profile, onRefused), replyMapping: "legacy" }, url);
   redis.on("error", onError);
   return redis;
 }

@@ -152,14 +152,17 @@ export function problemOf(error: unknown, redis?: Redis): Problem {
       message: "Redis refuses writes because it cannot store them on disk. Look at its disk",
     };
   }
-  if (error instanceof Error && isMovedOn(error)) {
+  if ([error, trouble].some((each) => each instanceof Error && isMovedOn(each))) {
     return {
       code: "read-only",
       message: "Redis takes no writes: it is a replica, is loading its data or lacks replicas",
     };
   }
   const said = text.split("\n", 1)[0]?.slice(0, 200) ?? "";
-  return { code: "away", message: `Redis ${isReply(trouble ?? error) ? "refuses" : "does not answer"}: ${said}` };
+  return {
+    code: "away",
+    message: `Redis ${isReply(trouble ?? error) ? "refuses" : "does not answer"}: ${said}`,
+  };
 }
 
 function isReply(error: unknown): boolean {

@@ -82,6 +82,9 @@ export class RedisWatch {
   readonly #known = new Map<KeySpace, Known>();
   readonly #troubles = new Map<ProblemCode, Trouble>();
   readonly #onReady = (): void => void this.look();
+  readonly #onClose = (): void => {
+    if (!this.#troubles.has("away")) void this.look();
+  };
   #first: ServerState | undefined;
   #looking: Promise<Health> | undefined;
   #looked: { readonly at: number; readonly health: Health } | undefined;
@@ -97,6 +100,7 @@ export class RedisWatch {
     const { redis, everyMs = EVERY_MS } = this.#options;
     // A new connection may lead to another server.
     redis.on("ready", this.#onReady);
+    redis.on("close", this.#onClose);
     this.#timer ??= setInterval(() => void this.look(), everyMs);
     this.#timer.unref();
   }
@@ -105,6 +109,7 @@ export class RedisWatch {
     this.#stopped = true;
     clearInterval(this.#timer);
     this.#options.redis.off("ready", this.#onReady);
+    this.#options.redis.off("close", this.#onClose);
   }
 
   /** How Redis is, as of a second ago at most. Never rejects. */

@@ -113,6 +113,18 @@ describe("a watch", () => {
     expect((await watch.health()).ready).toBe(true);
   });
 
+  test("says of a primary that lacks its replicas why it takes no write", async () => {
+    const { url } = await ownRedis();
+    const redis = testRedis("command", url);
+    const { watch, told } = watching(redis);
+    await watch.untilFit(never);
+    await redis.config("SET", "min-replicas-to-write", "1");
+    await told(trouble("read-only", false));
+    await redis.config("SET", "min-replicas-to-write", "0");
+    await told({ type: "over", code: "read-only" });
+    await vi.waitFor(async () => expect(await watch.health()).toEqual({ ready: true, problems: [] }), 5_000);
+  });
+
   test("finds the new primary after a fail-over, and says that one took place", async () => {
     const pair = await replicaPair();
     const { watch, told } = watching(testRedis("command", pair.url));

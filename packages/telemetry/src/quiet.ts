@@ -5,8 +5,10 @@
 import type { Listener, RepeatedError } from "@sluice/job";
 
 export interface QuietOptions {
-  /** Milliseconds between two summaries; an error is over when none came for so long. Default 10,000. */
+  /** Milliseconds between two summaries. Default 10,000. */
   readonly everyMs?: number;
+  /** An error is over when none came for so long: longer than the pause between two tries of any part. Default 30,000. */
+  readonly overMs?: number;
   /** Kinds of error that are told apart; those beyond are one. Default 50. */
   readonly kinds?: number;
   /** Milliseconds; only differences matter. Default: the monotonic clock. */
@@ -19,7 +21,7 @@ export type QuietListener = Listener & {
   stop(): void;
 };
 
-const DEFAULTS = { everyMs: 10_000, kinds: 50 } as const;
+const DEFAULTS = { everyMs: 10_000, overMs: 30_000, kinds: 50 } as const;
 
 /** Errors of one line of a summary; the most frequent ones. */
 const LISTED = 20;
@@ -48,7 +50,8 @@ interface Counted {
 
 /** @param listener hears each error when it comes first, the summaries, and every other event as ever. */
 export function quiet(listener: Listener, options: QuietOptions = {}): QuietListener {
-  const { everyMs = DEFAULTS.everyMs, kinds = DEFAULTS.kinds, now = () => performance.now() } = options;
+  const { everyMs = DEFAULTS.everyMs, overMs = DEFAULTS.overMs, kinds = DEFAULTS.kinds } = options;
+  const { now = () => performance.now() } = options;
   const counted = new Map<string, Counted>();
   let timer: NodeJS.Timeout | undefined;
 
@@ -60,7 +63,7 @@ export function quiet(listener: Listener, options: QuietOptions = {}): QuietList
   const summarise = (): void => {
     const all = [...counted];
     const again = all.filter(([, { fresh }]) => fresh > 0).map(([, each]) => each);
-    const over = all.filter(([, { lastAt, fresh }]) => fresh === 0 && now() - lastAt >= everyMs);
+    const over = all.filter(([, { lastAt, fresh }]) => fresh === 0 && now() - lastAt >= overMs);
     tell("error:repeated", again);
     for (const each of again) each.fresh = 0;
     for (const [key] of over) counted.delete(key);

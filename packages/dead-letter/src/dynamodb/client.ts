@@ -115,7 +115,8 @@ export async function asking<Answer>(
   } catch (error) {
     if (error instanceof DeadLetterError) throw error;
     const name = errorName(error);
-    const isMisconfigured = MISCONFIGURED.has(name) || (error instanceof Error && NO_REGION.test(error.message));
+    const isMisconfigured =
+      MISCONFIGURED.has(name) || (error instanceof Error && NO_REGION.test(error.message));
     const [code, advice] = isMisconfigured
       ? (["misconfigured", "Check the table, the Region and the permissions"] as const)
       : (["unavailable", "Try again later"] as const);
