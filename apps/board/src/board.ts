@@ -13,7 +13,9 @@ import { connect, keySpace } from "@sluice/redis";
 import { describeIdentities, Lineage, OutcomeStore, readIdentities } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
-import { audited, authenticated, sameOrigin, securityHeaders, type Audit } from "./access/guard.ts";
+import { audited, type Audit } from "./access/audit.ts";
+import { FailedLogins } from "./access/failed-logins.ts";
+import { authenticated, sameOrigin, securityHeaders } from "./access/guard.ts";
 import { createIdentify } from "./access/identify.ts";
 import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
@@ -24,10 +26,11 @@ import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
 import { LetterView } from "./letters/letter-view.ts";
 import { retryAll } from "./letters/retry-all.ts";
-import { Runs } from "./letters/runs.ts";
+import { runEntry, Runs } from "./letters/runs.ts";
 import { PAGE } from "./pages/layout.ts";
 import { pages } from "./pages/router.ts";
-import { beforeHandler } from "./policy.ts";
+import { beforeHandler, boundedPages } from "./policy.ts";
+import { Turns } from "./turns.ts";
 
 export interface BoardSettings {
   readonly pools: Pools;
@@ -52,6 +55,9 @@ export interface BoardSettings {
 /** How long a pool's figures serve the polls of everybody who watches. */
 const POOL_AGE_MS = 1_000;
 
+/** Pages of lanes that are read at once: each is a few milliseconds of Redis, which the fleet works with too. */
+const LANE_PAGES = { atOnce: 2, waiting: 100 };
+
 /** A request of 1 MiB, edited as JSON. */
 const JSON_LIMIT = "4mb";
 
@@ -65,6 +71,8 @@ export class Board {
   readonly #replayer: Replayer;
   readonly #find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly #runs: Runs;
+  readonly #failures: FailedLogins;
+  readonly #laneTurns = new Turns(LANE_PAGES);
   readonly #classes: ClassWatch;
   #server: Server | undefined;
 
@@ -81,7 +89,13 @@ export class Board {
       perLane: replaysPerLane,
       clock: Date.now,
     });
-    this.#runs = new Runs(this.#replayer, Date.now, () => this.#view.changed());
+    this.#runs = new Runs({
+      replayer: this.#replayer,
+      clock: Date.now,
+      onChange: () => this.#view.changed(),
+      onEnd: (run) => settings.audit(runEntry(run)),
+    });
+    this.#failures = new FailedLogins(settings.audit);
     this.#classes = new ClassWatch({
       classes: async () => deadLetters.classes(),
       onClass: (errorClass) => this.#boards.forEach(({ addClass }) => addClass(errorClass)),
@@ -104,6 +118,7 @@ export class Board {
   async stop(): Promise<void> {
     if (this.#server !== undefined) await closeServer(this.#server);
     await Promise.all([this.#classes.stop(), this.#runs.stopAll()]);
+    this.#failures.flush();
     await Promise.all([...this.#queues, ...this.#laneQueues].map(async (queue) => queue.close()));
     this.#redis.disconnect();
   }
@@ -119,7 +134,12 @@ export class Board {
     app.get("/healthz", (_request, response) => {
       response.json({ status: "ok" });
     });
-    app.use(authenticated(identify, access.type === "basic"), audited(audit), sameOrigin);
+    const failures = this.#failures;
+    app.use(
+      authenticated(identify, { asksForPassword: access.type === "basic", failures }),
+      audited(audit),
+      sameOrigin,
+    );
     app.use(
       PAGE,
       pages({
@@ -135,6 +155,7 @@ export class Board {
       }),
     );
     app.put("/api/queues/:queueName/retry/:queueStatus", retryAll({ store: deadLetters, runs: this.#runs }));
+    app.get("/api/queues", boundedPages);
     app.use(express.json({ limit: JSON_LIMIT }));
     app.use((request, response, next) => {
       (may(currentUser(), "operator") ? writing : looking)(request, response, next);
@@ -191,7 +212,8 @@ export class Board {
         queue,
         pool: this.#poolWatch(pool),
         declared: poolLimits(pool, scope).quota,
-        isConnected: () => this.#redis.status === "ready",
+        redis: this.#redis,
+        turns: this.#laneTurns,
       });
     });
   }

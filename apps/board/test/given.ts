@@ -7,7 +7,7 @@ import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { UnrecoverableError, Worker } from "bullmq";
 import { expect, inject, vi } from "vitest";
-import type { AuditEntry } from "../src/access/guard.ts";
+import type { AuditEntry } from "../src/access/audit.ts";
 import type { AccessSettings } from "../src/access/settings.ts";
 import { Board } from "../src/board.ts";
 
@@ -188,6 +188,7 @@ export async function startBoard(options: BoardOptions = {}) {
     audit,
     store: deadLetters,
     lane,
+    add,
     dead,
     damage,
     classQueue,

@@ -196,10 +196,20 @@ test("retry all replays them all, a few at a time; a single one has to wait unti
     },
     { timeout: 15_000 },
   );
-  expect(paced.audit).toMatchObject([
-    { detail: "replay of 10 letters: class ManyException" },
-    { status: 409 },
+  await vi.waitFor(() => expect(paced.audit).toHaveLength(5));
+  const [asked, started, one, refused, ended] = paced.audit;
+  expect([asked, started, one, refused, ended]).toMatchObject([
+    { phase: "intent", id: started?.id },
+    {
+      phase: "result",
+      status: 200,
+      detail: expect.stringMatching(/^replay \S+ of 10 letters: class ManyException$/),
+    },
+    { phase: "intent", id: refused?.id },
+    { phase: "result", status: 409 },
+    { phase: "result", detail: "replay of 10 letters ended: 10 queued, 0 claimed: class ManyException" },
   ]);
+  expect(started?.detail).toContain(ended?.id ?? "no id");
 });
 
 describe("an edit", () => {
@@ -296,13 +306,17 @@ test("a parked letter is on the delayed tab, and comes back from there", async (
 test("every write is written down with who and what", async () => {
   const { id, base } = await given("AuditedException");
   await call("PUT", `${base}/${id}/retry`);
-  await vi.waitFor(() => expect(board.audit.at(-1)?.path).toContain(id));
-  expect(board.audit.at(-1)).toEqual({
+  await vi.waitFor(() => expect(board.audit.at(-1)).toMatchObject({ phase: "result" }));
+  const [intent, result] = board.audit.slice(-2);
+  const asked = {
+    id: expect.stringMatching(/^[0-9a-f-]{36}$/),
     user: "local",
     role: "admin",
+    from: "127.0.0.1",
     method: "PUT",
     path: `${base}/${id}/retry`,
-    status: 204,
-  });
+  };
+  expect(intent).toEqual({ ...asked, phase: "intent" });
+  expect(result).toEqual({ ...asked, id: intent?.id, phase: "result", status: 204 });
   expect(board.audit.every(({ method }) => method !== "GET")).toBe(true);
 });

@@ -3,6 +3,13 @@ import { quotaOverrides, type Inspection, type Quota } from "@sluice/limits";
 
 const DIMENSIONS = ["tokens", "requests", "input-tokens", "output-tokens"] as const;
 
+const QUOTA_OF = {
+  tokens: "tokensPerMinute",
+  requests: "requestsPerMinute",
+  "input-tokens": "inputTokensPerMinute",
+  "output-tokens": "outputTokensPerMinute",
+} as const satisfies Record<(typeof DIMENSIONS)[number], keyof Quota>;
+
 /** A pool as it is now. */
 export type PoolState = Inspection & {
   /** Which of its workers have no valid credentials. */
@@ -15,10 +22,12 @@ export function poolLine(pool: PoolState, declared: Quota): string {
     const dimension = pool.dimensions[name];
     if (dimension === undefined) return [];
     const { level, capacity, perMinute, ceiling } = dimension;
-    const share = ceiling < 0.995 ? `, ${percent(ceiling)} of the quota` : "";
+    const quota = pool.limits.quota[QUOTA_OF[name]];
+    const part = quota === undefined ? "" : `, ${percent(perMinute / quota)} of the quota`;
+    const held = ceiling < 0.995 ? ` (throttles hold it at ${percent(ceiling)} of its rate)` : "";
     const saved = capacity > 0 ? percent(Math.max(0, level) / capacity) : "0 %";
     return [
-      `${Math.round(perMinute).toLocaleString("en")} ${name.replace("-", " ")}/min${share}, ${saved} saved up`,
+      `${Math.round(perMinute).toLocaleString("en")} ${name.replace("-", " ")}/min${part}${held}, ${saved} saved up`,
     ];
   });
   const calls = `${pool.reservations} ${pool.reservations === 1 ? "call" : "calls"} under way`;

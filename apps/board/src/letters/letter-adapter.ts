@@ -88,9 +88,9 @@ export class LetterAdapter extends BaseAdapter {
 
   /** A letter that has died of something else since still opens here: a link to it stays good. */
   async getJob(id: string): Promise<QueueJob | undefined> {
-    const { view, actions } = this.#options;
+    const { view, actions, writable } = this.#options;
     const letter = await view.get(id);
-    return letter && openedJob(letter, await readRequest(letter), actions);
+    return letter && openedJob(letter, await readRequest(letter), actions, { editable: writable });
   }
 
   async getJobLogs(id: string): Promise<string[]> {

@@ -5,6 +5,7 @@ import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-lett
 import { distinct, type LetterRef } from "@sluice/drain";
 import express, { type ErrorRequestHandler, type Request, type Response, type Router } from "express";
 import { z } from "zod";
+import { auditOf } from "../access/audit.ts";
 import { currentUser, demand } from "../access/user.ts";
 import { withPatience } from "../kept.ts";
 import { unavailable } from "../letters/letter-view.ts";
@@ -61,7 +62,7 @@ export function pages(options: PagesOptions): Router {
   router.get("/replays/:run", (request, response) => {
     const run = runs.get(request.params.run);
     if (run === undefined) throw new Refused(404, "There is no such replay (any more)");
-    response.send(runPage(currentUser(), run));
+    response.send(runPage(currentUser(), run, { joined: request.query["joined"] !== undefined }));
   });
   router.post("/replays/:run/stop", (request, response) => {
     demand(currentUser(), "operator");
@@ -108,11 +109,17 @@ async function replayMany(options: PagesOptions, request: Request, response: Res
     const letters = await Promise.all(ticked.map(async (value) => parseTicked(store, value)));
     return { letters: distinct(letters), more: false };
   };
-  const what = scope === "ticked" ? `${ticked.length} ticked` : describeFilter(filter);
+  // Without the time of the click: clicks on the same search are for the same letters.
+  const words = describeFilter(parsed);
+  const [what, key] = scope === "ticked" ? [`${ticked.length} ticked`, ticked.join(" ")] : [words, words];
   if (start !== undefined) {
-    const { run } = await runs.startFound(selected, { by: user.name, what });
-    response.locals["audit"] = `replay of ${run.total} letters: ${what}`;
-    response.redirect(303, `${PAGE}/replays/${run.id}`);
+    const { run, joined } = await runs.startFound(selected, { by: user.name, what, key });
+    auditOf(response).detail(
+      joined
+        ? `nothing: replay ${run.id} has the letters`
+        : `replay ${run.id} of ${run.total} letters: ${what}`,
+    );
+    response.redirect(303, `${PAGE}/replays/${run.id}${joined ? "?joined" : ""}`);
     return;
   }
   const lanes = new Set(
@@ -123,7 +130,7 @@ async function replayMany(options: PagesOptions, request: Request, response: Res
     ...hidden(filter),
     ...ticked.map((value) => html`<input type="hidden" name="letter" value="${value}" />`),
   ];
-  const selection = await selected();
+  const selection = await runs.preview(key, selected);
   response.send(dryRunPage({ user, selection, lanes, perLane, fields: again }));
 }
 
