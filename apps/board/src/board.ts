@@ -109,7 +109,7 @@ export class Board {
   /** Listens. Resolves to the URL. */
   async start(): Promise<string> {
     const { host, port } = this.#settings;
-    this.#server = httpServer(await this.#app());
+    this.#server = httpServer(this.#app());
     this.#classes.start();
     return listen(this.#server, host, port);
   }
@@ -123,9 +123,9 @@ export class Board {
     this.#redis.disconnect();
   }
 
-  async #app(): Promise<Express> {
+  #app(): Express {
     const { access, audit, deadLetters, pools: poolsFile, replaysPerLane, onError } = this.#settings;
-    const identify = await createIdentify(access);
+    const identify = createIdentify(access);
     const looking = this.#board({ writable: false });
     const writing = this.#board({ writable: true });
     const app = express();

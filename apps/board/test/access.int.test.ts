@@ -1,11 +1,11 @@
 /** Who may do what over HTTP: passwords, a proxy's word, other sites, and the record of it. */
 import { once } from "node:events";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type OutgoingHttpHeaders } from "node:http";
 import { text } from "node:stream/consumers";
+import type { JobKind } from "@sluice/job";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { hashPassword } from "../src/access/passwords.ts";
 import { accessSettings, type AccessEnv } from "../src/access/settings.ts";
-import { MARKER, startBoard, type TestBoard } from "./given.ts";
+import { cheapHash, MARKER, startBoard, type TestBoard } from "./given.ts";
 
 const ENV: AccessEnv = { HOST: "127.0.0.1", SLUICE_ALLOW_UNAUTHENTICATED: false };
 const PASSWORD = "correct horse battery";
@@ -21,7 +21,7 @@ describe("with passwords", () => {
   let base: string;
 
   beforeAll(async () => {
-    const hash = await hashPassword(PASSWORD);
+    const hash = cheapHash(PASSWORD);
     const users = ["viewer", "operator", "admin"].map((role) => `${role[0] ?? ""}-user:${role}:${hash}`);
     board = await startBoard({ access: accessSettings({ ...ENV, SLUICE_BOARD_USERS: users.join(" ") }) });
     id = await board.dead();
@@ -47,6 +47,28 @@ describe("with passwords", () => {
     }
     expect((await fetch(`${board.url}/dead-letters`)).status).toBe(401);
     expect((await fetch(`${board.url}/healthz`)).status).toBe(200);
+  });
+
+  test("a viewer sees how long a request is, and of no kind its keys, numbers and addresses", async () => {
+    const headers = as("v-user");
+    const body = { "Patient Kurpfalz": { age: 4711 }, image: "s3://secret-bucket/kurpfalz.png" };
+    const requests: [JobKind, object][] = [
+      ["invoke", { body, maxTokens: 3_141_592 }],
+      ["async", { body, outputS3Uri: "s3://secret-bucket/kurpfalz" }],
+      [
+        "converse",
+        { messages: [{ role: "user", content: [{ text: "Kurpfalz 4711" }] }], maxTokens: 3_141_592 },
+      ],
+    ];
+    for (const [kind, request] of requests) {
+      const of = await board.dead({ kind, request, errorClass: "SizedException" });
+      const pages = [`${board.url}/dead-letters/letter/${of}`, `${base}/${of}`];
+      for (const url of pages) {
+        const shown = await (await fetch(url, { headers })).text();
+        expect(shown).not.toMatch(/Kurpfalz|4711\b|3141592|secret-bucket/i);
+        expect(shown).toContain(`${Buffer.byteLength(JSON.stringify(request))}`);
+      }
+    }
   });
 
   test("a viewer sees the letter and may write nothing", async () => {
@@ -141,7 +163,7 @@ describe("with a proxy", () => {
       access: accessSettings({ ...proxied, SLUICE_BOARD_PROXY_PEERS: "127.0.0.0/8" }),
     });
     const page = `${board.url}/dead-letters`;
-    const seen = async (headers: Record<string, string>) => {
+    const seen = async (headers: OutgoingHttpHeaders) => {
       const response = await send(page, { method: "GET", headers });
       return [response.status, /\((\w+)\)<\/span>/.exec(response.body)?.[1]];
     };
@@ -150,6 +172,15 @@ describe("with a proxy", () => {
     expect(await seen({ "x-forwarded-user": "ann" })).toEqual([401, undefined]);
     expect(await seen({ ...ann, "x-sluice-proxy-secret": `${SECRET}x` })).toEqual([401, undefined]);
     expect(await seen({ "x-sluice-proxy-secret": SECRET })).toEqual([401, undefined]);
+
+    // A caller's own beside the proxy's: nobody can tell which is whose.
+    const admins = { ...ann, "x-forwarded-groups": "oncall" };
+    expect(await seen({ ...admins, "x-forwarded-groups": ["", "oncall"] })).toEqual([401, undefined]);
+    expect(await seen({ ...admins, "x-forwarded-groups": ["oncall", "oncall"] })).toEqual([401, undefined]);
+    expect(await seen({ ...admins, "x-forwarded-user": ["ann", "ben"] })).toEqual([401, undefined]);
+    expect(await seen({ ...admins, "x-forwarded-user": "ann, ben" })).toEqual([401, undefined]);
+    expect(await seen({ ...admins, "x-sluice-proxy-secret": [SECRET, SECRET] })).toEqual([401, undefined]);
+    expect(await seen(admins)).toEqual([200, "operator"]);
   });
 
   test("its word from another address does not count", async () => {
@@ -167,7 +198,7 @@ test("on loopback, a name that was made to lead here is not answered", async () 
 });
 
 /** `fetch` sets some headers itself. */
-async function send(url: string, { method, headers }: { method: string; headers: Record<string, string> }) {
+async function send(url: string, { method, headers }: { method: string; headers: OutgoingHttpHeaders }) {
   const request = httpRequest(url, { method, headers });
   request.end();
   const [response] = await once(request, "response");

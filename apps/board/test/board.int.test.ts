@@ -158,7 +158,7 @@ test("an answered job shows no error of a try before, and says how it ended wher
 
 test("a job whose request is gone once it has ended is shown without it", async () => {
   const { redis, space, jobs } = board;
-  const { payload, ...rest } = jobs.completed;
+  const { payload: _, ...rest } = jobs.completed;
   const hash = `${space}:${queueName("claude", "standard")}:${jobs.completed.id}`;
   const whole = (await redis.hget(hash, "data")) ?? "";
   const emptied = { encoding: "json", json: "" };

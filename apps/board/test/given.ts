@@ -1,8 +1,8 @@
 /** A board over a key space of its own, with a job in every state. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, scryptSync } from "node:crypto";
 import { parsePools } from "@sluice/config";
 import { createDynamoDbStore, ensureTable, type DynamoDbStore } from "@sluice/dead-letter";
-import { newJobId, queueName, type JobData } from "@sluice/job";
+import { newJobId, queueName, type JobData, type JobKind } from "@sluice/job";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { UnrecoverableError, Worker } from "bullmq";
@@ -47,6 +47,13 @@ export const FULL = "claude.standard";
 /** The error of the failed job. */
 export const FAILED_REASON = "ValidationException: The input is too long";
 
+/** A hash that costs no time: for tests of what a password leads to, not of how it is stored. */
+export function cheapHash(password: string): string {
+  const salt = randomBytes(16);
+  const key = scryptSync(password, salt, 32, { N: 1_024, r: 8, p: 1 });
+  return `scrypt:1024:8:1:${salt.toString("hex")}:${key.toString("hex")}`;
+}
+
 /** What a test says of a letter; the rest is as it usually is. */
 export interface Dead {
   readonly text?: string;
@@ -56,6 +63,9 @@ export interface Dead {
   readonly diedAt?: number;
   /** Default: a lane of the pools file. */
   readonly lane?: string;
+  /** Default: a Converse request of the text. */
+  readonly kind?: JobKind;
+  readonly request?: object;
 }
 
 export interface BoardOptions {
@@ -145,8 +155,12 @@ export async function startBoard(options: BoardOptions = {}) {
     tenant,
     diedAt,
     lane: of = "standard",
+    kind,
+    request,
   }: Dead = {}) {
-    const data = await newJob(text, tenant, of);
+    const usual = await newJob(text, tenant, of);
+    const payload = request === undefined ? usual.payload : await encodePayload(request);
+    const data = { ...usual, payload, kind: kind ?? usual.kind };
     const failure = { kind: "terminal", errorClass, message, status: 400 } as const;
     await deadLetters.put({ data, failure, attempts: 3, stalls: 0, diedAt: diedAt ?? Date.now() - 60_000 });
     return data.id;

@@ -153,6 +153,56 @@ describe("a replay of many", () => {
     expect((await board.store.get(c))?.state).toBe("dead");
   });
 
+  test("is one run however many click, and who comes later is told of it", async () => {
+    await using slow = await startBoard({ replaysPerLane: 1 });
+    for (let index = 0; index < 3; index += 1) await slow.dead({ errorClass: "Clicked" });
+    const base = await slow.classQueue("Clicked");
+    const search = new URLSearchParams({ scope: "filter", class: "Clicked", start: "yes" });
+    const clicks = Array.from({ length: 15 }, async () => [
+      (await fetch(`${base}/retry/failed`, { method: "PUT" })).status,
+      (
+        await fetch(`${slow.url}/dead-letters/replays`, { method: "POST", body: search, redirect: "manual" })
+      ).headers.get("location"),
+    ]);
+    const answers = (await Promise.all(clicks)).flat();
+    const listed = await (await fetch(`${slow.url}/dead-letters/replays`)).text();
+    const runs = [...listed.matchAll(/href="\/dead-letters\/replays\/([^"]+)"/g)].map(([, id]) => id);
+    expect(runs).toHaveLength(1);
+    const location = `/dead-letters/replays/${runs[0] ?? ""}`;
+    for (const answer of answers.filter((each) => typeof each === "string")) {
+      expect([location, `${location}?joined`]).toContain(answer);
+    }
+    expect(answers.filter((status) => status === 200).length).toBeLessThanOrEqual(1);
+    expect(await (await fetch(`${slow.url}${location}?joined`)).text()).toContain(
+      "No other replay was started: this one has the letters. local has started",
+    );
+  });
+
+  test("waits for its turn: a few are under way at once, and the next is refused in words", async () => {
+    await using slow = await startBoard({ replaysPerLane: 1 });
+    const start = async (errorClass: string): Promise<Response> => {
+      const body = new URLSearchParams({ scope: "filter", class: errorClass, start: "yes" });
+      return fetch(`${slow.url}/dead-letters/replays`, { method: "POST", body, redirect: "manual" });
+    };
+    const locations: string[] = [];
+    for (const errorClass of ["A", "B", "C", "D", "E", "F"]) {
+      await slow.dead({ errorClass });
+      await slow.dead({ errorClass });
+      const response = await start(errorClass);
+      if (errorClass !== "F") {
+        expect(response.status).toBe(303);
+        locations.push(response.headers.get("location") ?? "");
+        continue;
+      }
+      expect([response.status, await response.text()]).toEqual([
+        409,
+        expect.stringContaining("5 replays are under way, as many as may be"),
+      ]);
+    }
+    await fetch(`${slow.url}${locations[0] ?? ""}/stop`, { method: "POST", redirect: "manual" });
+    await vi.waitFor(async () => expect((await start("F")).status).toBe(303));
+  });
+
   test("does not take what is not an id", async () => {
     expect(
       (

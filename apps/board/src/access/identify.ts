@@ -18,8 +18,7 @@ export type Identity =
 
 export type Identify = (request: IncomingMessage) => Promise<Identity>;
 
-/** Resolves when it is ready to answer. */
-export async function createIdentify(settings: AccessSettings): Promise<Identify> {
+export function createIdentify(settings: AccessSettings): Identify {
   switch (settings.type) {
     case "local":
       return async (request) =>
@@ -29,7 +28,7 @@ export async function createIdentify(settings: AccessSettings): Promise<Identify
     case "open":
       return async () => ({ type: "known", user: { name: "anonymous", role: "viewer" } });
     case "basic": {
-      const check = await createPasswordCheck(settings.accounts, Date.now);
+      const check = createPasswordCheck({ accounts: settings.accounts, clock: Date.now });
       return async (request) => {
         const credentials = readBasic(only(request, "authorization"));
         if (credentials === undefined) return { type: "nobody" };
