@@ -6,7 +6,7 @@ import { poolLimits, type Pool, type Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
-import { createRedisLimiter } from "@sluice/limits";
+import { createOperations, createRedisLimiter } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
@@ -21,14 +21,16 @@ import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
 import { Kept, PATIENCE_MS } from "./kept.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
-import type { PoolState } from "./lanes/pool-line.ts";
+import { poolNow, type PoolState } from "./lanes/pool-line.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
 import { LetterView } from "./letters/letter-view.ts";
 import { retryAll } from "./letters/retry-all.ts";
 import { runEntry, Runs } from "./letters/runs.ts";
-import { PAGE } from "./pages/layout.ts";
+import { PAGE, POOLS } from "./pages/layout.ts";
+import { poolPages, withStrip, type PoolNow } from "./pages/pools.ts";
 import { pages } from "./pages/router.ts";
+import { wording } from "./pages/wording.ts";
 import { beforeHandler, boundedPages } from "./policy.ts";
 import { Turns } from "./turns.ts";
 
@@ -154,10 +156,15 @@ export class Board {
         onError,
       }),
     );
+    app.get("/static/locales/:language/messages.json", wording);
+    app.use(
+      POOLS,
+      poolPages(async () => this.#poolsNow()),
+    );
     app.put("/api/queues/:queueName/retry/:queueStatus", retryAll({ store: deadLetters, runs: this.#runs }));
     app.get("/api/queues", boundedPages);
     app.use(express.json({ limit: JSON_LIMIT }));
-    app.use((request, response, next) => {
+    app.use(withStrip, (request, response, next) => {
       (may(currentUser(), "operator") ? writing : looking)(request, response, next);
     });
     return app;
@@ -218,19 +225,37 @@ export class Board {
     });
   }
 
+  async #poolsNow(): Promise<PoolNow[]> {
+    const { pools, scopes } = this.#settings.pools;
+    return Promise.all(
+      Object.values(pools).map(async (pool) => {
+        const watch = this.#poolWatch(pool);
+        const state = await watch.read();
+        const { quota } = poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null });
+        return poolNow(pool.name, { state, problem: watch.problem }, quota);
+      }),
+    );
+  }
+
   #poolWatch(pool: Pool): Kept<PoolState> {
     const known = this.#poolWatches.get(pool.name);
     if (known !== undefined) return known;
     const space = keySpace(this.#settings.namespace, pool.scope);
     const limiter = createRedisLimiter({ redis: this.#redis, keySpace: space });
+    const operations = createOperations(this.#redis, space);
     const watch = new Kept<PoolState>({
       load: async () => {
-        const [inspection, identities] = await Promise.all([
+        const [inspection, identities, [operation]] = await Promise.all([
           limiter.inspect(pool.name),
           readIdentities(this.#redis, space),
+          operations.entries(pool.name, 1),
         ]);
         const identity = describeIdentities(identities)?.line;
-        return { ...inspection, ...(identity === undefined ? {} : { identity }) };
+        return {
+          ...inspection,
+          ...(identity === undefined ? {} : { identity }),
+          ...(operation === undefined ? {} : { operation }),
+        };
       },
       maxAgeMs: POOL_AGE_MS,
       patienceMs: PATIENCE_MS,

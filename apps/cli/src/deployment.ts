@@ -1,9 +1,11 @@
 /** A running deployment as the CLI operates on it: its pools, and their limits in Redis. */
 import { poolLimits, readPools, type Pool } from "@sluice/config";
 import {
+  createOperations,
   createQuotaLog,
   createRedisLimiter,
   type OperableLimiter,
+  type Operations,
   type PoolLimits,
   type QuotaLog,
 } from "@sluice/limits";
@@ -20,6 +22,7 @@ export interface Deployment extends AsyncDisposable {
   /** What the pools file says of it. */
   declared(pool: Pool): PoolLimits;
   quotaLog(pool: Pool): QuotaLog;
+  operations(pool: Pool): Operations;
   usage(pool: Pool): UsageStore;
 }
 
@@ -55,6 +58,7 @@ export async function openDeployment(): Promise<Deployment> {
     limiter: (pool) => createRedisLimiter({ redis, keySpace: spaceOf(pool) }),
     declared: (pool) => poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null }),
     quotaLog: (pool) => createQuotaLog(redis, spaceOf(pool)),
+    operations: (pool) => createOperations(redis, spaceOf(pool)),
     usage: (pool) => new UsageStore(redis, spaceOf(pool)),
     async [Symbol.asyncDispose]() {
       await redis.quit();

@@ -1,16 +1,17 @@
 /** `sluice quota`: a pool's limits as they are, changed at run time, and taken back. */
-import { hostname, userInfo } from "node:os";
 import type { Pool } from "@sluice/config";
-import { madeBy, quotaOverrides, type Quota, type QuotaChange } from "@sluice/limits";
+import { latest, madeBy, quotaOverrides, type Quota, type QuotaChange } from "@sluice/limits";
 import { openDeployment, type Deployment } from "./deployment.ts";
+import { accountHere } from "./operator.ts";
 import { overrideLine, QUOTAS, quotaView } from "./quota-view.ts";
 
 export async function showQuota(name: string, { json }: { readonly json: boolean }): Promise<void> {
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
-  const [inspection, entries] = await Promise.all([
+  const [inspection, entries, operations] = await Promise.all([
     deployment.limiter(pool).inspect(pool.name),
     deployment.quotaLog(pool).entries(pool.name, HISTORY),
+    deployment.operations(pool).entries(pool.name, HISTORY),
   ]);
   const { quota } = inspection.limits;
   const view = {
@@ -18,6 +19,7 @@ export async function showQuota(name: string, { json }: { readonly json: boolean
     overrides: quotaOverrides(quota, deployment.declared(pool).quota),
     setBy: madeBy(entries, quota),
     changes: entries,
+    operations: latest(operations),
   };
   print(json ? JSON.stringify(view) : quotaView(view));
 }
@@ -34,7 +36,8 @@ export async function setQuota(
   const change = Object.fromEntries(settings.map(parseSetting));
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
-  const version = await changeQuota(deployment, pool, change, { yes, by });
+  const action = `quota set ${settings.join(" ")}`;
+  const version = await changeQuota(deployment, pool, change, { yes, by, action });
   print(
     `Limits of ${name} are now version ${version}, for every worker, until the pools file says something new. ` +
       `\`sluice quota reset ${name}\` takes it back`,
@@ -47,7 +50,7 @@ export async function resetQuota(name: string, { by }: { readonly by?: string })
   const pool = deployment.pool(name);
   const { quota } = deployment.declared(pool);
   const change = Object.fromEntries(Object.values(QUOTAS).map((each) => [each, quota[each] ?? null]));
-  const version = await changeQuota(deployment, pool, change, { yes: true, by });
+  const version = await changeQuota(deployment, pool, change, { yes: true, by, action: "quota reset" });
   print(`Limits of ${name} are as the pools file has them: version ${version}, for every worker`);
 }
 
@@ -60,8 +63,9 @@ async function changeQuota(
   change: QuotaChange,
   {
     yes,
-    by = `${userInfo().username}@${hostname()}`,
-  }: { readonly yes: boolean; readonly by?: string | undefined },
+    by = accountHere(),
+    action,
+  }: { readonly yes: boolean; readonly by?: string | undefined; readonly action: string },
 ): Promise<number> {
   const limiter = deployment.limiter(pool);
   const from = (await limiter.inspect(pool.name)).limits.quota;
@@ -76,9 +80,11 @@ async function changeQuota(
       throw new Error(`This is far off the pools file:\n${lines}\n${why}. Repeat with --yes if it is meant`);
     process.stderr.write(`sluice: warning: far off the pools file:\n${lines}\n`);
   }
-  // First the entry: a change that somebody may wonder about is never one that nobody made.
-  await deployment.quotaLog(pool).add(pool.name, { atMs: Date.now(), by, from, to });
-  return limiter.setQuota(pool.name, change);
+  // First the entries: a change that somebody may wonder about is never one that nobody made.
+  return deployment.operations(pool).record(pool.name, { by, from: accountHere(), action }, async () => {
+    await deployment.quotaLog(pool).add(pool.name, { atMs: Date.now(), by, from, to });
+    return limiter.setQuota(pool.name, change);
+  });
 }
 
 function changed(quota: Quota, change: QuotaChange): Quota {

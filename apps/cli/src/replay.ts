@@ -1,5 +1,4 @@
 /** `sluice dead-letters replay`: one letter, several, or all that match, a few at a time. */
-import { userInfo } from "node:os";
 import { readPools, type Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
 import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
@@ -8,6 +7,7 @@ import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage } from "@sluice/results";
 import { z } from "zod";
+import { accountHere } from "./operator.ts";
 import { groupsOf, print, withStore, type LetterSelection } from "./letters.ts";
 
 export interface ReplayCommand extends Omit<LetterSelection, "state"> {
@@ -17,6 +17,8 @@ export interface ReplayCommand extends Omit<LetterSelection, "state"> {
   /** Replays that a lane holds at most. */
   readonly perLane: number;
   readonly json: boolean;
+  /** Who replays, for the history of each letter. Default: the user of this machine. */
+  readonly by?: string;
 }
 
 const envSchema = z
@@ -51,7 +53,7 @@ async function replay(
   store: DeadLetterStore,
   pools: ReadonlyMap<string, ReplayPool>,
   letters: readonly LetterRef[],
-  { perLane, json }: ReplayCommand,
+  { perLane, json, by }: ReplayCommand,
 ): Promise<void> {
   const replayer = new Replayer({ letters: store, pools, perLane, clock: Date.now });
   const counts: Record<string, number> = {};
@@ -59,7 +61,7 @@ async function replay(
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   await replayer.run(letters, {
-    by: `cli:${userInfo().username}`,
+    by: `cli:${by ?? accountHere()}`,
     signal: stop.signal,
     onResult: (result) => {
       const outcome = result.outcome === "refused" ? result.reason : result.outcome;

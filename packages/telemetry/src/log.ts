@@ -29,6 +29,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "pool:held": "warn",
   "limits:changed": "info",
   "quota:overridden": "warn",
+  "operator:acted": "warn",
   "config:warning": "warn",
   "worker:error": "error",
   "worker:started": "info",

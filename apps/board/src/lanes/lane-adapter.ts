@@ -12,7 +12,7 @@ import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
 import { Refused } from "../refusal.ts";
 import type { Turns } from "../turns.ts";
 import { listedLaneJob, openedLaneJob } from "./lane-job.ts";
-import { closedForMs, poolLine, type PoolState } from "./pool-line.ts";
+import { closedForMs, poolNow, type PoolState } from "./pool-line.ts";
 
 export interface LaneAdapterOptions {
   readonly queue: Queue;
@@ -56,9 +56,8 @@ export class LaneAdapter extends BullMQAdapter {
     if (this.#counts.problem !== undefined) {
       return `Redis does not answer. ${since === undefined ? "Nothing is known" : `Counts are of ${time(since)}`}`;
     }
-    if (this.#pool.value === undefined) return "No worker has started this pool yet";
-    const old = this.#pool.problem === undefined ? "" : " (old: Redis does not answer)";
-    return `${poolLine(this.#pool.value, this.#declared)}${old}`;
+    const { value: state, problem } = this.#pool;
+    return poolNow(this.getName(), { state, problem }, this.#declared).line;
   }
 
   override async getActiveRateLimitTtl(): Promise<number> {
