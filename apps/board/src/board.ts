@@ -2,15 +2,14 @@
 import type { Server } from "node:http";
 import { createBullBoard } from "@bull-board/api";
 import { ExpressAdapter } from "@bull-board/express";
-import { poolLimits, type Pool, type Pools } from "@sluice/config";
+import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
-import { createOperations, createRedisLimiter } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { describeIdentities, Lineage, OutcomeStore, readIdentities } from "@sluice/results";
+import { Lineage, OutcomeStore } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, type Audit } from "./access/audit.ts";
@@ -19,16 +18,15 @@ import { authenticated, sameOrigin, securityHeaders } from "./access/guard.ts";
 import { createIdentify } from "./access/identify.ts";
 import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
-import { Kept, PATIENCE_MS } from "./kept.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
-import { poolNow, type PoolState } from "./lanes/pool-line.ts";
+import { PoolWatches } from "./lanes/pool-watches.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
 import { LetterView } from "./letters/letter-view.ts";
 import { retryAll } from "./letters/retry-all.ts";
 import { runEntry, Runs } from "./letters/runs.ts";
 import { PAGE, POOLS } from "./pages/layout.ts";
-import { poolPages, withStrip, type PoolNow } from "./pages/pools.ts";
+import { poolPages, withStrip } from "./pages/pools.ts";
 import { pages } from "./pages/router.ts";
 import { wording } from "./pages/wording.ts";
 import { beforeHandler, boundedPages } from "./policy.ts";
@@ -54,9 +52,6 @@ export interface BoardSettings {
   readonly onError: (error: unknown) => void;
 }
 
-/** How long a pool's figures serve the polls of everybody who watches. */
-const POOL_AGE_MS = 1_000;
-
 /** Pages of lanes that are read at once: each is a few milliseconds of Redis, which the fleet works with too. */
 const LANE_PAGES = { atOnce: 2, waiting: 100 };
 
@@ -68,7 +63,7 @@ export class Board {
   readonly #redis;
   readonly #queues: Queue[] = [];
   readonly #laneQueues: LaneQueue[] = [];
-  readonly #poolWatches = new Map<string, Kept<PoolState>>();
+  readonly #poolWatches: PoolWatches;
   readonly #view: LetterView;
   readonly #replayer: Replayer;
   readonly #find: (tenant: string, id: string) => Promise<JobView | undefined>;
@@ -82,6 +77,7 @@ export class Board {
     this.#settings = settings;
     const { deadLetters, replaysPerLane, onError } = settings;
     this.#redis = connect(settings.redisUrl, "producer", onError);
+    this.#poolWatches = new PoolWatches({ ...settings, redis: this.#redis });
     this.#view = new LetterView(deadLetters, Date.now);
     const jobs = this.#openPools();
     this.#find = createFind({ pools: jobs, deadLetters });
@@ -159,7 +155,7 @@ export class Board {
     app.get("/static/locales/:language/messages.json", wording);
     app.use(
       POOLS,
-      poolPages(async () => this.#poolsNow()),
+      poolPages(async () => this.#poolWatches.now()),
     );
     app.put("/api/queues/:queueName/retry/:queueStatus", retryAll({ store: deadLetters, runs: this.#runs }));
     app.get("/api/queues", boundedPages);
@@ -203,8 +199,7 @@ export class Board {
   }
 
   #laneAdapters(pool: Pool): LaneAdapter[] {
-    const { namespace, onError, pools } = this.#settings;
-    const scope = pools.scopes[pool.scope] ?? { tokensPerDay: null };
+    const { namespace, onError } = this.#settings;
     return pool.lanes.map((lane) => {
       const queue = new Queue(queueName(pool.name, lane), {
         connection: this.#redis,
@@ -217,52 +212,12 @@ export class Board {
       this.#queues.push(queue);
       return new LaneAdapter({
         queue,
-        pool: this.#poolWatch(pool),
-        declared: poolLimits(pool, scope).quota,
+        pool: this.#poolWatches.of(pool),
+        declared: this.#poolWatches.declared(pool),
         redis: this.#redis,
         turns: this.#laneTurns,
       });
     });
-  }
-
-  async #poolsNow(): Promise<PoolNow[]> {
-    const { pools, scopes } = this.#settings.pools;
-    return Promise.all(
-      Object.values(pools).map(async (pool) => {
-        const watch = this.#poolWatch(pool);
-        const state = await watch.read();
-        const { quota } = poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null });
-        return poolNow(pool.name, { state, problem: watch.problem }, quota);
-      }),
-    );
-  }
-
-  #poolWatch(pool: Pool): Kept<PoolState> {
-    const known = this.#poolWatches.get(pool.name);
-    if (known !== undefined) return known;
-    const space = keySpace(this.#settings.namespace, pool.scope);
-    const limiter = createRedisLimiter({ redis: this.#redis, keySpace: space });
-    const operations = createOperations(this.#redis, space);
-    const watch = new Kept<PoolState>({
-      load: async () => {
-        const [inspection, identities, [operation]] = await Promise.all([
-          limiter.inspect(pool.name),
-          readIdentities(this.#redis, space),
-          operations.entries(pool.name, 1),
-        ]);
-        const identity = describeIdentities(identities)?.line;
-        return {
-          ...inspection,
-          ...(identity === undefined ? {} : { identity }),
-          ...(operation === undefined ? {} : { operation }),
-        };
-      },
-      maxAgeMs: POOL_AGE_MS,
-      patienceMs: PATIENCE_MS,
-      clock: Date.now,
-    });
-    this.#poolWatches.set(pool.name, watch);
-    return watch;
   }
 
   /** The pools as letters are replayed into them, and as what became of a job is read from them. */

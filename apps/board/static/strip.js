@@ -37,10 +37,11 @@ new ResizeObserver(() => {
   document.body.style.setProperty("--sluice-height", `${strip.offsetHeight}px`);
 }).observe(strip);
 
-const again = () =>
+function again() {
   show().catch(() => {
     place.textContent = "How the pools stand is not known: the board does not answer";
   });
+}
 again();
 setInterval(again, EVERY_MS);
 document.addEventListener("visibilitychange", again);

@@ -12,12 +12,13 @@ import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
 import { Refused } from "../refusal.ts";
 import type { Turns } from "../turns.ts";
 import { listedLaneJob, openedLaneJob } from "./lane-job.ts";
-import { closedForMs, poolNow, type PoolState } from "./pool-line.ts";
+import { closedForMs, poolNow } from "./pool-line.ts";
+import type { PoolWatch } from "./pool-watches.ts";
 
 export interface LaneAdapterOptions {
   readonly queue: Queue;
   /** The pool's quota and breaker, shared by its lanes. */
-  readonly pool: Kept<PoolState>;
+  readonly pool: PoolWatch;
   /** The pool's quota as the pools file has it. */
   readonly declared: Quota;
   readonly redis: ReturnType<typeof connect>;
@@ -29,7 +30,7 @@ export interface LaneAdapterOptions {
 const MOST_POINTS = 24 * 60;
 
 export class LaneAdapter extends BullMQAdapter {
-  readonly #pool: Kept<PoolState>;
+  readonly #pool: PoolWatch;
   readonly #declared: Quota;
   readonly #redis: ReturnType<typeof connect>;
   readonly #turns: Turns;
