@@ -27,7 +27,7 @@ export function redactData(data: unknown, storedBytes: number): object {
     z.looseObject({ payload: z.unknown().optional() }).parse(data).payload,
   ).data;
   const stored = payload?.json ?? payload?.base64 ?? "";
-  if (payload === undefined || stored === "") {
+  if (payload === undefined || stored === "" || stored === "null") {
     return { ...parsed.data, payload: "gone: it is not kept once the job has ended" };
   }
   return { ...parsed.data, payload: { encoding: payload.encoding, storedCharacters: stored.length } };

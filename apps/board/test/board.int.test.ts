@@ -161,8 +161,8 @@ test("a job whose request is gone once it has ended is shown without it", async 
   const { payload: _, ...rest } = jobs.completed;
   const hash = `${space}:${queueName("claude", "standard")}:${jobs.completed.id}`;
   const whole = (await redis.hget(hash, "data")) ?? "";
-  const emptied = { encoding: "json", json: "" };
-  for (const data of [JSON.stringify({ ...rest, payload: emptied }), JSON.stringify(rest)]) {
+  const emptied = ["", "null"].map((json) => ({ ...rest, payload: { encoding: "json", json } }));
+  for (const data of [...emptied, rest].map((each) => JSON.stringify(each))) {
     await redis.hset(hash, { data });
     expect((await opened(jobs.completed.id)).data).toMatchObject({
       tenant: "acme",

@@ -11,6 +11,7 @@ import { withPatience } from "../kept.ts";
 import { unavailable } from "../letters/letter-view.ts";
 import { selectLetters, type Runs, type Selection } from "../letters/runs.ts";
 import { Refused } from "../refusal.ts";
+import { Turns } from "../turns.ts";
 import { describeFilter, parseFilter, searchOf, type Filter } from "./filter.ts";
 import { html, type Html } from "./html.ts";
 import { letterUrl, PAGE } from "./layout.ts";
@@ -28,6 +29,9 @@ export interface PagesOptions extends LetterOptions {
 }
 
 const PER_PAGE = 25;
+
+/** Searches of all who search, at once and waiting: one for text looks at a thousand letters. */
+const SEARCHES = { atOnce: 4, waiting: 50 };
 
 /** An edited request of 1 MiB, as a form encodes its worst. */
 const FORM_LIMIT = "4mb";
@@ -50,11 +54,12 @@ const replaysFormSchema = z.looseObject({
 
 export function pages(options: PagesOptions): Router {
   const { runs } = options;
+  const searches = new Turns(SEARCHES);
   const router = express.Router();
   router.use(express.urlencoded({ extended: false, limit: FORM_LIMIT }));
   router.get("/page.css", (_request, response) => void response.type("css").send(css));
   router.get("/page.js", (_request, response) => void response.type("js").send(script));
-  router.get("/", async (request, response) => search(options, request, response));
+  router.get("/", async (request, response) => search({ ...options, searches }, request, response));
   router.get("/letter/:id", async (request, response) => showLetter(options, request, response));
   router.post("/letter/:id/:action", async (request, response) => operate(options, request, response));
   router.get("/replays", (_request, response) => void response.send(runsPage(currentUser(), runs.all)));
@@ -76,8 +81,11 @@ export function pages(options: PagesOptions): Router {
   return router;
 }
 
-async function search(options: PagesOptions, request: Request, response: Response): Promise<void> {
-  const { store, pools, classes } = options;
+async function search(
+  { store, pools, classes, searches }: PagesOptions & { readonly searches: Turns },
+  request: Request,
+  response: Response,
+): Promise<void> {
   const { id, cursor, ...rest } = searchQuerySchema.parse(request.query);
   if (id !== undefined && id !== "") return response.redirect(303, letterUrl(recordId(id.trim())));
   const filter = parseFilter(rest);
@@ -85,11 +93,12 @@ async function search(options: PagesOptions, request: Request, response: Respons
   try {
     const from = cursor === undefined ? {} : { cursor };
     const asked = { ...searchOf(filter, { pools, classes: classes() }), ...from, limit: PER_PAGE };
-    const found = await withPatience(searchLetters(store, asked), PAGE_PATIENCE_MS);
+    const key = JSON.stringify([filter, cursor]);
+    const searching = searches.take(key, async () => searchLetters(store, asked));
+    const found = await withPatience(searching, PAGE_PATIENCE_MS);
     response.send(searchPage({ ...page, found }));
   } catch (error) {
-    const { statusCode, message } =
-      error instanceof RangeError ? new Refused(400, error.message) : unavailable(error);
+    const { statusCode, message } = asRefused(error);
     response.status(statusCode).send(searchPage({ ...page, found: undefined, problem: message }));
   }
 }
