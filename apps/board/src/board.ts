@@ -52,7 +52,7 @@ export interface BoardSettings {
   readonly onError: (error: unknown) => void;
 }
 
-/** Pages of lanes that are read at once: each is a few milliseconds of Redis, which the fleet works with too. */
+/** Pages of lanes that are read at once, and that wait: the fleet works with the same Redis. */
 const LANE_PAGES = { atOnce: 2, waiting: 100 };
 
 /** A request of 1 MiB, edited as JSON. */

@@ -14,6 +14,9 @@ vi.setConfig({ testTimeout: 60_000 });
 const DATA_BYTES = 4 * 1024;
 const JOBS = 20_000;
 
+/** Nothing that Redis does for a page takes so long, microseconds. Whole jobs took seconds. */
+const SLOW_US = 100_000;
+
 async function startAlone(): Promise<TestBoard> {
   const dataDir = await mkdtemp(join(tmpdir(), "sluice-test-"));
   const redis = await startRedis({ dataDir });
@@ -81,6 +84,8 @@ test("a page of a lane of 20,000 jobs is bounded, however long a page is asked f
   const board = await startAlone();
   await fill(board);
   await board.redis.config("RESETSTAT");
+  await board.redis.config("SET", "slowlog-log-slower-than", String(SLOW_US));
+  await board.redis.slowlog("RESET");
   const before = await sent(board);
   const asked = ["1000000", "20000", "300"].flatMap((jobsPerPage) =>
     ["completed", "latest"].map(async (status) => page(board, { jobsPerPage, status })),
@@ -94,6 +99,7 @@ test("a page of a lane of 20,000 jobs is bounded, however long a page is asked f
   // Read whole, the jobs of one of these pages alone are more.
   expect((await sent(board)) - before).toBeLessThan(1_000_000);
   expect(await board.redis.info("commandstats")).not.toMatch(/cmdstat_hgetall:/);
+  expect(await board.redis.slowlog("GET", 10)).toEqual([]);
   const last = await page(board, { jobsPerPage: "300", status: "completed", page: "67" });
   expect(last.ids).toContain("job0");
 });
