@@ -79,6 +79,29 @@ test("a class gets its queue, after the lanes, as soon as a letter of it is ther
   expect(names.slice(QUEUES.length)).toContain("dead-letter.BrandNewException");
 });
 
+test("the times of a letter are those of its latest life, and none is before the one before it", async () => {
+  const { id, base } = await given("TimedException");
+  const times = async (): Promise<(number | null | undefined)[]> => {
+    const timed = z.looseObject({
+      timestamp: z.number(),
+      processedOn: z.number(),
+      finishedOn: z.number().nullish(),
+    });
+    const { timestamp, processedOn, finishedOn } = timed.parse((await job(base, id)).job);
+    expect(processedOn).toBeGreaterThanOrEqual(timestamp);
+    expect(finishedOn ?? processedOn).toBeGreaterThanOrEqual(processedOn);
+    return [timestamp, processedOn, finishedOn];
+  };
+  const died = (await board.store.look(id))?.diedAt;
+  expect((await times())[2]).toBe(died);
+  await board.store.claim(id, { by: "ann", replays: 0, leaseMs: 60_000 });
+  const claimed = (await board.store.look(id))?.history.at(-1)?.at;
+  expect((await times()).slice(1)).toEqual([claimed, null]);
+  await board.store.resolve(`${id}.r1`);
+  const resolved = (await board.store.look(id))?.history.at(-1)?.at;
+  expect((await times()).slice(1)).toEqual([claimed, resolved]);
+});
+
 describe("every route of Bull Board for every queue answers as its own schemas say", () => {
   const routes = appRoutes.api.flatMap(({ method, route }) =>
     [route].flat().map((path) => ({ method: String(method).toUpperCase(), path })),

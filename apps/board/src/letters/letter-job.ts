@@ -88,7 +88,7 @@ class LetterJob implements QueueJob {
   }
 
   toJSON(): QueueJobJson {
-    const { id, kind, tenant, acceptedAt, attempts, failure, history, state } = this.#letter;
+    const { id, kind, tenant, attempts, failure, history, state } = this.#letter;
     // Bull Board draws whatever has a reason or a stack as failed.
     const isFailed = state === "dead" || state === "parked";
     const deaths = history.flatMap((entry) =>
@@ -103,7 +103,6 @@ class LetterJob implements QueueJob {
       name: `${kind} for ${tenant}`,
       progress: 0,
       attemptsMade: attempts,
-      timestamp: acceptedAt,
       ...lifeTimes(this.#letter),
       failedReason: isFailed ? `${failure.errorClass}: ${failure.message}` : "",
       stacktrace: isFailed ? deaths : [],
@@ -156,15 +155,16 @@ class LetterJob implements QueueJob {
  * When the latest life of the job began and when it ended: its first began when it was accepted, each replay when it was
  * claimed. Without a beginning Bull Board counts from 1970.
  */
-function lifeTimes(letter: Letter): { processedOn: number; finishedOn: number | null } {
+function lifeTimes(letter: Letter): { timestamp: number; processedOn: number; finishedOn: number | null } {
   const { acceptedAt, diedAt, history, state } = letter;
   const endedAt = history.findLast(({ event }) => event === "resolved")?.at ?? diedAt;
   const claims = history.filter(
     ({ event, at }) => event === "claimed" && (state === "replaying" || at <= endedAt),
   );
   const processedOn = claims.at(-1)?.at ?? acceptedAt;
-  if (state === "replaying") return { processedOn, finishedOn: null };
   const finishedOn = state === "resolved" ? endedAt : diedAt;
-  // A worker's clock and the board's are not the same.
-  return { processedOn: Math.min(processedOn, finishedOn), finishedOn };
+  // The clocks of those who accept, replay and run a job are not the same.
+  const from = state === "replaying" ? processedOn : Math.min(processedOn, finishedOn);
+  const timestamp = Math.min(acceptedAt, from);
+  return { timestamp, processedOn: from, finishedOn: state === "replaying" ? null : finishedOn };
 }
