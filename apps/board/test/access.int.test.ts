@@ -181,6 +181,12 @@ describe("with a proxy", () => {
     expect(await seen({ ...admins, "x-forwarded-user": "ann, ben" })).toEqual([401, undefined]);
     expect(await seen({ ...admins, "x-sluice-proxy-secret": [SECRET, SECRET] })).toEqual([401, undefined]);
     expect(await seen(admins)).toEqual([200, "operator"]);
+
+    // A name stays a name on Bull Board's pages too.
+    const strange = { ...ann, "x-forwarded-user": "$'<b>$&" };
+    const { body } = await send(board.url, { method: "GET", headers: strange });
+    expect(body).toContain("<span>$&#39;&lt;b&gt;$&amp; (viewer)</span>");
+    expect(body.split('<div id="root">')).toHaveLength(2);
   });
 
   test("its word from another address does not count", async () => {

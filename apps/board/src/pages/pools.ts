@@ -55,7 +55,8 @@ export function poolPages(pools: () => Promise<readonly PoolNow[]>): Router {
   return router;
 }
 
-/** Where Bull Board's page puts itself. */
+/** How Bull Board's page begins, as no other answer does, and where it puts itself. */
+const START = "<!DOCTYPE html>";
 const ROOT = '<div id="root">';
 
 /** Fonts of another site, which the content security policy does not let in. */
@@ -65,7 +66,7 @@ const FOREIGN_FONTS = /<link href="https:\/\/fonts\.googleapis\.com[^>]*>/;
 export const withStrip: RequestHandler = (_request, response, next) => {
   const send = response.send.bind(response);
   const patched: typeof response.send = (body) =>
-    send(typeof body === "string" && body.includes(ROOT) ? withStripIn(body) : body);
+    send(typeof body === "string" && body.startsWith(START) ? withStripIn(body) : body);
   response.send = patched;
   next();
 };
@@ -81,5 +82,6 @@ function withStripIn(page: string): string {
       <span>${name} (${role})</span>
     </nav>
     <script src="${POOLS}/strip.js" defer></script>`;
-  return page.replace(FOREIGN_FONTS, "").replace(ROOT, `${strip.text}${ROOT}`);
+  // By a function: in a text, dollars would mean something.
+  return page.replace(FOREIGN_FONTS, "").replace(ROOT, () => `${strip.text}${ROOT}`);
 }
