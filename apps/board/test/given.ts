@@ -215,7 +215,7 @@ async function newJob(text: string, tenant = "acme", lane = "standard"): Promise
   const now = Date.now();
   return {
     version: 1,
-    id: newJobId("claude", lane, now, Math.random),
+    id: newJobId("claude", lane, now),
     tenant,
     pool: "claude",
     lane,
