@@ -7,12 +7,13 @@ import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
 import { createRedisLimiter } from "@sluice/limits";
-import { closeServer, httpServer, listen } from "@sluice/process";
+import { closeServer, hostCheck, httpServer, listen } from "@sluice/process";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { describeIdentities, Lineage, OutcomeStore, readIdentities } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
+import { answersTo, failed, noStore, notFound, writersOnly } from "./access/edge.ts";
 import { audited, authenticated, sameOrigin, securityHeaders, type Audit } from "./access/guard.ts";
 import { createIdentify } from "./access/identify.ts";
 import type { AccessSettings } from "./access/settings.ts";
@@ -41,6 +42,8 @@ export interface BoardSettings {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Names of this program in `Host` headers, beside loopback and its address, while nobody is asked who he is. */
+  readonly allowedHosts?: readonly string[];
   /** Checks every answer of Bull Board against its own schemas. For tests: it costs time. Default false. */
   readonly validateResponses?: boolean;
   /** How often new error classes are looked for, milliseconds. Default 5,000. */
@@ -115,11 +118,14 @@ export class Board {
     const writing = this.#board({ writable: true });
     const app = express();
     app.disable("x-powered-by");
-    app.use(securityHeaders);
+    app.use(securityHeaders, noStore);
     app.get("/healthz", (_request, response) => {
       response.json({ status: "ok" });
     });
-    app.use(authenticated(identify, access.type === "basic"), audited(audit), sameOrigin);
+    if (access.type === "local" || access.type === "open") {
+      app.use(answersTo(hostCheck(this.#settings.host, this.#settings.allowedHosts ?? [])));
+    }
+    app.use(authenticated(identify, access.type === "basic"), audited(audit), sameOrigin, writersOnly);
     app.use(
       PAGE,
       pages({
@@ -139,6 +145,7 @@ export class Board {
     app.use((request, response, next) => {
       (may(currentUser(), "operator") ? writing : looking)(request, response, next);
     });
+    app.use(notFound, failed(onError));
     return app;
   }
 
@@ -161,6 +168,10 @@ export class Board {
           miscLinks: [{ text: "Dead letters", url: PAGE }],
         },
       },
+    });
+    // Its own shows an error as it is, in development with its stack; the one at the end of the app shows its words.
+    serverAdapter.setErrorHandler((error) => {
+      throw error;
     });
     const { deadLetters: store, pools } = this.#settings;
     const onChange = (): void => this.#view.changed();

@@ -179,16 +179,16 @@ describe("a reader", () => {
   });
 });
 
-describe("many readers", () => {
-  /** Connections to this Redis by a name of their own. */
-  async function named(redis: ReturnType<typeof testRedis>) {
-    const name = `reader-${randomUUID()}`;
-    // For connections made from now on.
-    await redis.ping();
-    redis.options.connectionName = name;
-    return async () => String(await redis.client("LIST")).split(`name=${name}`).length - 1;
-  }
+/** Connections to this Redis by a name of their own. */
+async function named(redis: ReturnType<typeof testRedis>) {
+  const name = `reader-${randomUUID()}`;
+  // For connections made from now on.
+  await redis.ping();
+  redis.options.connectionName = name;
+  return async () => String(await redis.client("LIST")).split(`name=${name}`).length - 1;
+}
 
+describe("many readers", () => {
   test("of many jobs share one connection, each with the events of its own", async () => {
     const { redis, space } = given();
     const connections = await named(redis);
@@ -232,7 +232,10 @@ describe("many readers", () => {
     const strange = "p.bulk.strange";
     await redis.set(`${space}:chunks:${broken}`, "no stream");
     await redis.xadd(`${space}:chunks:${strange}`, "*", "type", "sung");
-    const failing = [broken, strange].map((job) => expect(all(chunks.read({ id: job }))).rejects.toThrow());
+    const failing = [
+      expect(all(chunks.read({ id: broken }))).rejects.toThrow("WRONGTYPE"),
+      expect(all(chunks.read({ id: strange }))).rejects.toThrow("Invalid input"),
+    ];
     const reading = all(chunks.read({ id }));
     const writer = open(1);
     writer.write("whole");

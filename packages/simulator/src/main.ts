@@ -31,6 +31,7 @@ function readJsonFile<T>(schema: z.ZodType<T>, path: string): T {
 interface Flags {
   port: number;
   host: string;
+  allowedHosts?: string[];
   models?: z.infer<typeof modelTableSchema>;
   faults?: z.infer<typeof faultRuleSchema>[];
   tokensPerDay?: number;
@@ -47,6 +48,11 @@ const command = new Command("sluice-simulator")
   )
   .option("--port <number>", "TCP port; 0 takes a free one", number, 0)
   .option("--host <address>", "address to listen on", "127.0.0.1")
+  .option(
+    "--allowed-hosts <names>",
+    "more names under which it is asked, separated by commas; * for any (default: loopback and its address)",
+    (names: string) => names.split(/[\s,]+/).filter((name) => name !== ""),
+  )
   .option("--models <file>", "JSON file: quotas and latencies by model id or pattern", (path) =>
     readJsonFile(modelTableSchema, path),
   )
