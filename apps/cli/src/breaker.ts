@@ -1,6 +1,7 @@
 /** `sluice breaker`: a pool's breaker and the scope's day, moved by hand. */
 import type { OperatorAction } from "@sluice/limits";
 import { openDeployment } from "./deployment.ts";
+import { print } from "./terminal.ts";
 
 export async function operateBreaker(
   name: string,
@@ -12,7 +13,7 @@ export async function operateBreaker(
   const changes = await deployment.limiter(pool).operate(pool.name, parseAction(action, forSeconds));
   const told =
     changes.length === 0 ? "Nothing changed" : changes.map((change) => JSON.stringify(change)).join("\n");
-  process.stdout.write(`${told}\n`);
+  print(told);
 }
 
 function parseAction(action: string, forSeconds: number): OperatorAction {

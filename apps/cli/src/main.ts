@@ -10,6 +10,7 @@ import { explain } from "./explain.ts";
 import { listDeadLetters, showDeadLetter } from "./letters.ts";
 import { resetQuota, setQuota, showQuota } from "./quota.ts";
 import { replayDeadLetters } from "./replay.ts";
+import { tell } from "./terminal.ts";
 
 function wholeNumber(min: number): (text: string) => number {
   return (text) => {
@@ -133,6 +134,6 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+  tell(`sluice: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }

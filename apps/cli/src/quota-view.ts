@@ -1,4 +1,5 @@
 /** A pool's limits as text. Pure. */
+import { printable } from "./terminal.ts";
 import type { Inspection, Quota, QuotaEntry, QuotaOverride } from "@sluice/limits";
 
 /** Quotas as people type them. */
@@ -60,7 +61,7 @@ function overrideRows({ overrides, setBy }: QuotaView): string[] {
   const who =
     setBy === undefined
       ? "Not as in the pools file: no worker has started with it yet, or with another one"
-      : `Set by ${setBy.by} at ${new Date(setBy.atMs).toISOString()}; \`sluice quota reset\` takes it back`;
+      : `Set by ${printable(setBy.by)} at ${new Date(setBy.atMs).toISOString()}; \`sluice quota reset\` takes it back`;
   return [`  ${who}`, ...overrides.map((override) => `    ${overrideLine(override)}`)];
 }
 

@@ -44,6 +44,6 @@ export {
   type JobKind,
   type JobRequest,
 } from "./request.ts";
-export { scrubError, scrubText, type ToldError } from "./scrub.ts";
+export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
 export { submissionSchema, type Submission, type ConversationInput } from "./submission.ts";
 export type { Clock, Random } from "./time.ts";

@@ -45,6 +45,11 @@ export function scrubText(text: string): string {
     .replace(QUOTED_ARGUMENTS, "");
 }
 
+/** A text that was meant to be a URL and may be none: without all that could be a password. */
+export function scrubUrl(text: string): string {
+  return scrubText(text.replace(/^([a-z][a-z0-9+.-]*:\/\/[^:@\s]*:)?.*@/is, "$1***@"));
+}
+
 /** What may be told of anything that was thrown. Never throws; bounded in depth and length. */
 export function scrubError(error: unknown): ToldError {
   return tell(error, DEEPEST);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { scrubError, scrubText } from "../src/index.ts";
+import { scrubError, scrubText, scrubUrl } from "../src/index.ts";
 
 const SECRET = "hunter2";
 const PROMPT = "Kurpfalz-Zuckerwatte";
@@ -40,6 +40,18 @@ function thrownBy(work: () => void): unknown {
   }
   return undefined;
 }
+
+describe("scrubUrl", () => {
+  test.each([
+    ["user:hunter2@127.0.0.1:6379", "***@127.0.0.1:6379"],
+    ["redis//:hunter2@h", "***@h"],
+    ["redis://u:hunter 2@h", "redis://u:***@h"],
+    ["redis://u:hunter2@h:6379", "redis://u:***@h:6379"],
+    ["127.0.0.1:6379", "127.0.0.1:6379"],
+  ])("%s is shown as %s", (text, told) => {
+    expect(scrubUrl(text)).toBe(told);
+  });
+});
 
 describe("scrubError", () => {
   test.each([
