@@ -185,7 +185,7 @@ describe("errors", () => {
     for (const [method, path, headers, body] of [
       ["PUT", "/api/queues/claude.standard/x/retry", json, `{"prompt": ${MARKER}`],
       ["PUT", "/nowhere", json, `{"prompt": "${MARKER}`],
-      ["PATCH", "/api/queues/claude.standard/x/update-data", json, `${MARKER}`],
+      ["PATCH", "/api/queues/claude.standard/x/update-data", json, MARKER],
       ["PUT", "/api/queues/claude.standard/x/retry", { "content-type": "application/json; charset=x" }, "{}"],
       ["PUT", "/api/queues/claude.standard/x/retry", json, JSON.stringify("x".repeat(5_000_000))],
       ["GET", "/%E0%A4%A", {}, ""],

@@ -2,6 +2,7 @@
 /** The `sluice` command. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { deadLetterStateSchema } from "@sluice/dead-letter";
+import { assertNode, tellUncaught } from "@sluice/process";
 import { advise } from "./advise.ts";
 import { operateBreaker } from "./breaker.ts";
 import { initDeadLetters } from "./dead-letters.ts";
@@ -131,7 +132,9 @@ program
   .option(...JSON_FLAG)
   .action(explain);
 
+tellUncaught("sluice");
 try {
+  assertNode();
   await program.parseAsync();
 } catch (error) {
   tell(`sluice: ${error instanceof Error ? error.message : String(error)}`);

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
+import { assertNode, tellUncaught } from "@sluice/process";
 import { z } from "zod";
 import { faultRuleSchema } from "./faults/rule.ts";
 import { modelTableSchema } from "./models/model.ts";
@@ -76,6 +77,12 @@ Faults:   GET, POST and DELETE /_sim/faults, a header "x-sim-fault: ThrottlingEx
           or a marker in a prompt: [[sim:ThrottlingException]]`,
   );
 
+tellUncaught("sluice-simulator");
+try {
+  assertNode();
+} catch (error) {
+  command.error(error instanceof Error ? error.message : String(error));
+}
 const { exitWithParent, ...flags } = command.parse().opts<Flags>();
 const simulator = await start(flags).catch((error: unknown) => {
   return command.error(`Cannot listen on ${flags.host}:${flags.port}: ${String(error)}`);

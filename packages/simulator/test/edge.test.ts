@@ -85,13 +85,14 @@ describe("a port ends", () => {
   }
 
   /** Says this, and resolves once the other side has closed. */
-  async function said(url: string, words: string): Promise<void> {
+  async function said(url: string, words: string): Promise<string> {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
     onTestFinished(() => void socket.destroy());
     socket.on("error", () => {});
     socket.resume();
     socket.write(words);
     await once(socket, "close");
+    return "closed";
   }
 
   test.each([
@@ -102,7 +103,7 @@ describe("a port ends", () => {
     ["a session of HTTP/2 without a request", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
   ])("%s", async (_, words) => {
     const { url } = await opened();
-    await said(url, words);
+    await expect(said(url, words)).resolves.toBe("closed");
   });
 
   test("a body that does not come, and a session that is done, over HTTP/2", async () => {
