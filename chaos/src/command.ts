@@ -1,6 +1,16 @@
 /** What `main.ts` gives a scenario, and what it gets back. */
 
-export interface CommandContext {
+/** Where a scenario runs, and who hears how it goes. */
+export interface RunOptions {
+  /** Folder for data and logs. */
+  readonly dataDir: string;
+  /** Given services are used, others are started. */
+  readonly redisUrl?: string | undefined;
+  readonly dynamoDbUrl?: string | undefined;
+  readonly onProgress: (line: string) => void;
+}
+
+export interface CommandContext extends RunOptions {
   readonly jobs: number;
   readonly seed: number;
   /** How long jobs may take, milliseconds. Of the scenarios that wait for all. */
@@ -11,12 +21,6 @@ export interface CommandContext {
   readonly sizes: readonly number[];
   /** Say which parts there are, and run none. */
   readonly list: boolean;
-  /** Folder for data and logs. */
-  readonly dataDir: string;
-  /** Given services are used, others are started. */
-  readonly redisUrl: string | undefined;
-  readonly dynamoDbUrl: string | undefined;
-  readonly onProgress: (line: string) => void;
 }
 
 /** What a scenario comes to. */

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startServices, type Services } from "@sluice/services";
+import type { RunOptions } from "../command.ts";
 import { readCalls } from "../evidence.ts";
 import { enqueue } from "../orders.ts";
 import { eachOf } from "../records.ts";
@@ -12,7 +13,7 @@ import { armFigures, sums, type ArmFigures, type EndedArm, type Sums } from "./f
 import { LANE, makeCases, MODELS, type Arm, type Case, type Sizes } from "./plan.ts";
 import { LEAD_MS, openOwnSite, openSharedSite, type Site } from "./site.ts";
 
-export interface BlamelessOptions extends Partial<Sizes> {
+export interface BlamelessOptions extends RunOptions, Partial<Sizes> {
   readonly seed: number;
   /** Names of faults. Default: all. */
   readonly cases?: readonly string[] | undefined;
@@ -20,11 +21,6 @@ export interface BlamelessOptions extends Partial<Sizes> {
   readonly faultMs?: number;
   /** From the beginning of one fault to that of the next, milliseconds. Default 6 s. */
   readonly staggerMs?: number;
-  readonly dataDir: string;
-  /** Given services are used, others are started. */
-  readonly redisUrl?: string | undefined;
-  readonly dynamoDbUrl?: string | undefined;
-  readonly onProgress: (line: string) => void;
 }
 
 export interface BlamelessRow extends ArmFigures {

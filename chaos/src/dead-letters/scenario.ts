@@ -18,17 +18,14 @@ import { FailedSet, Intake, LaneQueue, LockKeeper, Slots, type HeldJob } from "@
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { startServices } from "@sluice/services";
+import type { RunOptions } from "../command.ts";
 import { seeded } from "../random.ts";
 import { Crashes } from "./crashes.ts";
 
-export interface DeadLettersOptions {
+export interface DeadLettersOptions extends RunOptions {
   readonly jobs: number;
   readonly seed: number;
   readonly timeoutMs: number;
-  readonly dataDir: string;
-  readonly redisUrl?: string | undefined;
-  readonly dynamoDbUrl?: string | undefined;
-  readonly onProgress: (line: string) => void;
 }
 
 export interface DeadLettersReport {

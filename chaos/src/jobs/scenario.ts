@@ -1,23 +1,18 @@
 /** Jobs of every kind with every fault, over two workers: does each end as the table says, and do both sides agree? */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startServices } from "@sluice/services";
+import type { RunOptions } from "../command.ts";
 import { check, type Report } from "../check.ts";
 import { readCalls, readInvocations } from "../evidence.ts";
 import { startInstallation, type Installation } from "../installation.ts";
 import { submitAll } from "../producer.ts";
 import { makePlan, type Plan } from "./plan.ts";
 
-export interface JobsOptions {
+export interface JobsOptions extends RunOptions {
   readonly jobs: number;
   readonly seed: number;
   /** How long the jobs may take, milliseconds. Those that have not ended by then count as waiting. */
   readonly timeoutMs: number;
-  /** Folder for data and logs. */
-  readonly dataDir: string;
-  /** Given services are used, others are started. */
-  readonly redisUrl?: string | undefined;
-  readonly dynamoDbUrl?: string | undefined;
-  readonly onProgress: (line: string) => void;
 }
 
 const WORKERS = 2;

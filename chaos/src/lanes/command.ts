@@ -5,13 +5,13 @@ import { runLanes, SIZES, type LanesRow } from "./scenario.ts";
 import { BULK_MOST, USED_LEAST, worse, type Shares } from "./shares.ts";
 
 export async function lanesCommand(context: CommandContext): Promise<Verdict> {
-  const { cases, list, dataDir, redisUrl, dynamoDbUrl, onProgress } = context;
+  const { cases, list, ...common } = context;
   if (list) return { isGood: true, figures: { tokens: SIZES.map(({ tokens }) => String(tokens)) } };
   const sizes = SIZES.filter(({ tokens }) => cases === undefined || cases.includes(String(tokens)));
   if (sizes.length === 0)
     throw new RangeError(`There are no jobs of ${cases?.join(", ")} tokens; --list has all`);
-  const rows = await runLanes({ sizes, dataDir, redisUrl, dynamoDbUrl, onProgress });
-  for (const line of show(rows)) onProgress(line);
+  const rows = await runLanes({ ...common, sizes });
+  for (const line of show(rows)) common.onProgress(line);
   const workers: Record<number, Shares> = {};
   for (const { workers: fleet, bulk, standard, used } of rows) {
     const shares = { bulk, standard, used };

@@ -4,21 +4,17 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startServices, type Services } from "@sluice/services";
+import type { RunOptions } from "../command.ts";
 import { readCalls, type SeenCall } from "../evidence.ts";
 import { startInstallation, type Installation } from "../installation.ts";
 import { keepFull } from "../keep-full.ts";
 import { startSupervised } from "../supervisor.ts";
 import { leastBulk, sharesOf, type Shares, type Window } from "./shares.ts";
 
-export interface LanesOptions {
+export interface LanesOptions extends RunOptions {
   readonly fleets?: readonly number[];
   /** Default: all of `SIZES`. */
   readonly sizes?: readonly JobSize[];
-  readonly dataDir: string;
-  /** Given services are used, others are started. */
-  readonly redisUrl?: string | undefined;
-  readonly dynamoDbUrl?: string | undefined;
-  readonly onProgress: (line: string) => void;
 }
 
 /** Jobs of one size, and how long they are looked at. */

@@ -1,21 +1,18 @@
 /** Offers each arm its jobs at an even pace, and counts what was answered by the time an answer could be there. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startServices } from "@sluice/services";
+import type { RunOptions } from "../command.ts";
 import { addFaults } from "../faults.ts";
 import { startInstallation } from "../installation.ts";
 import { enqueue } from "../orders.ts";
 import { startSupervised } from "../supervisor.ts";
 import { LANE, modelOf, models, poolOf, poolsFile, type SporadicArm } from "./arms.ts";
 
-export interface OfferOptions {
+export interface OfferOptions extends RunOptions {
   readonly seed: number;
   readonly arms: readonly SporadicArm[];
   /** How long jobs are offered, milliseconds. Default 90 s. */
   readonly offerMs?: number;
-  readonly dataDir: string;
-  readonly redisUrl?: string | undefined;
-  readonly dynamoDbUrl?: string | undefined;
-  readonly onProgress: (line: string) => void;
 }
 
 export interface Offered {

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startServices } from "@sluice/services";
+import type { RunOptions } from "../command.ts";
 import { isLost } from "../check.ts";
 import { readCalls, type SeenCall } from "../evidence.ts";
 import { addFaults } from "../faults.ts";
@@ -13,16 +14,12 @@ import { SHAPES } from "../orders.ts";
 import { seeded } from "../random.ts";
 import { startSupervised } from "../supervisor.ts";
 
-export interface StormOptions {
+export interface StormOptions extends RunOptions {
   readonly seed: number;
   /** How long workers are killed, milliseconds. Default a minute. */
   readonly stormMs?: number;
   /** How long the fleet is looked at afterwards, milliseconds. Default 90 s. */
   readonly watchMs?: number;
-  readonly dataDir: string;
-  readonly redisUrl?: string | undefined;
-  readonly dynamoDbUrl?: string | undefined;
-  readonly onProgress: (line: string) => void;
 }
 
 export interface StormFigures {
