@@ -247,11 +247,7 @@ describe("an edit", () => {
   });
 
   test.each([
-    [
-      "nested too deeply",
-      () => JSON.parse(`${"[".repeat(5_000)}${"]".repeat(5_000)}`) as unknown,
-      "64 levels",
-    ],
+    ["nested too deeply", () => JSON.parse(`${"[".repeat(200)}${"]".repeat(200)}`) as unknown, "64 levels"],
     ["with half of a character", () => ({ text: "\uD83D" }), "surrogate"],
   ])("%s is refused as at the front door", async (_, content, says) => {
     const { id, base } = await given("DeepException");

@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { json } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { start } from "../src/index.ts";
-import { readBody } from "../src/wire/exchange.ts";
+import { readBody, type WireRequest, type WireResponse } from "../src/wire/exchange.ts";
 import { listen } from "../src/wire/port.ts";
 
 async function ask(
@@ -62,37 +62,35 @@ describe("a simulator", () => {
   });
 });
 
+/** Reads the body to its end, as the simulator does. */
+async function answer(request: WireRequest, response: WireResponse): Promise<void> {
+  try {
+    await readBody(request, 1_000);
+    response.writeHead(200, {});
+    response.end();
+  } catch {
+    response.destroy();
+  }
+}
+
+/** Says this, and resolves once the other side has closed. */
+async function said(url: string, words: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  socket.on("error", () => {});
+  socket.resume();
+  socket.write(words);
+  await once(socket, "close");
+  return "closed";
+}
+
 describe("a port ends", () => {
   const bounds = { headersMs: 150, requestMs: 300, idleMs: 100, checkEveryMs: 20 };
 
   async function opened() {
-    const port = await listen(
-      "127.0.0.1",
-      0,
-      (request, response) => {
-        readBody(request, 1_000).then(
-          () => {
-            response.writeHead(200, {});
-            response.end();
-          },
-          () => response.destroy(),
-        );
-      },
-      bounds,
-    );
+    const port = await listen("127.0.0.1", 0, (request, response) => void answer(request, response), bounds);
     onTestFinished(async () => port.close());
     return port;
-  }
-
-  /** Says this, and resolves once the other side has closed. */
-  async function said(url: string, words: string): Promise<string> {
-    const socket = connect(Number(new URL(url).port), "127.0.0.1");
-    onTestFinished(() => void socket.destroy());
-    socket.on("error", () => {});
-    socket.resume();
-    socket.write(words);
-    await once(socket, "close");
-    return "closed";
   }
 
   test.each([
