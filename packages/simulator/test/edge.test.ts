@@ -63,7 +63,7 @@ describe("a simulator", () => {
 });
 
 /** Reads the body to its end, as the simulator does. */
-async function answer(request: WireRequest, response: WireResponse): Promise<void> {
+async function respond(request: WireRequest, response: WireResponse): Promise<void> {
   try {
     await readBody(request, 1_000);
     response.writeHead(200, {});
@@ -88,7 +88,7 @@ describe("a port ends", () => {
   const bounds = { headersMs: 150, requestMs: 300, idleMs: 100, checkEveryMs: 20 };
 
   async function opened() {
-    const port = await listen("127.0.0.1", 0, (request, response) => void answer(request, response), bounds);
+    const port = await listen("127.0.0.1", 0, (request, response) => void respond(request, response), bounds);
     onTestFinished(async () => port.close());
     return port;
   }
