@@ -6,13 +6,14 @@ import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
 import { queueName } from "@sluice/job";
-import { closeServer, httpServer, listen } from "@sluice/process";
+import { closeServer, hostCheck, httpServer, listen } from "@sluice/process";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, type Audit } from "./access/audit.ts";
+import { answersTo, failed, noStore, notFound, writersOnly } from "./access/edge.ts";
 import { FailedLogins } from "./access/failed-logins.ts";
 import { authenticated, sameOrigin, securityHeaders } from "./access/guard.ts";
 import { createIdentify } from "./access/identify.ts";
@@ -44,6 +45,8 @@ export interface BoardSettings {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Names of this program in `Host` headers, beside loopback and its address, while nobody is asked who he is. */
+  readonly allowedHosts?: readonly string[];
   /** Checks every answer of Bull Board against its own schemas. For tests: it costs time. Default false. */
   readonly validateResponses?: boolean;
   /** How often new error classes are looked for, milliseconds. Default 5,000. */
@@ -128,15 +131,19 @@ export class Board {
     const writing = this.#board({ writable: true });
     const app = express();
     app.disable("x-powered-by");
-    app.use(securityHeaders);
+    app.use(securityHeaders, noStore);
     app.get("/healthz", (_request, response) => {
       response.json({ status: "ok" });
     });
+    if (access.type === "local" || access.type === "open") {
+      app.use(answersTo(hostCheck(this.#settings.host, this.#settings.allowedHosts ?? [])));
+    }
     const failures = this.#failures;
     app.use(
       authenticated(identify, { asksForPassword: access.type === "basic", failures }),
       audited(audit),
       sameOrigin,
+      writersOnly,
     );
     app.use(
       PAGE,
@@ -163,6 +170,7 @@ export class Board {
     app.use(withStrip, (request, response, next) => {
       (may(currentUser(), "operator") ? writing : looking)(request, response, next);
     });
+    app.use(notFound, failed(onError));
     return app;
   }
 
@@ -185,6 +193,10 @@ export class Board {
           miscLinks: [{ text: "Dead letters", url: PAGE }],
         },
       },
+    });
+    // Its own shows an error as it is, in development with its stack; the one at the end of the app shows its words.
+    serverAdapter.setErrorHandler((error) => {
+      throw error;
     });
     const { deadLetters: store, pools } = this.#settings;
     const onChange = (): void => this.#view.changed();

@@ -27,6 +27,17 @@ export const boundedPages: RequestHandler = (request, _response, next) => {
   next();
 };
 
+/** Paths that only an admin may write to; of the rest that is offered, operators may. */
+const OF_ADMINS = [
+  /^\/api\/queues\/[^/]+\/(?:[^/]+\/clean|clean\/[^/]+|empty)\/?$/,
+  /^\/dead-letters\/letter\/[^/]+\/purge\/?$/,
+];
+
+/** The role that a write to a path needs at least, by its path alone; what is not offered is refused later. */
+export function roleForWrite(path: string): Role {
+  return OF_ADMINS.some((pattern) => pattern.test(path)) ? "admin" : "operator";
+}
+
 export const beforeHandler: NonNullable<BoardHooks["before"]> = ({ method, route }) => {
   if (method === "get") return { allow: true };
   const user = currentUser();

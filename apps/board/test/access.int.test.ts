@@ -200,13 +200,84 @@ describe("with a proxy", () => {
 test("on loopback, a name that was made to lead here is not answered", async () => {
   await using board = await startBoard();
   const headers = { host: "evil.example" };
-  expect((await send(`${board.url}/dead-letters`, { method: "GET", headers })).status).toBe(401);
+  for (const path of ["/dead-letters", "/api/queues", "/"]) {
+    const refused = await send(`${board.url}${path}`, { method: "GET", headers });
+    expect(refused.status).toBe(421);
+    expect(refused.body).toContain("SLUICE_ALLOWED_HOSTS");
+  }
+  expect((await send(`${board.url}/healthz`, { method: "GET", headers })).status).toBe(200);
+});
+
+test("a board that asks nobody who he is answers to the names it was given", async () => {
+  await using board = await startBoard({ access: { type: "open" }, allowedHosts: ["board.internal"] });
+  const statusOf = async (host: string) =>
+    (await send(`${board.url}/dead-letters`, { method: "GET", headers: { host } })).status;
+  expect(await statusOf("board.internal:3001")).toBe(200);
+  expect(await statusOf("evil.example")).toBe(421);
+});
+
+describe("errors", () => {
+  const json = { "content-type": "application/json" };
+
+  test("of a body are answered in JSON, without the body, a stack or a page of Express", async () => {
+    await using board = await startBoard();
+    for (const [method, path, headers, body] of [
+      ["PUT", "/api/queues/claude.standard/x/retry", json, `{"prompt": ${MARKER}`],
+      ["PUT", "/nowhere", json, `{"prompt": "${MARKER}`],
+      ["PATCH", "/api/queues/claude.standard/x/update-data", json, MARKER],
+      ["PUT", "/api/queues/claude.standard/x/retry", { "content-type": "application/json; charset=x" }, "{}"],
+      ["PUT", "/api/queues/claude.standard/x/retry", json, JSON.stringify("x".repeat(5_000_000))],
+      ["GET", "/%E0%A4%A", {}, ""],
+    ] as const) {
+      const answer = await send(`${board.url}${path}`, { method, headers, body });
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.status).toBeLessThan(500);
+      expect([path, answer.body]).toEqual([path, expect.stringMatching(/^\{/)]);
+      expect(JSON.parse(answer.body)).toEqual({ error: expect.any(String), message: expect.any(String) });
+      expect(answer.body).not.toContain(MARKER);
+      expect(answer.body).not.toMatch(/at .*\.(js|ts)/);
+    }
+    expect(board.errors).toEqual([]);
+  });
+
+  test("a viewer's body is not read: it is refused before", async () => {
+    await using board = await startBoard({ access: { type: "open" } });
+    for (const path of ["/api/queues/claude.standard/x/update-data", "/dead-letters/replays"]) {
+      const answer = await send(`${board.url}${path}`, { method: "POST", headers: json, body: `{${MARKER}` });
+      expect([path, answer.status]).toEqual([path, 403]);
+      expect(answer.body).toContain("needs the role operator");
+    }
+  });
+
+  test("no answer may be kept by a cache", async () => {
+    await using board = await startBoard();
+    const page = await (await fetch(board.url)).text();
+    const asset = /(?:src|href)="(?:\.?\/)?(static\/[^"]+)"/.exec(page)?.[1] ?? "";
+    expect(asset).not.toBe("");
+    for (const path of [
+      "",
+      "healthz",
+      "api/queues",
+      "dead-letters",
+      "dead-letters/page.css",
+      "nowhere",
+      asset,
+    ]) {
+      const { headers } = await fetch(`${board.url}/${path}`);
+      expect([path, headers.get("cache-control")]).toEqual([path, "no-store"]);
+    }
+  });
 });
 
 /** `fetch` sets some headers itself. */
-async function send(url: string, { method, headers }: { method: string; headers: OutgoingHttpHeaders }) {
+async function send(
+  url: string,
+  { method, headers, body = "" }: { method: string; headers: OutgoingHttpHeaders; body?: string },
+) {
   const request = httpRequest(url, { method, headers });
-  request.end();
+  // Whoever is refused early may find the connection closed under the rest of his body.
+  request.on("error", () => {});
+  request.end(body);
   const [response] = await once(request, "response");
   return { status: Number(response.statusCode), body: await text(response) };
 }

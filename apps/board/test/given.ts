@@ -71,6 +71,7 @@ export interface Dead {
 export interface BoardOptions {
   /** Default: whoever asks is the admin of this machine. */
   readonly access?: AccessSettings;
+  readonly allowedHosts?: readonly string[];
   /** Default 20. */
   readonly replaysPerLane?: number;
   readonly redisUrl?: string;
@@ -80,7 +81,7 @@ export interface BoardOptions {
 export type TestBoard = Awaited<ReturnType<typeof startBoard>>;
 
 export async function startBoard(options: BoardOptions = {}) {
-  const { access = { type: "local" }, replaysPerLane = 20 } = options;
+  const { access = { type: "local" }, replaysPerLane = 20, allowedHosts = [] } = options;
   const { redisUrl = inject("redisUrl"), dynamoDbUrl = inject("dynamoDbUrl") } = options;
   const name = `board-test-${randomBytes(4).toString("hex")}`;
   const space = keySpace(name, SCOPE);
@@ -100,6 +101,7 @@ export async function startBoard(options: BoardOptions = {}) {
     redisUrl,
     deadLetters,
     access,
+    allowedHosts,
     replaysPerLane,
     validateResponses: true,
     classesEveryMs: 50,
@@ -230,7 +232,7 @@ async function newJob(text: string, tenant = "acme", lane = "standard"): Promise
   const now = Date.now();
   return {
     version: 1,
-    id: newJobId("claude", lane, now, Math.random),
+    id: newJobId("claude", lane, now),
     tenant,
     pool: "claude",
     lane,

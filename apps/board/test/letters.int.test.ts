@@ -279,6 +279,18 @@ describe("an edit", () => {
     expect(text).not.toContain(MARKER);
   });
 
+  test.each([
+    ["nested too deeply", () => JSON.parse(`${"[".repeat(200)}${"]".repeat(200)}`) as unknown, "64 levels"],
+    ["with half of a character", () => ({ text: "\uD83D" }), "surrogate"],
+  ])("%s is refused as at the front door", async (_, content, says) => {
+    const { id, base } = await given("DeepException");
+    const { revision } = (await job(base, id)).job.data;
+    const request = { messages: [{ role: "user", content: [content()] }], maxTokens: 10 };
+    const response = await call("PATCH", `${base}/${id}/update-data`, { jobData: { revision, request } });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain(says);
+  });
+
   test("from the list, which has no request to edit, is refused", async () => {
     const { id, base } = await given("ListedException");
     const [listed] = (await queue("ListedException", "failed")).jobs;

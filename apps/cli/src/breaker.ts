@@ -2,6 +2,7 @@
 import type { OperatorAction } from "@sluice/limits";
 import { accountHere } from "./operator.ts";
 import { openDeployment } from "./deployment.ts";
+import { print } from "./terminal.ts";
 
 export async function operateBreaker(
   name: string,
@@ -19,7 +20,7 @@ export async function operateBreaker(
     );
   const told =
     changes.length === 0 ? "Nothing changed" : changes.map((change) => JSON.stringify(change)).join("\n");
-  process.stdout.write(`${told}\n`);
+  print(told);
 }
 
 function parseAction(action: string, forSeconds: number): OperatorAction {

@@ -13,6 +13,7 @@ import { deploymentEnv, parseEnv } from "@sluice/process";
 import { connect, keySpace } from "@sluice/redis";
 import { UsageStore } from "@sluice/results";
 import { z } from "zod";
+import { tell } from "./terminal.ts";
 
 export interface Deployment extends AsyncDisposable {
   readonly pools: readonly Pool[];
@@ -37,7 +38,7 @@ export async function openDeployment(): Promise<Deployment> {
   const env = parseEnv(envSchema, process.env);
   const { pools, scopes, warnings } = await readPools(env.SLUICE_POOLS);
   for (const { line, message } of warnings) {
-    process.stderr.write(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}\n`);
+    tell(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}`);
   }
   let unreachable: Error | undefined;
   const redis = connect(env.REDIS_URL, "command", (error) => (unreachable = error));

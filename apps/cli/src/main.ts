@@ -2,6 +2,7 @@
 /** The `sluice` command. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { deadLetterStateSchema } from "@sluice/dead-letter";
+import { assertNode, tellUncaught } from "@sluice/process";
 import { advise } from "./advise.ts";
 import { operateBreaker } from "./breaker.ts";
 import { initDeadLetters } from "./dead-letters.ts";
@@ -11,6 +12,7 @@ import { listDeadLetters, showDeadLetter } from "./letters.ts";
 import { parseActor } from "./operator.ts";
 import { resetQuota, setQuota, showQuota } from "./quota.ts";
 import { replayDeadLetters } from "./replay.ts";
+import { tell } from "./terminal.ts";
 
 function wholeNumber(min: number): (text: string) => number {
   return (text) => {
@@ -134,9 +136,11 @@ program
   .option(...JSON_FLAG)
   .action(explain);
 
+tellUncaught("sluice");
 try {
+  assertNode();
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+  tell(`sluice: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }

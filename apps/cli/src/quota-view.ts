@@ -1,5 +1,6 @@
 /** A pool's limits as text. Pure. */
 import type { Inspection, Operation, Quota, QuotaEntry, QuotaOverride } from "@sluice/limits";
+import { printable } from "./terminal.ts";
 
 /** Quotas as people type them. */
 export const QUOTAS: Readonly<Record<string, keyof Quota>> = {
@@ -63,7 +64,7 @@ function overrideRows({ overrides, setBy }: QuotaView): string[] {
   const who =
     setBy === undefined
       ? "Not as in the pools file: no worker has started with it yet, or with another one"
-      : `Set by ${setBy.by} at ${new Date(setBy.atMs).toISOString()}; \`sluice quota reset\` takes it back`;
+      : `Set by ${printable(setBy.by)} at ${new Date(setBy.atMs).toISOString()}; \`sluice quota reset\` takes it back`;
   return [`  ${who}`, ...overrides.map((override) => `    ${overrideLine(override)}`)];
 }
 
@@ -74,7 +75,7 @@ function operationRows({ operations }: QuotaView): string[] {
     const ended =
       phase === "done" ? "" : phase === "failed" ? ", which failed" : ", and how it ended is not known";
     const whence = by === from ? "" : ` (${from})`;
-    return `  by hand: ${action}, by ${by}${whence} at ${new Date(atMs).toISOString()}${ended}`;
+    return `  by hand: ${printable(action)}, by ${printable(by)}${printable(whence)} at ${new Date(atMs).toISOString()}${ended}`;
   });
 }
 

@@ -4,6 +4,7 @@ import { latest, madeBy, quotaOverrides, type Quota, type QuotaChange } from "@s
 import { openDeployment, type Deployment } from "./deployment.ts";
 import { accountHere } from "./operator.ts";
 import { overrideLine, QUOTAS, quotaView } from "./quota-view.ts";
+import { print, printJson, tell } from "./terminal.ts";
 
 export async function showQuota(name: string, { json }: { readonly json: boolean }): Promise<void> {
   await using deployment = await openDeployment();
@@ -21,7 +22,8 @@ export async function showQuota(name: string, { json }: { readonly json: boolean
     changes: entries,
     operations: latest(operations),
   };
-  print(json ? JSON.stringify(view) : quotaView(view));
+  if (json) printJson(view);
+  else print(quotaView(view));
 }
 
 /**
@@ -78,7 +80,7 @@ async function changeQuota(
     const why = "What Bedrock's quota does not carry is throttled, what it carries beyond is left unused";
     if (!yes)
       throw new Error(`This is far off the pools file:\n${lines}\n${why}. Repeat with --yes if it is meant`);
-    process.stderr.write(`sluice: warning: far off the pools file:\n${lines}\n`);
+    tell(`sluice: warning: far off the pools file:\n${lines}`);
   }
   // First the entries: a change that somebody may wonder about is never one that nobody made.
   return deployment.operations(pool).record(pool.name, { by, from: accountHere(), action }, async () => {
@@ -103,8 +105,4 @@ function parseSetting(setting: string): [keyof QuotaChange, number | null] {
     throw new Error(`Expected \`${name}\` to be a number above 0 or 'none', got '${value}'`);
   }
   return [quota, amount];
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -7,8 +7,9 @@ import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage } from "@sluice/results";
 import { z } from "zod";
+import { groupsOf, withStore, type LetterSelection } from "./letters.ts";
 import { accountHere } from "./operator.ts";
-import { groupsOf, print, withStore, type LetterSelection } from "./letters.ts";
+import { print, printable, printJson, tell } from "./terminal.ts";
 
 export interface ReplayCommand extends Omit<LetterSelection, "state"> {
   /** Replay everything, where neither ids nor a class, lane or tenant say what. */
@@ -33,8 +34,8 @@ export async function replayDeadLetters(ids: readonly string[], command: ReplayC
   await withStore(command.table, async (store) => {
     const letters = await selectLetters(store, ids, command);
     if (command.dryRun) {
-      if (command.json) print(JSON.stringify({ dryRun: true, letters }));
-      else for (const { id } of letters) print(`would replay ${id}`);
+      if (command.json) printJson({ dryRun: true, letters });
+      else for (const { id } of letters) print(`would replay ${printable(id)}`);
       return;
     }
     const env = parseEnv(envSchema, process.env);
@@ -66,17 +67,14 @@ async function replay(
     onResult: (result) => {
       const outcome = result.outcome === "refused" ? result.reason : result.outcome;
       counts[outcome] = (counts[outcome] ?? 0) + 1;
-      if (!json) print(`${result.id}  ${outcome}`);
+      if (!json) print(`${printable(result.id)}  ${outcome}`);
     },
-    onTrouble: (error) => void process.stderr.write(`waiting: ${error}\n`),
+    onTrouble: (error) => tell(`waiting: ${printable(error)}`),
   });
   // Only what this run replays is counted as its letters: of runs at the same time, each letter is one run's.
   const replayed = (counts["queued"] ?? 0) + (counts["claimed"] ?? 0);
-  print(
-    json
-      ? JSON.stringify({ letters: replayed, ...counts })
-      : `${replayed} of ${letters.length} letters replayed`,
-  );
+  if (json) printJson({ letters: replayed, ...counts });
+  else print(`${replayed} of ${letters.length} letters replayed`);
   if ((counts["queued"] ?? 0) < letters.length) process.exitCode = 1;
 }
 
