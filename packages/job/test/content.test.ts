@@ -10,14 +10,14 @@ const nested = (levels: number): unknown =>
 
 describe("contentProblem", () => {
   test("has nothing to say of JSON that is read as it was written", () => {
-    const json = fc.jsonValue({ maxDepth: 6, noUnicodeString: false });
+    const json = fc.jsonValue({ maxDepth: 3 });
     fc.assert(
       fc.property(json, (value) => {
         fc.pre(!JSON.stringify(value).includes("__proto__"));
         expect(contentProblem(value)).toBeUndefined();
         expect(JSON.parse(JSON.stringify(value))).toEqual(value);
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
   });
 
