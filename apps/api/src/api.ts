@@ -4,12 +4,13 @@ import type { Pool, Pools, Scope } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
-import { closeServer, httpServer, listen, Needs } from "@sluice/process";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, isUnfit, keySpace, RedisWatch } from "@sluice/redis";
-import { describeIdentities, readIdentities } from "@sluice/results";
 import { tellRedisNews } from "@sluice/telemetry";
+import { closeServer, hostCheck, httpServer, listen, Needs } from "@sluice/process";
+import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
+import { OpenStreams, STREAM_BOUNDS, type StreamBounds } from "./open-streams.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
 export interface ApiSettings {
@@ -20,6 +21,10 @@ export interface ApiSettings {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Names of this program in `Host` headers, beside loopback and its address. Default: none. */
+  readonly allowedHosts?: readonly string[];
+  /** Default `STREAM_BOUNDS`. */
+  readonly streams?: StreamBounds;
   readonly listeners: readonly Listener[];
   /** Hears why the process cannot go on with this Redis. Default: nobody. */
   readonly onUnfit?: (sentence: string) => void;
@@ -34,6 +39,8 @@ export class Api {
   readonly #watch: RedisWatch;
   readonly #needs: Needs;
   readonly #leaving = new AbortController();
+  readonly #reader: ChunkReader;
+  readonly #streams: OpenStreams;
   readonly #server: Server;
 
   constructor(settings: ApiSettings) {
@@ -45,6 +52,9 @@ export class Api {
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
     const guard = new CapacityGuard(redis);
+    const reader = new ChunkReader(redis);
+    this.#reader = reader;
+    this.#streams = new OpenStreams(settings.streams ?? STREAM_BOUNDS);
     const pools = new Map(
       Object.values(settings.pools.pools).map((pool) => [
         pool.name,
@@ -53,6 +63,7 @@ export class Api {
           scope: scopeOf(settings.pools, pool),
           keySpace: keySpace(namespace, pool.scope),
           redis,
+          reader,
           guard,
           onError,
         }),
@@ -77,7 +88,7 @@ export class Api {
     });
     const find = createFind({ pools, deadLetters: this.#deadLetters });
     const app = createApp({
-      accept: createAccept({ pools, encodePayload, emit, clock: Date.now, random: Math.random }),
+      accept: createAccept({ pools, encodePayload, emit, clock: Date.now }),
       find,
       cancel: createCancel({ pools, find, clock: Date.now }),
       explain: createExplain({ pools, find, decodePayload }),
@@ -90,6 +101,8 @@ export class Api {
       },
       health: async () => this.#watch.health(),
       unsafe: () => this.#watch.unsafe?.message,
+      isOurs: hostCheck(settings.host, settings.allowedHosts ?? []),
+      streams: this.#streams,
       identities: async () => this.#identities(),
       onError,
     });
@@ -113,7 +126,9 @@ export class Api {
     this.#leaving.abort();
     this.#needs.stop();
     this.#watch.stop();
+    this.#streams.close();
     await closeServer(this.#server);
+    this.#reader.close();
     await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
     this.#deadLetters.close();
     this.#redis.disconnect();

@@ -7,6 +7,7 @@ export {
   type RepeatedError,
   type SluiceEvents,
 } from "./events.ts";
+export { contentProblem, DEEPEST_CONTENT } from "./content.ts";
 export {
   failureKindSchema,
   failureSchema,
@@ -50,5 +51,6 @@ export {
   type JobKind,
   type JobRequest,
 } from "./request.ts";
+export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
 export { submissionSchema, type Submission, type ConversationInput } from "./submission.ts";
 export type { Clock, Random } from "./time.ts";
