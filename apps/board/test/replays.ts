@@ -127,7 +127,7 @@ export async function startReplays({ perLane = 20 } = {}) {
       maxAttempts: 3,
     };
     await store.put({ data, failure: FAILURE, attempts: 3, stalls: 0, diedAt: now });
-    return { id: data.id, ...LANE, replays: 0 };
+    return { id: data.id, jobId: data.id, ...LANE, replays: 0 };
   }
 
   async function next(): Promise<Job<JobData> | undefined> {

@@ -100,15 +100,17 @@ async function selectLetters(
     letters.push(...page.items);
     ({ cursor } = page);
   } while (cursor !== undefined && letters.length < MOST);
-  const refs = letters.map(({ id, pool, lane: name, replays }) => ({ id, pool, lane: name, replays }));
+  const refs = letters.map(({ id, jobId, pool, lane: name, replays }) => {
+    return { id, jobId, pool, lane: name, replays };
+  });
   return distinct(refs).slice(0, MOST);
 }
 
 async function refOf(store: DeadLetterStore, id: string): Promise<LetterRef> {
   const letter = await store.look(id);
   if (letter === undefined) throw new Error(`There is no dead letter '${recordId(id)}'`);
-  const { pool, lane, replays } = letter;
-  return { id: letter.id, pool, lane, replays };
+  const { jobId, pool, lane, replays } = letter;
+  return { id: letter.id, jobId, pool, lane, replays };
 }
 
 function openLanes(

@@ -282,7 +282,7 @@ async function operate(
   });
   while (!signal.aborted) {
     const { items } = await store.list({ state: "dead", by: { lane: LANE }, limit: 100 });
-    const refs: LetterRef[] = items.map(({ id, replays }) => ({ id, ...LANE, replays }));
+    const refs: LetterRef[] = items.map(({ id, jobId, replays }) => ({ id, jobId, ...LANE, replays }));
     await replayer.run(refs, { by, signal, onResult: () => {}, onTrouble: () => {} });
     await sleep(50);
   }

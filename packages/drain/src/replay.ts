@@ -4,7 +4,7 @@
  * thousands of them do not stand before live jobs.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { replayId, type Clock, type JobData } from "@sluice/job";
+import type { Clock, JobData } from "@sluice/job";
 import { describe } from "./insist.ts";
 import { LanePlaces } from "./lane-places.ts";
 import type { Outcomes } from "./ports.ts";
@@ -14,6 +14,8 @@ export interface LetterRef {
   readonly id: string;
   readonly pool: string;
   readonly lane: string;
+  /** The life that died last. */
+  readonly jobId: string;
   /** Replays so far. A letter that has been replayed since is not replayed by this reference. */
   readonly replays: number;
 }
@@ -138,7 +140,7 @@ export class Replayer {
     }
   }
 
-  async #replay({ id, pool: poolName, lane, replays }: LetterRef, by: string): Promise<ReplayResult> {
+  async #replay({ id, jobId, pool: poolName, lane, replays }: LetterRef, by: string): Promise<ReplayResult> {
     const { letters, pools, leaseMs = REPLAY_DEFAULTS.leaseMs, clock } = this.#options;
     const giveBack = (): void => this.#places.giveBack(poolName, lane);
     const pool = pools.get(poolName);
@@ -146,7 +148,7 @@ export class Replayer {
       giveBack();
       return { outcome: "refused", id, reason: "no-lane" };
     }
-    const alive = await this.#lifeOf(pool, lane, replays === 0 ? id : replayId(id, replays));
+    const alive = await this.#lifeOf(pool, lane, jobId);
     if (alive !== undefined) {
       giveBack();
       return { outcome: "refused", id, reason: alive };

@@ -31,7 +31,7 @@ function world({ perLane = 20, letters = 1, addFails = false, outcome = "", foun
     const data = { ...newData(), lane, acceptedAt: 1_000, deadlineAt: 61_000 };
     data.id = `${data.pool}.${lane}.${data.id.split(".")[2] ?? ""}`;
     kept.set(data.id, { data, replays: 0, state: "dead" });
-    return { id: data.id, pool: data.pool, lane, replays: 0 };
+    return { id: data.id, jobId: data.id, pool: data.pool, lane, replays: 0 };
   };
   const refs = Array.from({ length: letters }, () => add("bulk"));
   const pool = refs[0]?.pool ?? "pool";
