@@ -5,9 +5,8 @@ import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
-import { connect, isUnfit, keySpace, RedisWatch } from "@sluice/redis";
-import { tellRedisNews } from "@sluice/telemetry";
-import { closeServer, hostCheck, httpServer, listen, Needs } from "@sluice/process";
+import { connect, keySpace } from "@sluice/redis";
+import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
 import { OpenStreams, STREAM_BOUNDS, type StreamBounds } from "./open-streams.ts";
@@ -36,9 +35,7 @@ export class Api {
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
   readonly #deadLetters: DynamoDbStore;
-  readonly #watch: RedisWatch;
-  readonly #needs: Needs;
-  readonly #leaving = new AbortController();
+  readonly #standing: Standing;
   readonly #reader: ChunkReader;
   readonly #streams: OpenStreams;
   readonly #server: Server;
@@ -71,20 +68,17 @@ export class Api {
     );
     this.#pools = pools;
     this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
-    this.#watch = new RedisWatch({
+    this.#standing = new Standing({
       redis,
       keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(namespace, scope)),
-      onNews: tellRedisNews(emit, settings.onUnfit),
-    });
-    this.#needs = new Needs({
       needs: [
         {
           name: `dead letter table '${settings.deadLetterTable}'`,
           check: async () => this.#deadLetters.check(),
         },
       ],
-      onLacking: (need, why) => emit("start:lacks", { need, why }),
-      onFound: (need, afterMs) => emit("start:found", { need, afterMs }),
+      emit,
+      onUnfit: settings.onUnfit,
     });
     const find = createFind({ pools, deadLetters: this.#deadLetters });
     const app = createApp({
@@ -99,8 +93,8 @@ export class Api {
         const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
         return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
       },
-      health: async () => this.#watch.health(),
-      unsafe: () => this.#watch.unsafe?.message,
+      health: async () => this.#standing.health(),
+      unsafe: () => this.#standing.unsafe,
       isOurs: hostCheck(settings.host, settings.allowedHosts ?? []),
       streams: this.#streams,
       identities: async () => this.#identities(),
@@ -111,21 +105,15 @@ export class Api {
 
   /** Listens, whether or not Redis is there. Resolves to the URL. */
   async start(): Promise<string> {
-    const { host, port, pools, onUnfit } = this.#settings;
+    const { host, port, pools } = this.#settings;
     for (const warning of pools.warnings) this.#emit("config:warning", warning);
-    this.#needs.start();
-    this.#watch.start();
-    this.#watch.untilFit(this.#leaving.signal).catch((error: unknown) => {
-      if (isUnfit(error)) onUnfit?.(error.message);
-    });
+    this.#standing.start();
     return listen(this.#server, host, port);
   }
 
   /** Answers what was asked, then closes. */
   async stop(): Promise<void> {
-    this.#leaving.abort();
-    this.#needs.stop();
-    this.#watch.stop();
+    this.#standing.stop();
     this.#streams.close();
     await closeServer(this.#server);
     this.#reader.close();

@@ -5,8 +5,8 @@ import { ExpressAdapter } from "@bull-board/express";
 import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
-import { queueName, type Listener } from "@sluice/job";
-import { closeServer, hostCheck, httpServer, listen } from "@sluice/process";
+import { emitter, queueName, type Listener } from "@sluice/job";
+import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
@@ -29,7 +29,6 @@ import { runEntry, Runs } from "./letters/runs.ts";
 import { PAGE, POOLS } from "./pages/layout.ts";
 import { poolPages, withStrip } from "./pages/pools.ts";
 import { pages } from "./pages/router.ts";
-import { Standing } from "./standing.ts";
 import { wording } from "./pages/wording.ts";
 import { beforeHandler, boundedPages } from "./policy.ts";
 import { Turns } from "./turns.ts";
@@ -112,9 +111,9 @@ export class Board {
     this.#standing = new Standing({
       redis: this.#redis,
       keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
-      deadLetters,
-      ...(settings.listener === undefined ? {} : { listener: settings.listener }),
-      ...(settings.onUnfit === undefined ? {} : { onUnfit: settings.onUnfit }),
+      needs: [{ name: "dead letter table", check: async () => deadLetters.check() }],
+      emit: emitter(settings.listener === undefined ? [] : [settings.listener]),
+      onUnfit: settings.onUnfit,
     });
   }
 

@@ -16,7 +16,7 @@ import {
   type Model,
   type Outbox,
 } from "@sluice/drain";
-import { Needs } from "@sluice/process";
+import { Standing } from "@sluice/process";
 import { emitter, queueName, type Emit, type Listener } from "@sluice/job";
 import {
   decodePayload,
@@ -31,10 +31,9 @@ import {
   type SlotShares,
   type Take,
 } from "@sluice/queue";
-import { connect, keySpace as spaceOf, RedisWatch, type RedisNews } from "@sluice/redis";
-import { tellRedisNews } from "@sluice/telemetry";
-import { OUTCOME_TTL_MS } from "@sluice/results";
+import { connect } from "@sluice/redis";
 import { createModel } from "./model.ts";
+import { Recovery } from "./recovery.ts";
 import { Replays } from "./replays.ts";
 import { ScopeParts } from "./scope.ts";
 
@@ -73,9 +72,6 @@ const START_TRIES = 6;
 /** How often it is looked whether calls are still in flight while the process leaves, milliseconds. */
 const LOOK_MS = 100;
 
-/** A change of Redis so long ago is looked back at by a worker that starts: as long as outcomes are kept. Milliseconds. */
-const LOOK_BACK_MS = OUTCOME_TTL_MS;
-
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
 
@@ -85,8 +81,8 @@ export class Worker {
   readonly #abort = new AbortController();
   readonly #queueRedis;
   readonly #commandRedis;
-  readonly #watch: RedisWatch;
-  readonly #needs: Needs;
+  readonly #standing: Standing;
+  readonly #recovery: Recovery;
   readonly #locks: LockKeeper;
   readonly #deadLetters: DynamoDbStore;
   readonly #mover: Mover;
@@ -132,22 +128,22 @@ export class Worker {
       emit: this.#emit,
       onError: this.#onError("replays"),
     });
-    const tell = tellRedisNews(this.#emit, settings.onUnfit);
-    this.#watch = new RedisWatch({
+    this.#standing = new Standing({
       redis: this.#commandRedis,
-      keySpaces: Object.keys(pools.scopes).map((scope) => spaceOf(settings.namespace, scope)),
-      onNews: (news) => {
-        tell(news);
-        this.#afterNews(news);
-      },
-    });
-    this.#needs = new Needs({
+      keySpaces: [...this.#scopes.values()].map(({ keySpace }) => keySpace),
       needs: [
         { name: `dead letter table '${deadLetterTable}'`, check: async () => this.#deadLetters.check() },
         ...[...this.#scopes.values()].map((scope) => scope.identityNeed),
       ],
-      onLacking: (need, why) => this.#emit("start:lacks", { need, why }),
-      onFound: (need, afterMs) => this.#emit("start:found", { need, afterMs }),
+      emit: this.#emit,
+      onUnfit: settings.onUnfit,
+      onNews: (news) => this.#recovery.afterNews(news),
+    });
+    this.#recovery = new Recovery({
+      pools: [...this.#pools.values()],
+      replays: this.#replays,
+      signal: this.#abort.signal,
+      emit: this.#emit,
     });
   }
 
@@ -157,10 +153,8 @@ export class Worker {
    */
   async start(): Promise<boolean> {
     for (const warning of this.#settings.pools.warnings) this.#emit("config:warning", warning);
-    this.#needs.start();
-    this.#watch.start();
     try {
-      await this.#watch.untilFit(this.#abort.signal);
+      await this.#standing.untilFit();
       for (const { pool, scope } of this.#pools.values()) await this.#publish(pool, scope);
     } catch (error) {
       if (this.#abort.signal.aborted) return false;
@@ -170,10 +164,7 @@ export class Worker {
     this.#started = true;
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
-    for (const { keySpace: space } of this.#scopes.values()) {
-      const changedAt = this.#watch.changedAt(space);
-      if (Date.now() - changedAt < LOOK_BACK_MS) this.#lookBack(space, changedAt);
-    }
+    this.#recovery.lookBack((space) => this.#standing.changedAt(space));
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
@@ -190,29 +181,9 @@ export class Worker {
       try {
         return await insist(async () => scope.configure(pool), asking);
       } catch (error) {
-        const { ready } = await this.#watch.look();
+        const { ready } = await this.#standing.health();
         if (ready || this.#abort.signal.aborted) throw error;
       }
-    }
-  }
-
-  /** Also at the start: Redis may have changed while no worker ran. */
-  #lookBack(space: string, changedAt: number): void {
-    const pools = [...this.#pools.values()].filter(({ scope }) => scope.keySpace === space);
-    this.#replays.redisChanged(
-      pools.map(({ pool }) => pool.name),
-      changedAt,
-    );
-  }
-
-  /** What was lost with the data of Redis is published again by every worker, and what the fleet knew of the quota is gone. */
-  #afterNews(news: RedisNews): void {
-    if (news.type === "restarted") this.#lookBack(news.keySpace, news.at);
-    if (news.type !== "emptied") return;
-    for (const { pool, scope } of this.#pools.values()) {
-      if (scope.keySpace !== news.keySpace) continue;
-      const asking = { part: "limits", signal: this.#abort.signal, emit: this.#emit };
-      void insist(async () => scope.restore(pool), asking).catch(() => undefined);
     }
   }
 
@@ -221,8 +192,7 @@ export class Worker {
    * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone.
    */
   async stop(graceMs: number): Promise<void> {
-    this.#needs.stop();
-    this.#watch.stop();
+    this.#standing.stop();
     if (!this.#started) {
       this.#abort.abort();
       this.#closeConnections();
