@@ -8,7 +8,7 @@ import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool }
 import { queueName } from "@sluice/job";
 import { createRedisLimiter } from "@sluice/limits";
 import { closeServer, httpServer, listen } from "@sluice/process";
-import { LaneQueue, POLLS_LANE } from "@sluice/queue";
+import { EVENTS_KEPT, LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { describeIdentities, Lineage, OutcomeStore, readIdentities } from "@sluice/results";
 import { Queue } from "bullmq";
@@ -181,6 +181,7 @@ export class Board {
       const queue = new Queue(queueName(pool.name, lane), {
         connection: this.#redis,
         prefix: keySpace(namespace, pool.scope),
+        streams: EVENTS_KEPT,
         // Without both, a board that starts while Redis is down stays broken for good.
         skipWaitingForReady: true,
         skipVersionCheck: true,

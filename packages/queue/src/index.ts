@@ -1,4 +1,4 @@
-export { POLLS_LANE } from "./keys.ts";
+export { EVENTS_KEPT, POLLS_LANE } from "./keys.ts";
 export { CapacityGuard, type Capacity, type LaneBounds } from "./capacity.ts";
 export { FailedSet, type FailedJob } from "./failed-set.ts";
 export { HeldJob, type Deferral, type KeepCompleted } from "./held-job.ts";
