@@ -158,6 +158,11 @@ export class LaneQueue {
     return waiting + before + othersAhead(priority, before, { returned, fresh, scheduled });
   }
 
+  /** Jobs that have been added and have not ended, also those in somebody's hands. */
+  async unended(): Promise<number> {
+    return this.#options.redis.zcard(this.#keys.deadlines);
+  }
+
   async counts(): Promise<LaneCounts> {
     const counts = await this.#queue.getJobCounts("wait", "prioritized", "delayed", "active", "failed");
     return {
