@@ -31,7 +31,7 @@ function polled(
     emit: (name, event) => void w.events.push({ name, event: { ...event } }),
     clock: () => NOW,
   });
-  const through = async (data: unknown): Promise<Left | undefined> => {
+  const through = async (data: unknown, part: Partial<Held> = {}): Promise<Left | undefined> => {
     const { job, left } = w.hold(data, part);
     await (
       await poller.take(job, w.stop.signal)
@@ -100,6 +100,12 @@ describe("a poll", () => {
   ])("of a job %s ends it", async (_what, data) => {
     const { through } = polled({ type: "in-progress" });
     expect(await through(data)).toMatchObject({ how: "failed", failure: { errorClass: "MalformedJob" } });
+  });
+
+  test("of a job with another's data ends it", async () => {
+    const { through } = polled({ type: "in-progress" });
+    const left = await through(started(), { id: started().id });
+    expect(left).toMatchObject({ how: "failed", failure: { errorClass: "MalformedJob" } });
   });
 });
 

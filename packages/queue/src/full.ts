@@ -1,10 +1,11 @@
 /** What a lane does on a Redis that has reached `maxmemory`. */
 import { defineScript, type Script } from "@sluice/redis";
+import type { Redis } from "ioredis";
 import type { LaneKeys } from "./keys.ts";
 
 /**
- * How far beyond `maxmemory` jobs are still fetched, one at a time for each lane and process, as a share of it. Each may
- * free more than it takes, or take more: where a fleet has filled Redis with answers, this is where it stops.
+ * How far beyond `maxmemory` jobs are still fetched, as a share of it. Each may free more than it takes, or take more:
+ * where a fleet has filled Redis with answers, this is where it stops.
  */
 const OVERDRAFT = 0.05;
 
@@ -16,8 +17,8 @@ export function isFull(error: unknown): boolean {
   return error instanceof Error && error.message.includes("OOM command not allowed");
 }
 
-/** Lets the lane's next fetch through on a full Redis. Resolves to whether it will get a job. */
-export const makeWay: Script<{ keys: LaneKeys }, boolean> = defineScript(
+/** Lets the lane's next fetch through. */
+const makeWay: Script<{ keys: LaneKeys }, boolean> = defineScript(
   new URL("../lua/make-way.lua", import.meta.url),
   ({ keys }) => ({
     keys: [keys.wait, keys.prioritized, keys.delayed, keys.events],
@@ -26,3 +27,27 @@ export const makeWay: Script<{ keys: LaneKeys }, boolean> = defineScript(
   (reply) => reply === 1,
   { whenFull: true },
 );
+
+/** Gives back jobs of vanished workers. */
+const recoverStalled: Script<{ keys: LaneKeys; everyMs: number }, number> = defineScript(
+  new URL("../lua/recover-stalled.lua", import.meta.url),
+  ({ keys, everyMs }) => ({
+    keys: [keys.stalled, keys.active, keys.wait, keys.stalledCheck, keys.marker],
+    argv: [keys.jobPrefix, everyMs],
+  }),
+  Number,
+  { whenFull: true },
+);
+
+/**
+ * After a fetch that a full Redis refused. Resolves to whether another will get a job.
+ * @param stalledIntervalMs how often jobs of vanished workers are looked for.
+ */
+export async function fetchableWhenFull(
+  redis: Redis,
+  keys: LaneKeys,
+  stalledIntervalMs: number,
+): Promise<boolean> {
+  await recoverStalled.run(redis, { keys, everyMs: stalledIntervalMs });
+  return makeWay.run(redis, { keys });
+}

@@ -10,7 +10,7 @@ import { queueName } from "@sluice/job";
 import type { KeySpace } from "@sluice/redis";
 import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import { isFull, makeWay } from "./full.ts";
+import { fetchableWhenFull, isFull } from "./full.ts";
 import { DEFAULT_KEEP, HeldJob, type KeepCompleted } from "./held-job.ts";
 import { laneKeys, type LaneKeys } from "./keys.ts";
 import { LaneLocks } from "./lane-locks.ts";
@@ -221,12 +221,8 @@ export class Intake {
 
   /** Whether the fetch failed of something that is out of its way now. */
   async #mayFetchAgain(error: unknown, token: string): Promise<boolean> {
-    const { redis, onUnreadable } = this.#options;
-    if (isFull(error)) {
-      // One at a time, so that its end is seen before the next.
-      const inHand = this.#taking.size + this.#waiting.size + this.#calling.size;
-      return inHand === 0 && makeWay.run(redis, { keys: this.#keys });
-    }
+    const { redis, onUnreadable, stalledIntervalMs } = this.#options;
+    if (isFull(error)) return fetchableWhenFull(redis, this.#keys, stalledIntervalMs);
     if (!mayBeUnreadable(error)) return false;
     const id = await endUnreadable(redis, this.#keys, token);
     if (id !== undefined) onUnreadable?.(id);

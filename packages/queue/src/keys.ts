@@ -27,6 +27,10 @@ export interface LaneKeys {
   readonly failed: string;
   /** Active jobs that the last stall check marked. */
   readonly stalled: string;
+  /** There until the next stall check. */
+  readonly stalledCheck: string;
+  /** Wakes those who wait for a job. */
+  readonly marker: string;
   readonly events: string;
   /** Ids by deadline, of jobs that have not ended. Ours. */
   readonly deadlines: string;
@@ -46,6 +50,8 @@ export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKe
     completed: `${base}completed`,
     failed: `${base}failed`,
     stalled: `${base}stalled`,
+    stalledCheck: `${base}stalled-check`,
+    marker: `${base}marker`,
     events: `${base}events`,
     deadlines: `${keySpace}:deadlines:${queueName(pool, lane)}`,
     forwardPace: `${keySpace}:forward:${queueName(pool, lane)}`,

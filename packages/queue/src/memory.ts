@@ -121,7 +121,5 @@ function limited(reading: Reading): Reading | undefined {
 }
 
 function fieldsOf(info: string): z.infer<typeof memorySchema> {
-  return memorySchema.parse(
-    Object.fromEntries(info.split(/\r?\n/).map((line) => line.split(":", 2) as [string, string])),
-  );
+  return memorySchema.parse(Object.fromEntries(info.split(/\r?\n/).map((line) => line.split(":", 2))));
 }
