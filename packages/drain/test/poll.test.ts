@@ -31,7 +31,7 @@ function polled(
     emit: (name, event) => void w.events.push({ name, event: { ...event } }),
     clock: () => NOW,
   });
-  const through = async (data: unknown, part: Partial<Held> = {}): Promise<Left | undefined> => {
+  const through = async (data: unknown): Promise<Left | undefined> => {
     const { job, left } = w.hold(data, part);
     await (
       await poller.take(job, w.stop.signal)
@@ -103,9 +103,11 @@ describe("a poll", () => {
   });
 
   test("of a job with another's data ends it", async () => {
-    const { through } = polled({ type: "in-progress" });
-    const left = await through(started(), { id: started().id });
-    expect(left).toMatchObject({ how: "failed", failure: { errorClass: "MalformedJob" } });
+    const { through } = polled({ type: "in-progress" }, { part: { id: started().id } });
+    expect(await through(started())).toMatchObject({
+      how: "failed",
+      failure: { errorClass: "MalformedJob" },
+    });
   });
 });
 

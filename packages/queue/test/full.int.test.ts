@@ -78,7 +78,7 @@ test("a job of a worker that vanished on a full Redis is taken by another", asyn
   const lane = await ownLane();
   const [id = ""] = await lane.addMany(1);
   const { take, job } = takeOne();
-  const { vanish } = await lane.startIntake(take, { inHandMs: 300, callMs: 300 });
+  const { vanish } = await lane.startIntake(take, { inHandMs: 300, callMs: 300, stalledIntervalMs: 200 });
   await job;
   await full(lane.redis);
   await vanish();
