@@ -28,6 +28,7 @@ const drop: Script<{ keys: LaneKeys; id: string; diedAt: number }, boolean> = de
     return { keys: [keys.failed, hash, `${hash}:logs`, `${hash}:lock`], argv: [id, diedAt] };
   },
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 const hashSchema = z.object({

@@ -48,6 +48,7 @@ const withdraw: Script<{ keys: LaneKeys; id: string }, boolean> = defineScript(
     };
   },
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 export class LaneQueue {

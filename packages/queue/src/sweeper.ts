@@ -57,6 +57,7 @@ const expire: Script<{ keys: LaneKeys; id: string; now: number; failure: Failure
     argv: [id, now, `${failure.errorClass}: ${failure.message}`, FAILURE_FIELD, JSON.stringify(failure)],
   }),
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 const shed: Script<{ keys: LaneKeys; before: number }, number> = defineScript(
