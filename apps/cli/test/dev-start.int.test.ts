@@ -21,6 +21,16 @@ describe("while it starts", () => {
     await nothingIsLeft(pids);
   });
 
+  test("Ctrl-C that a program of its gets too ends it as well", async () => {
+    run = sluice(["dev", "--jobs", "20"]);
+    const pids = await wholeSystem(run);
+    run.interrupt();
+    // The last one started, which is not ready yet.
+    process.kill(Math.max(...pids), "SIGINT");
+    expect(await run.ended).toEqual({ code: 130, signal: null });
+    await nothingIsLeft(pids);
+  });
+
   test("SIGKILL leaves nothing, not even programs that are not ready yet", async () => {
     run = sluice(["dev", "--jobs", "20"]);
     const pids = await wholeSystem(run);

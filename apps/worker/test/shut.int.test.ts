@@ -21,7 +21,7 @@ test("they go back with their grants refunded, and call once when it takes calls
     latencyMs: 20,
     slots: 32,
   });
-  const ids = await fleet.submit(Array.from({ length: 4 }, () => ({ request: REQUEST })));
+  const ids = await fleet.submit(Array.from({ length: 5 }, () => ({ request: REQUEST })));
   // Locks that outlast the moments in which a busy machine stands still.
   const worker = await fleet.startWorker(undefined, {
     SLUICE_LOCK_IN_HAND_MS: "10000",
@@ -31,7 +31,8 @@ test("they go back with their grants refunded, and call once when it takes calls
   await vi.waitFor(async () => {
     const { reservations } = await fleet.limiter.inspect(POOL);
     const started = logged("job:granted").length - logged("job:completed").length;
-    expect(reservations - started).toBeGreaterThanOrEqual(1);
+    // The line that says a call has started comes later than the call.
+    expect(reservations - started).toBeGreaterThanOrEqual(2);
   }, SOON);
 
   await fleet.limiter.operate(POOL, { type: "open", forMs: 600_000 });
@@ -50,6 +51,9 @@ test("they go back with their grants refunded, and call once when it takes calls
 
   await fleet.limiter.operate(POOL, { type: "close" });
 
-  await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(ids.map(() => "completed")), SOON);
+  await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(ids.map(() => "completed")), {
+    ...SOON,
+    timeout: 60_000,
+  });
   expect(await fleet.callsByJob()).toEqual(new Map(ids.map((id) => [id, 1])));
 });

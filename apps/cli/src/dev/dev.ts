@@ -54,7 +54,12 @@ export async function dev(options: DevOptions): Promise<number> {
     burndown: BURNDOWN,
     slots: workload.slots,
     onProgress: tell,
+  }).catch((error: unknown) => {
+    // Ctrl-C reaches a program in the moment of its birth too, before it has a process group of its own.
+    if (interrupted.signal.aborted) return undefined;
+    throw error;
   });
+  if (system === undefined) return 130;
   const left = new Promise<"interrupted">((resolve) => {
     if (interrupted.signal.aborted) resolve("interrupted");
     interrupted.signal.addEventListener("abort", () => resolve("interrupted"), { once: true });
