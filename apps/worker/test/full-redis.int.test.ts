@@ -9,6 +9,13 @@ vi.setConfig({ testTimeout: 90_000 });
 
 const MB = 1024 * 1024;
 
+const long = () => ({
+  request: {
+    messages: [{ role: "user", content: [{ text: randomBytes(100_000).toString("hex") }] }],
+    maxTokens: 50,
+  },
+});
+
 async function startOnOwnRedis(latencyMs: number) {
   const { url: redisUrl } = await ownRedis();
   const fleet = await startFleet({ redisUrl, dynamoDbUrl: inject("dynamoDbUrl"), latencyMs });
@@ -27,12 +34,6 @@ async function startOnOwnRedis(latencyMs: number) {
 
 test("a worker starts on a Redis that is full of jobs, and drains it", async () => {
   const { fleet, fill } = await startOnOwnRedis(20);
-  const long = () => ({
-    request: {
-      messages: [{ role: "user", content: [{ text: randomBytes(100_000).toString("hex") }] }],
-      maxTokens: 50,
-    },
-  });
   const ids = await fleet.submit(Array.from({ length: 40 }, long));
   await fill();
   await fleet.startWorker();

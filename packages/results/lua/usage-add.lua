@@ -10,7 +10,11 @@
 ]]
 local class = ARGV[1]
 local isNew = redis.call("HEXISTS", KEYS[1], class .. ":" .. ARGV[6]) == 0
-if isNew and redis.call("HLEN", KEYS[1]) >= tonumber(ARGV[3]) then
+local fields = isNew and redis.call("HLEN", KEYS[1]) or 0
+if fields > 2 * tonumber(ARGV[3]) then
+  -- Written by a version that knew no bound. They would not expire while the pool is used.
+  redis.call("UNLINK", KEYS[1], KEYS[2])
+elseif fields >= tonumber(ARGV[3]) then
   class = ARGV[2]
 end
 for i = 6, #ARGV, 2 do

@@ -70,3 +70,14 @@ test("tells how long answers are, once there are some", async () => {
   expect(await store.meanOutputTokens("claude")).toBe(12);
   await redis.del(`${space}:usage:claude`, `${space}:usage:claude:longest`);
 });
+
+test("begins anew where a version before this one has told far more classes apart", async () => {
+  const space = keySpace(`t-${randomBytes(4).toString("hex")}`, "main");
+  const store = new UsageStore(redis, space);
+  const many = Array.from({ length: 3_000 }, (_, index) => [`class-${index}:calls`, "1"]);
+  await redis.hset(`${space}:usage:claude`, Object.fromEntries(many));
+  const call = { pool: "claude", reservedTokens: 9, settledTokens: 9, maxTokens: 9, outputTokens: 7 };
+  await store.add({ ...call, promptClass: "new" });
+  expect(await store.report("claude")).toMatchObject([{ promptClass: "new", calls: 1 }]);
+  await redis.del(`${space}:usage:claude`, `${space}:usage:claude:longest`);
+});
