@@ -34,7 +34,7 @@ async function startOnOwnRedis(latencyMs: number) {
 
 test("a worker starts on a Redis that is full of jobs, and drains it", async () => {
   const { fleet, fill } = await startOnOwnRedis(20);
-  const ids = await fleet.submit(Array.from({ length: 40 }, long));
+  const ids = await fleet.submit(Array.from({ length: 24 }, long));
   await fill();
   await fleet.startWorker();
   await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(ids.map(() => "completed")), PATIENTLY);

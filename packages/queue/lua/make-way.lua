@@ -9,23 +9,22 @@
   KEYS[1] wait (list)   KEYS[2] prioritized (zset)   KEYS[3] delayed (zset)   KEYS[4] events (stream)
   ARGV[1] share of maxmemory that may be used beyond it   ARGV[2] bytes that may be, whatever the share
 
-  Reply: 1 the next fetch gets through; 0 not now, or nothing waits.
-  The first write frees memory or moves a job, so that a full Redis takes it.
+  Reply: 'go', the next fetch gets through; 'none', nothing waits; 'full', not now.
 ]]
 -- Nobody needs BullMQ's events to go on, and they may be what fills this Redis.
 redis.call("XTRIM", KEYS[4], "MAXLEN", 0)
 
+local id = redis.call("ZREVRANGE", KEYS[2], 0, 0)[1] or redis.call("LINDEX", KEYS[1], 0)
+if not id then
+  return "none"
+end
 local memory = redis.call("INFO", "memory")
 local used, most = tonumber(memory:match("used_memory:(%d+)")), tonumber(memory:match("maxmemory:(%d+)"))
 if used > most + math.max(most * tonumber(ARGV[1]), tonumber(ARGV[2])) then
-  return 0
+  return "full"
 end
-local id = redis.call("ZREVRANGE", KEYS[2], 0, 0)[1]
-if id then
-  redis.call("ZREM", KEYS[2], id)
-else
-  id = redis.call("LPOP", KEYS[1])
-  if not id then return 0 end
+if redis.call("ZREM", KEYS[2], id) == 0 then
+  redis.call("LPOP", KEYS[1])
 end
 redis.call("ZADD", KEYS[3], 1, id)
-return 1
+return "go"

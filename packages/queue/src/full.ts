@@ -1,6 +1,7 @@
 /** What a lane does on a Redis that has reached `maxmemory`. */
 import { defineScript, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
+import { z } from "zod";
 import type { LaneKeys } from "./keys.ts";
 
 /**
@@ -17,14 +18,19 @@ export function isFull(error: unknown): boolean {
   return error instanceof Error && error.message.includes("OOM command not allowed");
 }
 
+/** What a lane's next fetch on a full Redis would get: a job, none, or a refusal. */
+export type WhenFull = "go" | "none" | "full";
+
+const replySchema = z.enum(["go", "none", "full"]);
+
 /** Lets the lane's next fetch through. */
-const makeWay: Script<{ keys: LaneKeys }, boolean> = defineScript(
+const makeWay: Script<{ keys: LaneKeys }, WhenFull> = defineScript(
   new URL("../lua/make-way.lua", import.meta.url),
   ({ keys }) => ({
     keys: [keys.wait, keys.prioritized, keys.delayed, keys.events],
     argv: [OVERDRAFT, LEAST_OVERDRAFT_BYTES],
   }),
-  (reply) => reply === 1,
+  (reply) => replySchema.parse(reply),
   { whenFull: true },
 );
 
@@ -40,14 +46,10 @@ const recoverStalled: Script<{ keys: LaneKeys; everyMs: number }, number> = defi
 );
 
 /**
- * After a fetch that a full Redis refused. Resolves to whether another will get a job.
+ * After a fetch that a full Redis refused: lets another through, if there is a job and room for it.
  * @param stalledIntervalMs how often jobs of vanished workers are looked for.
  */
-export async function fetchableWhenFull(
-  redis: Redis,
-  keys: LaneKeys,
-  stalledIntervalMs: number,
-): Promise<boolean> {
+export async function letThrough(redis: Redis, keys: LaneKeys, stalledIntervalMs: number): Promise<WhenFull> {
   await recoverStalled.run(redis, { keys, everyMs: stalledIntervalMs });
   return makeWay.run(redis, { keys });
 }

@@ -10,14 +10,13 @@ import { queueName } from "@sluice/job";
 import type { KeySpace } from "@sluice/redis";
 import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import { fetchableWhenFull, isFull } from "./full.ts";
 import { DEFAULT_KEEP, HeldJob, type KeepCompleted } from "./held-job.ts";
 import { laneKeys, type LaneKeys } from "./keys.ts";
 import { LaneLocks } from "./lane-locks.ts";
 import type { LockKeeper } from "./lock-keeper.ts";
+import { afterRefusal } from "./refused-fetch.ts";
 import type { ReleaseSlot, Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
-import { endUnreadable, mayBeUnreadable } from "./unreadable.ts";
 
 /** Starts a call. It settles when the call is over. */
 export type Run = () => Promise<void>;
@@ -202,7 +201,13 @@ export class Intake {
       try {
         return await this.#fetchBy(token);
       } catch (error) {
-        if (this.#stopping.signal.aborted || !(await this.#mayFetchAgain(error, token))) throw error;
+        if (this.#stopping.signal.aborted) throw error;
+        const next = await afterRefusal(error, token, { ...this.#options, keys: this.#keys });
+        if (next === "give-up") throw error;
+        if (next === "none") {
+          await this.#pause();
+          return undefined;
+        }
       }
     }
   }
@@ -217,16 +222,6 @@ export class Intake {
     const held = new HeldJob({ job, token, worker: this.#worker, redis, keys: this.#keys, keepCompleted });
     locks.keep(held, this.#laneLocks);
     return held;
-  }
-
-  /** Whether the fetch failed of something that is out of its way now. */
-  async #mayFetchAgain(error: unknown, token: string): Promise<boolean> {
-    const { redis, onUnreadable, stalledIntervalMs } = this.#options;
-    if (isFull(error)) return fetchableWhenFull(redis, this.#keys, stalledIntervalMs);
-    if (!mayBeUnreadable(error)) return false;
-    const id = await endUnreadable(redis, this.#keys, token);
-    if (id !== undefined) onUnreadable?.(id);
-    return id !== undefined;
   }
 
   async #take(job: HeldJob, release: ReleaseSlot): Promise<void> {

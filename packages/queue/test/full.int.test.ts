@@ -94,6 +94,21 @@ test("a job of a worker that vanished on a full Redis is taken by another", asyn
   expect(taken[0]).toMatchObject({ id, stalls: 1 });
 });
 
+test("a lane that has no job is no trouble on a full Redis, and takes the first that comes", async () => {
+  const lane = await ownLane();
+  await lane.redis.set("answers", randomBytes(16 * KB * KB));
+  await full(lane.redis);
+  const taken: string[] = [];
+  const { errors } = await lane.startIntake(completeAll(taken));
+  // A fetch was refused.
+  await vi.waitFor(async () => expect(await lane.redis.exists(lane.keys.stalledCheck)).toBe(1));
+  await lane.redis.unlink("answers");
+  const [id] = await lane.addMany(1);
+  await vi.waitFor(() => expect(taken).toEqual([id]), { timeout: 8_000, interval: 50 });
+  // BullMQ's stall check is refused too, and says so.
+  expect(errors.length).toBeLessThanOrEqual(1);
+});
+
 test("what fills Redis beyond the overdraft is left, and the lane goes on by itself once there is room", async () => {
   const lane = await ownLane();
   await lane.addMany(20);
