@@ -61,7 +61,7 @@ test("answers to calls in flight are kept when Redis is full, also by a worker t
 
   // A worker that comes now waits, and goes on by itself when something has made room.
   await fleet.startWorker();
-  await redis.unlink("filler");
+  await redis.del("filler");
   await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(ids.map(() => "completed")), PATIENTLY);
   expect([...(await fleet.callsByJob()).values()]).toEqual(ids.map(() => 1));
 });

@@ -102,7 +102,7 @@ test("a lane that has no job is no trouble on a full Redis, and takes the first 
   const { errors } = await lane.startIntake(completeAll(taken));
   // A fetch was refused.
   await vi.waitFor(async () => expect(await lane.redis.exists(lane.keys.stalledCheck)).toBe(1));
-  await lane.redis.unlink("answers");
+  await lane.redis.del("answers");
   const [id] = await lane.addMany(1);
   await vi.waitFor(() => expect(taken).toEqual([id]), { timeout: 8_000, interval: 50 });
   // BullMQ's stall check is refused too, and says so.
@@ -120,7 +120,7 @@ test("what fills Redis beyond the overdraft is left, and the lane goes on by its
   const { errors } = await lane.startIntake(completeAll(taken), { slots: 4 });
   await vi.waitFor(() => expect(errors.length).toBeGreaterThan(0), { timeout: 4_000 });
   expect(taken).toEqual([]);
-  await lane.redis.unlink("answers");
+  await lane.redis.del("answers");
   await vi.waitFor(() => expect(taken).toHaveLength(20), { timeout: 8_000, interval: 50 });
 });
 

@@ -63,7 +63,7 @@ test("a fast stream asks a full Redis twice a second, and goes on when there is 
   await vi.waitFor(() => expect(errors.length).toBeGreaterThan(0));
   // Pieces that share a refused command each tell of it.
   expect(errors.length).toBeLessThan(10 + (Date.now() - startedAt) / 250);
-  await redis.unlink("filler");
+  await redis.del("filler");
   await writer.end("completed");
   const events: ChunkEvent[] = [];
   for await (const event of chunks.read({ id })) events.push(event);
