@@ -65,6 +65,9 @@ const ABORT_GRACE_MS = 5_000;
 /** How often each question of the start is asked, over about 3 s. */
 const START_TRIES = 6;
 
+/** A job that cannot be read may have any id: so much of it is told, characters. */
+const ID_TOLD = 64;
+
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
 
@@ -281,6 +284,11 @@ export class Worker {
         locks: this.#locks,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),
+        onUnreadable: (id) => {
+          const error = `What Redis holds of job ${id.slice(0, ID_TOLD)} cannot be read`;
+          this.#emit("worker:error", { part: "intake", error });
+          this.#mover.nudge();
+        },
         stalledIntervalMs: this.#settings.stalledIntervalMs,
       }),
     );

@@ -1,4 +1,4 @@
 export { connect, connectionOptions, type ConnectionProfile } from "./connection.ts";
 export { assertFit } from "./fit.ts";
 export { keySpace, type KeySpace } from "./keyspace.ts";
-export { defineScript, type Script, type ScriptCall } from "./script.ts";
+export { defineScript, type Script, type ScriptCall, type ScriptOptions } from "./script.ts";
