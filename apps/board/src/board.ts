@@ -7,7 +7,7 @@ import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
 import { emitter, queueName, type Listener } from "@sluice/job";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
-import { LaneQueue, POLLS_LANE } from "@sluice/queue";
+import { EVENTS_KEPT, LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { Queue } from "bullmq";
@@ -235,6 +235,7 @@ export class Board {
       const queue = new Queue(queueName(pool.name, lane), {
         connection: this.#redis,
         prefix: keySpace(namespace, pool.scope),
+        streams: EVENTS_KEPT,
         // Without both, a board that starts while Redis is down stays broken for good.
         skipWaitingForReady: true,
         skipVersionCheck: true,

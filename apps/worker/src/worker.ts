@@ -71,6 +71,8 @@ const START_TRIES = 6;
 
 /** How often it is looked whether calls are still in flight while the process leaves, milliseconds. */
 const LOOK_MS = 100;
+/** A job that cannot be read may have any id: so much of it is told, characters. */
+const ID_TOLD = 64;
 
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
@@ -347,6 +349,11 @@ export class Worker {
         locks: this.#locks,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),
+        onUnreadable: (id) => {
+          const error = `What Redis holds of job ${id.slice(0, ID_TOLD)} cannot be read`;
+          this.#emit("worker:error", { part: "intake", error });
+          this.#mover.nudge();
+        },
         stalledIntervalMs: this.#settings.stalledIntervalMs,
       }),
     );

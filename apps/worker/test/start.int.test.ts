@@ -45,9 +45,9 @@ test("Redis, DynamoDB and credentials away: a line for each, and SIGTERM ends it
   let text = "";
   worker.stdout?.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
   const about = ["Redis does not answer", "dead letter table", "AWS credentials of scope 'lab'"];
-  await vi.waitFor(() => about.forEach((each) => expect(text).toContain(each)), 10_000);
+  await vi.waitFor(() => about.forEach((each) => expect(text).toContain(each)), 30_000);
   // Time to say it again.
-  await vi.waitFor(() => expect(text).toContain('"msg":"identity:lost"'), 10_000);
+  await vi.waitFor(() => expect(text).toContain('"msg":"identity:lost"'), 30_000);
   for (const each of about) expect(text.split(each)).toHaveLength(2);
 
   const askedAt = performance.now();

@@ -27,34 +27,36 @@ export interface RedisLimiterOptions {
   readonly now?: () => number;
 }
 
-const configureScript = joinScript("state", "configure");
+/**
+ * What a pool keeps is bounded by its calls in flight, and a job that cannot be admitted or settled cannot end, so that a
+ * full Redis would never have room again.
+ */
+const WHEN_FULL = { whenFull: true } as const;
+
+const configureScript = joinScript(["state", "configure"], WHEN_FULL);
 const level = ["state", "ceiling", "throttles", "quota"];
 const admitScript = joinScript(
-  ...level,
-  "lanes",
-  "starts",
-  "probes",
-  "askers",
-  "door",
-  "day",
-  "decide",
-  "admit",
+  [...level, "lanes", "starts", "probes", "askers", "door", "day", "decide", "admit"],
+  WHEN_FULL,
 );
 const settleScript = joinScript(
-  ...level,
-  "lanes",
-  "starts",
-  "probes",
-  "breaker",
-  "askers",
-  "answers",
-  "evidence",
-  "denied",
-  "day",
-  "settle",
+  [
+    ...level,
+    "lanes",
+    "starts",
+    "probes",
+    "breaker",
+    "askers",
+    "answers",
+    "evidence",
+    "denied",
+    "day",
+    "settle",
+  ],
+  WHEN_FULL,
 );
-const operateScript = joinScript(...level, "starts", "probes", "breaker", "day", "operate");
-const inspectScript = joinScript(...level, "day", "inspect");
+const operateScript = joinScript([...level, "starts", "probes", "breaker", "day", "operate"], WHEN_FULL);
+const inspectScript = joinScript([...level, "day", "inspect"]);
 
 /** A change by an operator is tried again so often when another one came between its read and its write. */
 const CHANGE_TRIES = 5;

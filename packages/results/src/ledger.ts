@@ -63,12 +63,15 @@ const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }
     argv: [owner, run, maxCalls, leaseMs, graceMs, ENTRY_TTL_MS, id],
   }),
   (reply) => beginReply.parse(reply),
+  // A job in hand can end only after its call, and only what ends makes room.
+  { whenFull: true },
 );
 
 const end: Script<{ key: string; owner: string; change: 0 | -1 }, boolean> = defineScript(
   new URL("../lua/ledger-end.lua", import.meta.url),
   ({ key, owner, change }) => ({ keys: [key], argv: [owner, change] }),
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 export interface CallLedgerOptions {
