@@ -8,37 +8,33 @@ const MINUTE_MS = 60_000;
 const BURST_MINUTES = 0.985 / 60;
 
 /**
- * Settled tokens over quota x time, from the first admission until the last waiting job is admitted. The initial
- * burst is left out: it was saved up before. 0 while fewer than two jobs were admitted.
+ * How much of the quota was used while jobs waited for it, a fraction of 1: the tokens settled by calls, over what the
+ * quota gave from the first admission to the last one of a waiting job: its rate for that time, and the burst that was
+ * saved up before. The live view, the report and its JSON all show this.
+ * @param until starts after it are left out: their calls may still be under way. Milliseconds since the epoch.
+ * @returns `undefined` while fewer than two jobs were admitted: over no time nothing can be said.
  */
-export function quotaUtilisation(calls: readonly SimulatedCall[], tokensPerMinute: number): number {
-  const admissions = [...firstAdmissions(calls).values()];
+export function quotaUtilisation(
+  calls: readonly SimulatedCall[],
+  tokensPerMinute: number,
+  until = Infinity,
+): number | undefined {
+  const admissions = [...firstAdmissions(calls).values()].filter((startedAt) => startedAt <= until);
   const from = Math.min(...admissions);
   const to = Math.max(...admissions);
-  if (admissions.length < 2 || to <= from) return 0;
+  if (admissions.length < 2 || to <= from) return undefined;
   const settled = calls
     .filter(({ admitted, startedAt }) => admitted && startedAt <= to)
     .reduce((sum, { settledTokens }) => sum + settledTokens, 0);
-  return (settled / tokensPerMinute - BURST_MINUTES) / ((to - from) / MINUTE_MS);
+  return settled / (tokensPerMinute * (BURST_MINUTES + (to - from) / MINUTE_MS));
 }
 
-/** When the first call started; `undefined` before it ended. */
-export function firstStart(calls: readonly SimulatedCall[]): number | undefined {
-  return calls.length === 0 ? undefined : Math.min(...calls.map(({ startedAt }) => startedAt));
-}
-
-/** Settled tokens of the calls that ended within the last `windowMs`, over quota x that time. */
-export function recentUtilisation(
-  calls: readonly SimulatedCall[],
-  tokensPerMinute: number,
-  now: number,
-  windowMs: number,
-): number {
-  if (windowMs <= 0) return 0;
-  const settled = calls
-    .filter(({ endedAt }) => endedAt > now - windowMs)
-    .reduce((sum, { settledTokens }) => sum + settledTokens, 0);
-  return settled / (tokensPerMinute * (windowMs / MINUTE_MS));
+/**
+ * Until when all calls that started have ended, as far as that can be told: the longest took so long. Only ended ones have
+ * settled anything, so a figure up to now would leave out what is under way.
+ */
+export function settledUntil(calls: readonly SimulatedCall[], now: number): number {
+  return now - Math.max(0, ...calls.map(({ startedAt, endedAt }) => endedAt - startedAt));
 }
 
 /** How long each job of a lane waited, from acceptance to its first admitted call, in order. Milliseconds. */
