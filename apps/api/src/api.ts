@@ -85,7 +85,7 @@ export class Api {
       accept: createAccept({ pools, encodePayload, emit, clock: Date.now }),
       find,
       cancel: createCancel({ pools, find, clock: Date.now }),
-      explain: createExplain({ pools, find, decodePayload }),
+      explain: createExplain({ pools, find, deadLetters: this.#deadLetters, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (name) => {
         const pool = pools.get(name);

@@ -22,10 +22,12 @@ function call(given: Partial<SimulatedCall> & { jobId?: string } = {}): Simulate
 }
 
 describe("quotaUtilisation", () => {
-  test("is settled tokens over what the quota gave from the first admission to the last, the saved burst included", () => {
-    const calls = [0, 1, 2, 3, 4].map((second) => call({ startedAt: T0 + second * 1_000 }));
+  test("is settled tokens over what the quota gave from the first job to the last start, the saved burst included", () => {
+    const calls = [0, 1, 2, 3, 4].map((second) =>
+      call({ startedAt: T0 + second * 1_000, settledTokens: 900 }),
+    );
     // 4 s of 1,000, and 985 that were saved up before.
-    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(5_000 / 4_985);
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(4_500 / 4_985);
   });
 
   test("knows a job by its first admitted call, and leaves out what starts after the last of these", () => {
@@ -44,22 +46,38 @@ describe("quotaUtilisation", () => {
     expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(1_170 / 1_185);
   });
 
+  test("counts the time from acceptance, however late the first call starts", () => {
+    const calls = [1, 2, 3].map((second) => call({ startedAt: T0 + second * 1_000 }));
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(3_000 / 3_985);
+  });
+
+  test("is never more than all: what a large call takes ahead is paid for afterwards", () => {
+    const calls = [
+      call({ startedAt: T0, settledTokens: 900 }),
+      call({ startedAt: T0 + 1_000, settledTokens: 5_000 }),
+    ];
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBe(1);
+    expect(quotaUtilisation([...calls, call({ startedAt: T0 + 9_000 })], PER_MINUTE)).toBeCloseTo(
+      6_900 / 9_985,
+    );
+  });
+
   test("leaves out starts whose neighbours may be under way, so that it does not rise when they have ended", () => {
     const calls = [0, 1, 2, 3, 4].map((second) => {
       const startedAt = T0 + second * 1_000;
-      return call({ startedAt, endedAt: startedAt + 2_000 });
+      return call({ startedAt, endedAt: startedAt + 2_000, settledTokens: 900 });
     });
     const now = T0 + 4_500;
     const ended = calls.filter(({ endedAt }) => endedAt <= now);
     const shown = quotaUtilisation(ended, PER_MINUTE, settledUntil(ended, now));
-    expect(shown).toBeCloseTo(3_000 / 2_985);
+    expect(shown).toBeCloseTo(2_700 / 2_985);
     expect(shown).toBe(quotaUtilisation(calls.slice(0, 3), PER_MINUTE));
   });
 
   test.each([
     ["no call", []],
     ["one job", [call()]],
-    ["two jobs at the same instant", [call(), call()]],
+    ["two jobs that start as they are accepted", [call(), call()]],
     ["calls of nobody's job", [call({ requestMetadata: null }), call({ requestMetadata: {} })]],
   ])("says nothing of %s", (_, calls) => {
     expect(quotaUtilisation(calls, PER_MINUTE)).toBeUndefined();

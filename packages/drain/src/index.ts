@@ -16,7 +16,6 @@ export {
   createExplain,
   type ExplainingPool,
   type ExplainOptions,
-  type GateAnswer,
   type JobExplanation,
   type WorkersIdentity,
 } from "./explain.ts";
@@ -61,3 +60,4 @@ export {
   type ReplayResult,
   type ReplayRun,
 } from "./replay.ts";
+export { spell, type GateAnswer, type LaneWait, type OpenCall } from "./why.ts";

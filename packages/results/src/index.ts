@@ -22,6 +22,7 @@ export {
   type LostIdentity,
 } from "./identities.ts";
 export { CallLedger, type Begin, type CallLedgerOptions, type Permission } from "./ledger.ts";
+export { readOpenCall, type OpenCall } from "./open-call.ts";
 export { Lineage } from "./lineage.ts";
 export { OUTCOME_TTL_MS, OutcomeStore } from "./outcomes.ts";
 export { UsageStore, type ClassUsage, type UsedCall } from "./usage.ts";

@@ -8,25 +8,32 @@ const MINUTE_MS = 60_000;
 const BURST_MINUTES = 0.985 / 60;
 
 /**
- * How much of the quota was used while jobs waited for it, a fraction of 1: the tokens settled by calls, over what the
- * quota gave from the first admission to the last one of a waiting job: its rate for that time, and the burst that was
- * saved up before. The live view, the report and its JSON all show this.
+ * How much of the quota was used while jobs waited for it, a fraction of 1: of what it gave from the first accepted job to
+ * the last start of a waiting one (its rate for that time, and the burst that was saved up before), what the calls started
+ * by then have settled. The live view, the report and its JSON all show this.
+ *
+ * It begins with the job, not with its call: how late the first call reaches a busy machine would make the time too short.
+ * Never more than 1: the limiter lets urgent and large calls go a few seconds ahead of the quota, which pays for them
+ * afterwards, so right after the start more may have been let go than was given yet.
  * @param until starts after it are left out: their calls may still be under way. Milliseconds since the epoch.
- * @returns `undefined` while fewer than two jobs were admitted: over no time nothing can be said.
+ * @returns `undefined` while fewer than two jobs have started.
  */
 export function quotaUtilisation(
   calls: readonly SimulatedCall[],
   tokensPerMinute: number,
   until = Infinity,
 ): number | undefined {
-  const admissions = [...firstAdmissions(calls).values()].filter((startedAt) => startedAt <= until);
-  const from = Math.min(...admissions);
-  const to = Math.max(...admissions);
-  if (admissions.length < 2 || to <= from) return undefined;
+  const started = [...firstAdmissions(calls)].flatMap(([id, startedAt]) => {
+    const acceptedAt = parseJobId(id)?.acceptedAt;
+    return acceptedAt === undefined || startedAt > until ? [] : [{ acceptedAt, startedAt }];
+  });
+  const from = Math.min(...started.map(({ acceptedAt }) => acceptedAt));
+  const to = Math.max(...started.map(({ startedAt }) => startedAt));
+  if (started.length < 2 || to <= from) return undefined;
   const settled = calls
     .filter(({ admitted, startedAt }) => admitted && startedAt <= to)
     .reduce((sum, { settledTokens }) => sum + settledTokens, 0);
-  return settled / (tokensPerMinute * (BURST_MINUTES + (to - from) / MINUTE_MS));
+  return Math.min(1, settled / (tokensPerMinute * (BURST_MINUTES + (to - from) / MINUTE_MS)));
 }
 
 /**
