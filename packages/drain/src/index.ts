@@ -60,4 +60,5 @@ export {
   type ReplayResult,
   type ReplayRun,
 } from "./replay.ts";
-export { spell, type GateAnswer, type LaneWait, type OpenCall } from "./why.ts";
+export { spell } from "./spell.ts";
+export type { GateAnswer, LaneWait, OpenCall } from "./why.ts";

@@ -4,6 +4,7 @@
  */
 import { adviceFor, type Failure, type Notes } from "@sluice/job";
 import type { JobView, ReadLetter } from "./find.ts";
+import { spell } from "./spell.ts";
 
 /** What the gate would say to the job now. */
 export interface GateAnswer {
@@ -169,7 +170,7 @@ function waiting({ ahead = 0, gate, fleet }: Situation): Reason {
       ahead === 1 ? "One job of its lane is before it" : `${ahead} jobs of its lane are before it`;
     return { reason: "ahead", why: full ? sentences([before, capital(slots)]) : before };
   }
-  if (gate.answer === "wait")
+  if (waitsForQuota(gate))
     return { reason: "quota", why: `It is next; the quota has room in ${spell(gate.afterMs)}` };
   if (full) return { reason: "slots", why: `It is next, and ${slots}` };
   return { reason: "next", why: "It is next" };
@@ -223,11 +224,16 @@ function active(situation: Situation): Reason {
   }
   const shut = held(situation);
   if (shut !== undefined) return { reason: shut.reason, why: `It is at the gate. ${shut.why}` };
-  if (gate.answer === "wait") {
-    const when = `a call asked for now would hear so again in ${spell(gate.afterMs)}`;
+  if (waitsForQuota(gate)) {
+    const when = `for a call that asks now the quota has room in ${spell(gate.afterMs)}`;
     return { reason: "quota", why: `It is at the gate, or waits for the start it was given: ${when}` };
   }
   return { reason: "next", why: "It is at the gate, and about to start" };
+}
+
+/** A grant may lie ahead as well. */
+function waitsForQuota({ answer, afterMs }: GateAnswer): boolean {
+  return answer === "wait" || (answer === "granted" && afterMs > NOTICED_MS);
 }
 
 function polled(since: number, now: number): Reason {
@@ -250,20 +256,5 @@ function count(value: number, what: string): string {
   return `${value} ${what}${value === 1 ? "" : "s"}`;
 }
 
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-
-/** A time as people say it: the two largest units are enough. */
-export function spell(ms: number): string {
-  const whole = Math.max(0, Math.ceil(ms));
-  if (whole < SECOND) return `${whole} ms`;
-  if (whole < MINUTE) return `${Math.ceil(whole / SECOND)} s`;
-  if (whole < HOUR) return two(whole, MINUTE, "min", SECOND, "s");
-  return two(whole, HOUR, "h", MINUTE, "min");
-}
-
-function two(ms: number, unit: number, name: string, rest: number, restName: string): string {
-  const more = Math.floor((ms % unit) / rest);
-  return `${Math.floor(ms / unit)} ${name}${more === 0 ? "" : ` ${more} ${restName}`}`;
-}
+/** Shorter waits are none for people, milliseconds. */
+const NOTICED_MS = 500;
