@@ -39,7 +39,7 @@ export class Api {
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
     const guard = new CapacityGuard(redis);
-    const pools = new Map(
+    const pools: ReadonlyMap<string, ApiPool> = new Map(
       Object.values(settings.pools.pools).map((pool) => [
         pool.name,
         createApiPool({
@@ -48,6 +48,7 @@ export class Api {
           keySpace: keySpace(namespace, pool.scope),
           redis,
           guard,
+          gateOf: (name) => pools.get(name)?.gate,
           onError,
         }),
       ]),

@@ -150,6 +150,8 @@ export class ScopeParts {
       begin: async (call) => ledger.begin({ ...call, owner }),
       end: async (id) => ledger.end({ id, owner }),
       abandon: async (id) => ledger.abandon({ id, owner }),
+      left: async (id) => ledger.left(id),
+      forget: async (id, reservations) => ledger.forget(id, reservations),
     };
     this.#flags = new CancelFlags(redis, space);
     this.cancels = this.#flags;
@@ -271,7 +273,12 @@ function responseCache(cache: ResponseCache, pools: readonly Pool[]): Cache {
     cacheKey({ tenant, pool, model: poolOf(pools, pool).model, request: work });
   return {
     lead: async (question, leadMs) =>
-      cache.lead({ key: keyOf(question), jobId: question.id, ttlMs: leadMs + LEAD_GRACE_MS }),
+      cache.lead({
+        key: keyOf(question),
+        jobId: question.id,
+        ttlMs: leadMs + LEAD_GRACE_MS,
+        answerMs: question.ttlMs,
+      }),
     put: async (question, answer) =>
       cache.put({ key: keyOf(question), jobId: question.id, answer, ttlMs: question.ttlMs }),
     release: async (question) => cache.release({ key: keyOf(question), jobId: question.id }),

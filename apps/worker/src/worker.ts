@@ -10,7 +10,9 @@ import {
   describe,
   Drain,
   insist,
+  LeftCalls,
   Mover,
+  POLL_GRACE_MS,
   Poller,
   type Entry,
   type Model,
@@ -230,7 +232,7 @@ export class Worker {
       cache: scope.cache,
       chunks: scope.chunks,
       decodePayload,
-      startPolling: async (data) => polls.add(data, FIRST_POLL_MS),
+      startPolling: async (data) => polls.add(data, FIRST_POLL_MS, POLL_GRACE_MS),
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
@@ -243,6 +245,7 @@ export class Worker {
         scope.bedrock.pollAsync({ invocationArn, signal, timeoutMs: pool.callTimeoutMs }),
       outcomes: scope.outcomes,
       cancels: scope.cancels,
+      filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
       clock: Date.now,
@@ -302,10 +305,23 @@ export class Worker {
       queue: queueName(pool.name, lane),
       outcomes,
       cancels,
+      left: this.#leftOf(parts),
       size: async () => failed.size(),
       oldest: async (limit, skip) => failed.oldest(limit, skip),
       drop: async (job) => failed.drop(job),
     };
+  }
+
+  /** What calls of dead jobs hold, in the pool and in its fallbacks. */
+  #leftOf(parts: PoolParts): LeftCalls {
+    const chain = this.#partsOfChain(parts);
+    return new LeftCalls({
+      pools: chain.map(({ pool }) => pool.name),
+      gateOf: (name) => this.#pools.get(name)?.scope.gate,
+      ledger: parts.scope.ledger,
+      answeredCost: (name, { usage }) => this.#pools.get(name)?.model.settled(usage) ?? {},
+      onError: this.#onError("gate"),
+    });
   }
 
   /** The pool itself, then its fallbacks: each with its own lane, model, slots, credentials and breaker. */

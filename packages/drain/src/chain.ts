@@ -1,5 +1,6 @@
 /** One round of questions at the gates of a pool and of those that may answer in its place. */
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
+import { reservationId } from "./left-calls.ts";
 import type { Admission } from "./ports.ts";
 
 export type ChainAnswer =
@@ -66,9 +67,4 @@ export async function askChain(
   }
   if (elsewhere) return { type: "elsewhere" };
   return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS };
-}
-
-/** @param fetched how often the job had been fetched: a name for each time it asks. */
-export function reservationId(id: string, fetched: number, pool: string): string {
-  return `${id}/${fetched}/${pool}`;
 }

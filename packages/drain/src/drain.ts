@@ -16,6 +16,7 @@ import { askChain } from "./chain.ts";
 import { openDeadline } from "./deadline.ts";
 import { Hands, names } from "./hands.ts";
 import { describe } from "./insist.ts";
+import { leftInChain, type LeftCalls } from "./left-calls.ts";
 import { Line } from "./line.ts";
 import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
@@ -52,6 +53,7 @@ export class Drain {
   readonly #runner: Runner;
   readonly #starter: Starter;
   readonly #stalled: StalledJobs;
+  readonly #left: LeftCalls;
   readonly #visits = new Set<Visit>();
   /** Jobs whose call runs in this process: one that is fetched again meanwhile waits for its own result. */
   readonly #running = new Set<string>();
@@ -62,8 +64,9 @@ export class Drain {
     this.#options = options;
     this.#hands = new Hands(options.emit);
     this.#runner = new Runner(options, this.#hands);
-    this.#starter = new Starter(options, this.#hands, this.#runner);
-    this.#stalled = new StalledJobs(options, this.#hands, this.#runner, this.#starter);
+    this.#left = leftInChain(options);
+    this.#starter = new Starter(options, this.#hands, this.#runner, this.#left);
+    this.#stalled = new StalledJobs(options, this.#hands, this.#runner, this.#starter, this.#left);
   }
 
   /**
@@ -136,15 +139,19 @@ export class Drain {
       this.#starter.ask(() => cancels.isRequested(job.id), "cancels", stopping),
       job.attemptsStarted > 1 ? this.#starter.ask(() => job.notes(), "notes", stopping) : NO_NOTES,
     ]);
+    const left = { id: job.id, fetched: job.attemptsStarted - 1, stalls: job.stalls };
     if (ended !== undefined) {
-      if (job.stalls > 0) await this.#stalled.settleEnded(job, ended);
+      await this.#left.settleAll(left, ended);
       return this.#hands.recover(job, data, ended);
     }
     if (job.deferredFailure !== undefined || job.stalls > MAX_STALLS) {
       return this.#hands.die(job, data, stalledTooOften(job.stalls, job.deferredFailure));
     }
     if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure(notes.last));
-    if (cancelled) return this.#runner.cancel({ job, data });
+    if (cancelled) {
+      await this.#left.settleAll(left);
+      return this.#runner.cancel({ job, data });
+    }
     if (this.#running.has(job.id)) return this.#hands.defer(job, data, "running-here", ELSEWHERE_MS);
 
     const work = await this.#readWork(job, data, stopping);

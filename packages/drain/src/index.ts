@@ -36,8 +36,9 @@ export {
   type Told,
 } from "./identity-guard.ts";
 export { describe, insist } from "./insist.ts";
+export { LeftCalls, type LeftCallsOptions, type LeftJob } from "./left-calls.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
-export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
+export { POLL_GRACE_MS, pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
 export type * from "./ports.ts";
 export { countsAgainst, mayBePaid, nextStep, type NextStep, type Try } from "./retry.ts";
 export {

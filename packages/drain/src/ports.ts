@@ -115,25 +115,42 @@ export interface Outcomes {
 
 export type LedgerAnswer =
   /**
-   * The job's `call`-th; `lost` earlier ones were in flight when their process died, `justLost` says whether the last one
-   * was: nobody had found that out before.
+   * The job's `call`-th; `lost` earlier ones were in flight when their process died. `left`: what those hold of the quota
+   * until it is settled. `unnamed`: the last one was lost just now, and does not say what it holds.
    */
-  | { readonly type: "go"; readonly call: number; readonly lost: number; readonly justLost: boolean }
+  | {
+      readonly type: "go";
+      readonly call: number;
+      readonly lost: number;
+      readonly left: readonly HeldQuota[];
+      readonly unnamed: boolean;
+    }
   /** A process that is alive has a call in flight. */
   | { readonly type: "busy"; readonly retryAfterMs: number }
   /** The job has had all the calls it may have. */
-  | { readonly type: "cap"; readonly calls: number }
+  | { readonly type: "cap"; readonly calls: number; readonly left: readonly HeldQuota[] }
   /** The job has ended. */
   | { readonly type: "ended" };
+
+/** What a call holds of the quota. */
+export interface HeldQuota {
+  readonly reservation: string;
+  /** What to settle it with when nobody hears how the call ended. */
+  readonly ifLost: Cost;
+}
 
 /** Which calls a job has started, and who has one in flight: what keeps two processes from paying for one answer. */
 export interface Ledger {
   /** `leaseMs`: how long the call counts as in flight at most, also if its process lives on. */
-  begin(call: { id: string; maxCalls: number; leaseMs: number }): Promise<LedgerAnswer>;
+  begin(call: { id: string; maxCalls: number; leaseMs: number; held?: HeldQuota }): Promise<LedgerAnswer>;
   /** The call is over and counts; the next may begin. */
   end(id: string): Promise<unknown>;
   /** The call was never sent, was refused, or failed while the pool answered nobody: it does not count. */
   abandon(id: string): Promise<unknown>;
+  /** What calls of the job hold that nobody has settled, also those of processes that live. */
+  left(id: string): Promise<readonly HeldQuota[]>;
+  /** These reservations are settled. */
+  forget(id: string, reservations: readonly string[]): Promise<unknown>;
 }
 
 export type CallResult =

@@ -19,6 +19,10 @@ export interface LaneJob {
   /** As stored; parse it before use. */
   readonly data: unknown;
   readonly attemptsMade: number;
+  /** Times it was fetched. */
+  readonly fetched: number;
+  /** Times its worker vanished under it. */
+  readonly stalls: number;
 }
 
 export interface LaneCounts {
@@ -69,10 +73,10 @@ export class LaneQueue {
 
   /**
    * Adds the job under its own id: once, however often it is called for the same id. It starts `delayMs` from now at
-   * the earliest.
+   * the earliest, and the sweeper ends it `graceMs` after its deadline.
    * Rejects when Redis does not answer in time; the job may have been added all the same, so repeat with the same id.
    */
-  async add(job: JobData, delayMs = 0): Promise<void> {
+  async add(job: JobData, delayMs = 0, graceMs = 0): Promise<void> {
     const options: JobsOptions = {
       jobId: job.id,
       priority: delayMs > 0 ? SCHEDULED : FRESH,
@@ -82,7 +86,7 @@ export class LaneQueue {
     };
     // First the deadline, then the job: a crash between the two leaves an entry that the sweeper drops, never a job
     // that nothing watches. NX, since adding a job again must not move its deadline.
-    await this.#options.redis.zadd(this.#keys.deadlines, "NX", job.deadlineAt, job.id);
+    await this.#options.redis.zadd(this.#keys.deadlines, "NX", job.deadlineAt + graceMs, job.id);
     await this.#queue.add(job.kind, job, options);
   }
 
@@ -117,7 +121,8 @@ export class LaneQueue {
     const job = await this.#queue.getJob(id);
     if (job === undefined) return undefined;
     const state = await job.getState();
-    return { state: toLaneState(state), data: job.data, attemptsMade: job.attemptsMade };
+    const { data, attemptsMade, attemptsStarted: fetched, stalledCounter: stalls } = job;
+    return { state: toLaneState(state), data, attemptsMade, fetched, stalls };
   }
 
   /**
