@@ -18,6 +18,7 @@ import {
   CallLedger,
   CancelFlags,
   ChunkStream,
+  type ChunkReader,
   ClaimStore,
   describeIdentities,
   Lineage,
@@ -41,6 +42,8 @@ export interface ApiPoolOptions {
   readonly scope: Scope;
   readonly keySpace: KeySpace;
   readonly redis: Redis;
+  /** Reads streamed text for all pools. */
+  readonly reader: ChunkReader;
   readonly guard: CapacityGuard;
   /** Of any pool: a job of this one may have been called in a fallback of another scope. */
   readonly gateOf: (pool: string) => Pick<Gate, "settle"> | undefined;
@@ -48,7 +51,7 @@ export interface ApiPoolOptions {
 }
 
 export function createApiPool(options: ApiPoolOptions): ApiPool {
-  const { pool, scope, keySpace, redis, guard, gateOf, onError } = options;
+  const { pool, scope, keySpace, redis, reader, guard, gateOf, onError } = options;
   const open = (lane: string): LaneQueue =>
     new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
   const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
@@ -66,6 +69,7 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     defaultMaxTokens: pool.defaultMaxTokens,
     deadlineMs: pool.deadlineMs,
     maxAttempts: pool.maxAttempts,
+    asyncOutputs: pool.asyncOutputs,
     cacheMs: pool.cacheMs,
     reserve(work: JobRequest): Cost {
       const sized = sizedPart(work);
@@ -76,7 +80,7 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     outcomes: new OutcomeStore(redis, keySpace),
     lineage: new Lineage(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
-    chunks: new ChunkStream(redis, keySpace),
+    chunks: new ChunkStream(redis, keySpace, reader),
     gate: {
       async settle(settlement) {
         const reply = await limiter.settle(settlement);

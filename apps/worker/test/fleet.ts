@@ -172,7 +172,7 @@ export async function startFleet(options: FleetOptions) {
       ...input
     } of jobs) {
       const now = Date.now();
-      const id = newJobId(POOL, lane, now, Math.random);
+      const id = newJobId(POOL, lane, now);
       const marker = fault === undefined ? "" : `[[sim:${fault}]] `;
       const text = `${marker}${MARKER} ${id}`;
       const request = { messages: [{ role: "user", content: [{ text }] }], maxTokens };
