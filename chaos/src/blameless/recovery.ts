@@ -1,0 +1,50 @@
+/** How soon after its fault an arm is answered again, and which arms may take longer, and why. Pure. */
+
+/** What recovery is measured by. */
+export interface RecoveredArm {
+  readonly fault: string;
+  readonly jobs: number;
+  /** From the end of the fault to the end of the first call that was answered then, seconds. */
+  readonly firstAnswerS: number | undefined;
+  /** From there to the end of the last job that was there by then, seconds. Absent: none was. */
+  readonly drainedS: number | undefined;
+}
+
+/** Seconds from the end of a fault to the end of the first answer. A call takes half a second here. */
+export const RECOVERY_S = 10;
+
+export interface Exception {
+  /** Faults by name. Default: any. */
+  readonly faults?: readonly string[];
+  /** Arms of so many jobs at most. Default: any. */
+  readonly mostJobs?: number;
+  readonly withinS: number;
+  readonly reason: string;
+}
+
+export const EXCEPTIONS: readonly Exception[] = [
+  {
+    faults: ["denied"],
+    withinS: 70,
+    reason: "An isolated pool tries one canary a minute",
+  },
+  {
+    faults: ["expired", "unrecognised", "unknown-key", "bad-signature"],
+    withinS: 60,
+    reason: "A process without credentials tries a canary every 45 s",
+  },
+];
+
+/** The bound of an arm, seconds: the longest of what applies to it. */
+export function boundOf({ fault, jobs }: Pick<RecoveredArm, "fault" | "jobs">): number {
+  const applying = EXCEPTIONS.filter(
+    ({ faults, mostJobs = Infinity }) => (faults === undefined || faults.includes(fault)) && jobs <= mostJobs,
+  );
+  return Math.max(RECOVERY_S, ...applying.map(({ withinS }) => withinS));
+}
+
+/** Whether the arm was answered too late, or not at all though it had jobs left. One with nothing left is not. */
+export function isLate(arm: RecoveredArm): boolean {
+  if (arm.firstAnswerS === undefined) return arm.drainedS !== undefined;
+  return arm.firstAnswerS > boundOf(arm);
+}
