@@ -24,6 +24,21 @@ export interface Exception {
 
 export const EXCEPTIONS: readonly Exception[] = [
   {
+    mostJobs: 1,
+    withinS: 60,
+    reason: "No other job is answered that could bring its retry forward: its own backoff counts",
+  },
+  {
+    faults: ["retry-after"],
+    withinS: 20,
+    reason: "The last call of the fault is told to stay away for 10 s, and the whole pool does",
+  },
+  {
+    faults: ["tokens-per-day"],
+    withinS: 20,
+    reason: "An operator releases it, and each process looks again when it next asks at the gate",
+  },
+  {
     faults: ["denied"],
     withinS: 70,
     reason: "An isolated pool tries one canary a minute",
@@ -31,7 +46,7 @@ export const EXCEPTIONS: readonly Exception[] = [
   {
     faults: ["expired", "unrecognised", "unknown-key", "bad-signature"],
     withinS: 60,
-    reason: "A process without credentials tries a canary every 45 s",
+    reason: "The process has no credentials by then, and tries a canary every 45 s",
   },
 ];
 
