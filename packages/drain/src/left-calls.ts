@@ -52,15 +52,22 @@ export class LeftCalls {
   }
 
   /**
-   * Settles grants that never started, after `settle`. Never rejects.
+   * Settles grants that never started. Never rejects.
+   * @param left what the ledger has named is none of them, also if it could not be settled.
    * @param actualOf what they used in a pool. Default: nothing. A program of the version before may have called with one,
    * and has named it nowhere.
    */
-  async settleGrants({ id, fetched }: LeftJob, actualOf = (_pool: string): Cost => NOTHING): Promise<void> {
+  async settleGrants(
+    { id, fetched }: LeftJob,
+    left: readonly HeldQuota[],
+    actualOf = (_pool: string): Cost => NOTHING,
+  ): Promise<void> {
+    const named = new Set(left.map(({ reservation }) => reservation));
     const settling: Promise<unknown>[] = [];
     for (let fetch = Math.max(1, fetched - FETCHES_BACK + 1); fetch <= fetched; fetch += 1) {
       for (const pool of this.#options.pools) {
-        settling.push(this.#settleOne(reservationId(id, fetch, pool), actualOf(pool)));
+        const name = reservationId(id, fetch, pool);
+        if (!named.has(name)) settling.push(this.#settleOne(name, actualOf(pool)));
       }
     }
     await Promise.all(settling);
@@ -72,17 +79,19 @@ export class LeftCalls {
     const { ledger, onError } = this.#options;
     const answeredOf = this.#answeredOf(ended);
     const { reservation } = ended ?? {};
-    if (reservation !== undefined) await this.#settleOne(reservation, answeredOf(poolOf(reservation)));
+    let left: readonly HeldQuota[];
     try {
-      await this.settle(job.id, await ledger.left(job.id));
+      left = await ledger.left(job.id);
     } catch (error) {
       // What is held is not known: settling it as unused would be wrong.
       onError(error);
       return;
     }
+    const named = reservation === undefined ? [] : [{ reservation, ifLost: answeredOf(poolOf(reservation)) }];
+    await this.settle(job.id, [...named, ...left]);
     await (ended !== undefined && "answer" in ended && reservation === undefined
-      ? this.settleGrants(job, answeredOf)
-      : this.settleGrants(job));
+      ? this.settleGrants(job, left, answeredOf)
+      : this.settleGrants(job, [...named, ...left]));
   }
 
   /** What the call cost that was answered; of an answer that is not known, as much as was reserved. */

@@ -47,7 +47,9 @@ export class StalledJobs {
     const fetched = job.attemptsStarted - 1;
     const isUnnamed = begun.type === "go" && begun.unnamed;
     const left = { id: job.id, fetched, stalls: job.stalls };
-    await (isUnnamed ? this.#left.settleGrants(left, () => ({})) : this.#left.settleGrants(left));
+    await (isUnnamed
+      ? this.#left.settleGrants(left, begun.left, () => ({}))
+      : this.#left.settleGrants(left, begun.left));
     if (begun.type === "cap") return this.#orDie(job, data, await decode());
     const { lost } = begun;
     const close = async (): Promise<unknown> =>

@@ -127,13 +127,14 @@ describe("of a job that ends outside of a worker", () => {
     expect(settlements).toEqual([]);
   });
 
-  test("what could not be settled is not forgotten, and nothing is thrown", async () => {
-    const { calls, forgotten, errors } = outside([heldBy("job", 1)], () => {
-      throw new Error("Redis is away");
+  test("what could not be settled is not forgotten, nor settled as unused; nothing is thrown", async () => {
+    let asked = 0;
+    const { calls, settlements, forgotten, errors } = outside([heldBy("job", 2)], () => {
+      if ((asked += 1) === 1) throw new Error("Redis is away");
     });
-    await calls.settleAll(leftJob({ fetched: 1 }));
-    expect(forgotten).toEqual([]);
-    expect(errors).toHaveLength(2);
+    await calls.settleAll(leftJob({ fetched: 2 }));
+    expect(settlements.map(({ id, actual }) => [id, actual])).toEqual([["job/1/pool", NOTHING]]);
+    expect({ forgotten, errors: errors.length }).toEqual({ forgotten: [], errors: 1 });
   });
 
   test("nothing is settled as unused while nobody can say what was sent", async () => {
