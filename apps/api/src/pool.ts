@@ -2,7 +2,9 @@
 import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import {
+  answerBytes,
   LeftCalls,
+  learnedAnswerBytes,
   type AcceptingPool,
   type CancellingPool,
   type Cost,
@@ -24,6 +26,7 @@ import {
   Lineage,
   OutcomeStore,
   readIdentities,
+  UsageStore,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
 
@@ -63,6 +66,16 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
     return queue;
   };
+  const usage = new UsageStore(redis, keySpace);
+  for (const each of lanes.values()) {
+    guard.watch(each, {
+      atMost: longestAnswerBytes(pool),
+      learned: async () => {
+        const tokens = await usage.meanOutputTokens(pool.name);
+        return tokens === undefined ? undefined : learnedAnswerBytes(tokens);
+      },
+    });
+  }
   return {
     lanes: pool.lanes,
     maxOutputTokens: pool.maxOutputTokens,
@@ -93,7 +106,8 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
       ledger: new CallLedger({ redis, keySpace }),
       onError,
     }),
-    capacity: async (name) => guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }),
+    capacity: async (name, job) =>
+      guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }, job),
     lane,
     polls,
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
@@ -103,4 +117,10 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },
   };
+}
+
+/** Of a job that says nothing about it. */
+function longestAnswerBytes({ defaultMaxTokens: maxTokens }: Pool): number {
+  const messages = [{ role: "user" as const, content: [{ text: "?" }] }];
+  return answerBytes({ kind: "converse", request: { messages, maxTokens } });
 }

@@ -7,6 +7,11 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const CACHE_MS = 60_000;
 
+const asking = (text: string) => ({
+  request: { messages: [{ role: "user", content: [{ text }] }], maxTokens: 50 },
+  cacheMs: CACHE_MS,
+});
+
 test("go on by themselves when it was cancelled, and when it was overdue", async () => {
   await using fleet = await startFleet({
     redisUrl: inject("redisUrl"),
@@ -15,10 +20,6 @@ test("go on by themselves when it was cancelled, and when it was overdue", async
   });
   await addFaults(fleet.simulatorUrl, [{ model: "test.model", fault: "ServiceUnavailableException" }]);
   const worker = await fleet.startWorker();
-  const asking = (text: string) => ({
-    request: { messages: [{ role: "user", content: [{ text }] }], maxTokens: 50 },
-    cacheMs: CACHE_MS,
-  });
   const [cancelled = "", overdue = ""] = await fleet.submit([
     asking("one"),
     { ...asking("two"), deadlineMs: 2_500 },

@@ -10,10 +10,13 @@
   for each reservation that no owner has settled `held:<reservation>`: run, a space, what to settle it with). Programs of
   the version before write no `held:`, and leave it alone
   KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
+  KEYS[5] doubts (hash: owner by job): its owner is asked whether it has that call. One that Redis has brought back, since
+          it lost what was written last, is nobody's, and would block its job for the whole lease
   ARGV[1] owner   ARGV[2] run, new for every call: a question that is asked again, since its answer was
   lost, is not a second call
   ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
-  ARGV[7] the call's reservation, '' for none   ARGV[8] what to settle it with if nobody hears how the call ended
+  ARGV[7] id of the job
+  ARGV[8] the call's reservation, '' for none   ARGV[9] what to settle it with if nobody hears how the call ended
 
   Reply: { 'go', n, lost, 1 if a call that named no reservation was found to be lost just now, else 0, left } |
          { 'busy', ms } | { 'cap', calls, left } | { 'ended' }
@@ -61,6 +64,10 @@ if entry[2] then
   end
   local until_ = math.min(aliveUntil(entry[2]), tonumber(entry[4]))
   if until_ > now then
+    if redis.call("HLEN", KEYS[5]) < 1000 then
+      redis.call("HSET", KEYS[5], ARGV[7], entry[2])
+      redis.call("PEXPIRE", KEYS[5], 60000)
+    end
     return { "busy", until_ - now }
   end
   local since = redis.call("GET", KEYS[4])
@@ -85,8 +92,8 @@ if entry[2] then
 end
 local unnamed = (entry[2] and not named) and 1 or 0
 redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost)
-if ARGV[7] ~= "" then
-  redis.call("HSET", KEYS[1], "held:" .. ARGV[7], run .. " " .. ARGV[8])
+if ARGV[8] ~= "" then
+  redis.call("HSET", KEYS[1], "held:" .. ARGV[8], run .. " " .. ARGV[9])
 end
 redis.call("PEXPIRE", KEYS[1], ARGV[6])
 return { "go", calls + 1, lost, unnamed, left }

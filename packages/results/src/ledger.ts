@@ -12,7 +12,7 @@ import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { HEARTBEAT_TTL_MS } from "./heartbeat.ts";
-import { heartbeatKeys, ledgerKey, outcomeKey } from "./keys.ts";
+import { doubtsKey, heartbeatKeys, ledgerKey, outcomeKey } from "./keys.ts";
 
 /** Longer than the longest deadline of a job, which may pause between two of its calls for as long as it lives. */
 const ENTRY_TTL_MS = 31 * 24 * 60 * 60 * 1000;
@@ -97,7 +97,12 @@ const beginReply = z.union([
 const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }, Permission> = defineScript(
   new URL("../lua/ledger-begin.lua", import.meta.url),
   ({ keySpace, id, owner, run, maxCalls, leaseMs, graceMs, held }) => ({
-    keys: [ledgerKey(keySpace, id), outcomeKey(keySpace, id), ...heartbeatKeys(keySpace)],
+    keys: [
+      ledgerKey(keySpace, id),
+      outcomeKey(keySpace, id),
+      ...heartbeatKeys(keySpace),
+      doubtsKey(keySpace),
+    ],
     argv: [
       owner,
       run,
@@ -105,17 +110,21 @@ const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }
       leaseMs,
       graceMs,
       ENTRY_TTL_MS,
+      id,
       held?.reservation ?? "",
       JSON.stringify(held?.ifLost ?? {}),
     ],
   }),
   (reply) => beginReply.parse(reply),
+  // A job in hand can end only after its call, and only what ends makes room.
+  { whenFull: true },
 );
 
-const end: Script<{ key: string; owner: string; change: 0 | -1 }, boolean> = defineScript(
+const end: Script<{ key: string; owner: string; change: 0 | -1; settled: boolean }, boolean> = defineScript(
   new URL("../lua/ledger-end.lua", import.meta.url),
-  ({ key, owner, change }) => ({ keys: [key], argv: [owner, change] }),
+  ({ key, owner, change, settled }) => ({ keys: [key], argv: [owner, change, settled ? 1 : 0] }),
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 export interface CallLedgerOptions {
@@ -134,6 +143,8 @@ export class CallLedger {
   readonly #graceMs: number;
   /** Questions that may have been granted although nobody heard it, by owner and job. */
   readonly #unanswered = new Map<string, string>();
+  /** Jobs that this process has a call for, or may have: asked for and not known to be over. */
+  readonly #open = new Set<string>();
 
   constructor({ redis, keySpace, graceMs = HEARTBEAT_TTL_MS }: CallLedgerOptions) {
     this.#redis = redis;
@@ -150,13 +161,17 @@ export class CallLedger {
     const question = `${asked.owner} ${asked.id}`;
     const run = this.#unanswered.get(question) ?? randomUUID();
     this.#unanswered.delete(question);
+    const had = this.#open.has(asked.id);
+    this.#open.add(asked.id);
     try {
-      return await begin.run(this.#redis, {
+      const permission = await begin.run(this.#redis, {
         ...asked,
         run,
         keySpace: this.#keySpace,
         graceMs: this.#graceMs,
       });
+      if (permission.type !== "go" && !had) this.#open.delete(asked.id);
+      return permission;
     } catch (error) {
       this.#unanswered.set(question, run);
       throw error;
@@ -164,7 +179,7 @@ export class CallLedger {
   }
 
   /**
-   * The call is over and counts; without an outcome the job may be called again. With one, prefer
+   * The call is over and counts, and what it held is settled; without an outcome the job may be called again. With one, prefer
    * `OutcomeStore.putAndClose`. Resolves to whether the call in flight was this owner's. Safe to repeat.
    */
   async end({ id, owner }: { id: string; owner: string }): Promise<boolean> {
@@ -193,8 +208,32 @@ export class CallLedger {
     await this.#redis.hdel(ledgerKey(this.#keySpace, id), ...fields);
   }
 
-  async #close(id: string, owner: string, change: 0 | -1): Promise<boolean> {
+  /** The call was closed with its outcome, by `OutcomeStore.putAndClose`. */
+  closed(id: string): void {
+    this.#open.delete(id);
+  }
+
+  /**
+   * Confirms or denies the calls that others wait for and that Redis has under this owner's name; what it denies may be
+   * called again at once. Call it every few seconds. Resolves to the jobs that were denied.
+   */
+  async answerDoubts(owner: string): Promise<readonly string[]> {
+    const key = doubtsKey(this.#keySpace);
+    const asked = Object.entries(await this.#redis.hgetall(key)).filter(([, of]) => of === owner);
+    const denied: string[] = [];
+    for (const [id] of asked) {
+      // What it held was brought back with it.
+      if (!this.#open.has(id) && (await this.#close(id, owner, 0, false))) denied.push(id);
+      await this.#redis.hdel(key, id);
+    }
+    return denied;
+  }
+
+  async #close(id: string, owner: string, change: 0 | -1, settled = true): Promise<boolean> {
     this.#unanswered.delete(`${owner} ${id}`);
-    return end.run(this.#redis, { key: ledgerKey(this.#keySpace, id), owner, change });
+    const key = ledgerKey(this.#keySpace, id);
+    const wasOurs = await end.run(this.#redis, { key, owner, change, settled });
+    this.#open.delete(id);
+    return wasOurs;
   }
 }
