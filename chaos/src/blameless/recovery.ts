@@ -44,9 +44,16 @@ export const EXCEPTIONS: readonly Exception[] = [
     reason: "An isolated pool tries one canary a minute",
   },
   {
-    faults: ["expired", "unrecognised", "unknown-key", "bad-signature"],
-    withinS: 60,
-    reason: "The process has no credentials by then, and tries a canary every 45 s",
+    faults: [
+      "expired",
+      "unrecognised",
+      "unknown-key",
+      "bad-signature",
+      "no-credentials",
+      "one-without-credentials",
+    ],
+    withinS: 45,
+    reason: "A process without credentials asks for new ones after 5, 10, 20 and 40 s",
   },
 ];
 
