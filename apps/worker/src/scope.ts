@@ -2,15 +2,15 @@
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import {
-  createIdentityGuard,
+  createProcessGuard,
   type Cache,
   type CacheQuestion,
   type Cancels,
   type Chunks,
   type Gate,
-  type IdentityGuard,
   type Ledger,
   type Outcomes,
+  type ProcessGuard,
 } from "@sluice/drain";
 import type { Emit } from "@sluice/job";
 import {
@@ -77,10 +77,9 @@ const LEAD_GRACE_MS = 60_000;
 
 export class ScopeParts {
   readonly keySpace: KeySpace;
-  readonly bedrock: BedrockCaller;
-  /** Whether this process has credentials for the scope. */
-  readonly identity: IdentityGuard;
-  /** Closed for admission while Redis is away, and while there are no credentials. */
+  /** Whether this process is let in: it has credentials for the scope, and a way to its Bedrock. */
+  readonly guard: ProcessGuard;
+  /** Closed for admission while Redis is away, and while the process is not let in. */
   readonly gate: Gate;
   readonly outcomes: Outcomes;
   readonly ledger: Ledger;
@@ -90,6 +89,7 @@ export class ScopeParts {
   /** Losing a figure costs nothing but its weight in a report. */
   readonly onUsage: (call: UsedCall) => void;
   readonly #options: ScopeOptions;
+  readonly #bedrock: BedrockCaller;
   readonly #limiter: OperableLimiter;
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
@@ -103,7 +103,7 @@ export class ScopeParts {
     const space = keySpace(namespace, scope.name);
     this.#options = options;
     this.keySpace = space;
-    const bedrock = createBedrock({
+    this.#bedrock = createBedrock({
       region: scope.region,
       ...(scope.profile === null ? {} : { profile: scope.profile }),
       maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
@@ -112,22 +112,21 @@ export class ScopeParts {
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
     const { owner } = this.#heartbeat;
     this.#note = new IdentityNote({ redis, keySpace: space, owner, ttlMs, onError: onError("identity") });
-    this.identity = createIdentityGuard({
+    this.guard = createProcessGuard({
       scope: scope.name,
-      renew: async () => (await bedrock.renewIdentity())?.failure.errorClass,
-      onChange: (lost) => {
-        this.#note.tell(lost);
+      renew: async () => (await this.#bedrock.renewIdentity())?.failure.errorClass,
+      onChange: (out) => {
+        this.#note.tell(out);
         // What was granted and has not started would meet the same.
-        if (lost !== undefined) for (const { name } of pools) options.onShut(name);
+        if (out !== undefined) for (const { name } of pools) options.onShut(name);
       },
       emit: options.emit,
       clock: Date.now,
     });
-    this.bedrock = guardedBedrock(bedrock, this.identity);
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
     const guarded = guardLimiter(this.#limiter, { onUnanswered: onError("gate") });
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
-    this.gate = this.identity.guard({
+    this.gate = this.guard.guard({
       async admit(request) {
         const admission = await guarded.admit(request);
         admission.changes?.forEach(tell);
@@ -158,6 +157,11 @@ export class ScopeParts {
     const usage = new UsageStore(redis, space);
     this.onUsage = (call) => void usage.add(call).catch(onError("usage"));
     this.cache = responseCache(new ResponseCache(redis, space), pools);
+  }
+
+  /** Calls to Bedrock for a pool of this scope. */
+  bedrockFor(pool: string): BedrockCaller {
+    return guardedBedrock(this.#bedrock, this.guard, pool);
   }
 
   /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
@@ -227,11 +231,11 @@ export class ScopeParts {
   /** Says farewell, so that calls it left open may be repeated at once. */
   async stop(): Promise<void> {
     this.#subscription?.stop();
-    this.identity.stop();
+    this.guard.stop();
     await this.#note.stop();
     this.#stopListening?.();
     await this.#heartbeat.stop();
-    this.bedrock.close();
+    this.#bedrock.close();
   }
 }
 

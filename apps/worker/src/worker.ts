@@ -205,7 +205,7 @@ export class Worker {
       pool,
       scope,
       slots: new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope })),
-      model: createModel(pool, scope.bedrock, scope.onUsage),
+      model: createModel(pool, scope.bedrockFor(pool.name), scope.onUsage),
     };
   }
 
@@ -238,9 +238,10 @@ export class Worker {
       random: Math.random,
     });
     this.#drains.push(drain);
+    const bedrock = scope.bedrockFor(pool.name);
     const poller = new Poller({
       poll: async (invocationArn, signal) =>
-        scope.bedrock.pollAsync({ invocationArn, signal, timeoutMs: pool.callTimeoutMs }),
+        bedrock.pollAsync({ invocationArn, signal, timeoutMs: pool.callTimeoutMs }),
       outcomes: scope.outcomes,
       cancels: scope.cancels,
       abort,
@@ -264,7 +265,7 @@ export class Worker {
     const { keySpace, outcomes, cancels } = scope;
     // What Bedrock works on already is asked about where it was started.
     const asked = lane === POLLS_LANE ? [parts] : this.#partsOfChain(parts);
-    const identities = [...new Set(asked.map((each) => each.scope.identity))];
+    const guarded = asked.map((each) => ({ guard: each.scope.guard, pool: each.pool.name }));
     const names = { keySpace, pool: pool.name, lane };
     this.#intakes.push(
       new Intake({
@@ -272,8 +273,8 @@ export class Worker {
         redis: this.#queueRedis,
         slots: {
           acquire: async (laneName, signal) => {
-            // Without credentials a job would only be handed back, unless a fallback of another scope may answer it.
-            await anyReady(identities, signal);
+            // A job would only be handed back, unless a fallback may answer it for which this process is let in.
+            await anyReady(guarded, signal);
             return slots.acquire(laneName, signal);
           },
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),

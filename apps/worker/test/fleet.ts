@@ -79,6 +79,8 @@ export interface FleetOptions {
 }
 
 export interface JobInput {
+  /** Default: `test`. */
+  readonly pool?: string;
   readonly lane?: string;
   /** Default: an answer is written. A spelling of the simulator's, e.g. `ValidationException`. */
   readonly fault?: string;
@@ -131,9 +133,13 @@ export async function startFleet(options: FleetOptions) {
 
   const redis = connect(redisUrl, "worker", () => {});
   const space = keySpace(name, SCOPE);
-  const queues = lanes.map(
-    (lane) => new LaneQueue({ redis, keySpace: space, pool: POOL, lane, onError: () => {} }),
-  );
+  const openQueues = (pool: string): LaneQueue[] =>
+    lanes.map((lane) => new LaneQueue({ redis, keySpace: space, pool, lane, onError: () => {} }));
+  const queues = openQueues(POOL);
+  const allQueues = new Map([
+    [POOL, queues],
+    ...Object.keys(otherPools).map((pool) => [pool, openQueues(pool)] as const),
+  ]);
   const outcomes = new OutcomeStore(redis, space);
   const deadLetters: DynamoDbStore = createDynamoDbStore({ tableName: name, ...dynamoDb });
   const workers: Started[] = [];
@@ -162,20 +168,21 @@ export async function startFleet(options: FleetOptions) {
     const ids: string[] = [];
     for (const { lane = lanes[0] ?? "", fault, maxTokens = 50, cacheMs, delayMs, ...input } of jobs) {
       const now = Date.now();
-      const id = newJobId(POOL, lane, now, Math.random);
+      const { pool = POOL } = input;
+      const id = newJobId(pool, lane, now, Math.random);
       const marker = fault === undefined ? "" : `[[sim:${fault}]] `;
       const text = `${marker}${MARKER} ${id}`;
       const request = { messages: [{ role: "user", content: [{ text }] }], maxTokens };
       const { tenant = "default", kind = "converse" } = input;
       const job = {
-        ...({ version: 1, id, tenant, pool: POOL, lane, kind } as const),
+        ...({ version: 1, id, tenant, pool, lane, kind } as const),
         payload: await encodePayload(input.request ?? request),
         acceptedAt: now,
         deadlineAt: now + 120_000,
         maxAttempts: 5,
         ...(cacheMs === undefined ? {} : { cacheMs }),
       };
-      await queues[lanes.indexOf(lane)]?.add(job, delayMs);
+      await allQueues.get(pool)?.[lanes.indexOf(lane)]?.add(job, delayMs);
       ids.push(id);
     }
     return ids;
@@ -240,7 +247,7 @@ export async function startFleet(options: FleetOptions) {
     async [Symbol.asyncDispose]() {
       for (const worker of workers) if (worker.running) worker.kill("SIGKILL");
       await Promise.all(workers.map(async ({ exit }) => exit));
-      await Promise.all(queues.map(async (queue) => queue.close()));
+      await Promise.all([...allQueues.values()].flat().map(async (queue) => queue.close()));
       const keys = await redis.keys(`${name}:*`);
       if (keys.length > 0) await redis.del(keys);
       redis.disconnect();

@@ -29,12 +29,13 @@ export {
 } from "./find.ts";
 export {
   anyReady,
-  createIdentityGuard,
-  type IdentityGuard,
-  type IdentityGuardOptions,
-  type LostIdentity,
+  createProcessGuard,
+  type Heard,
+  type KeptOut,
+  type ProcessGuard,
+  type ProcessGuardOptions,
   type Told,
-} from "./identity-guard.ts";
+} from "./process-guard.ts";
 export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";

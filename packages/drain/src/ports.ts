@@ -72,6 +72,8 @@ export interface Settlement {
   readonly holdMs?: number;
   /** The job wants another try: ask the pool's retry budget. */
   readonly retry?: boolean;
+  /** The class of a failure to connect: it may be this process's own. Not for the limiter. */
+  readonly unreached?: string;
 }
 
 export interface AdmitRequest {
