@@ -59,6 +59,14 @@ interface PoolParts {
   readonly model: Model;
 }
 
+/** How the jobs of a lane are taken. */
+interface LaneParts {
+  readonly slots: Slots;
+  readonly take: Take;
+  /** Resolves when the next may be fetched. */
+  readonly ready: (signal: AbortSignal) => Promise<void>;
+}
+
 /** Time that aborted calls get to be handed back before the process leaves them to the stall check. */
 const ABORT_GRACE_MS = 5_000;
 
@@ -249,18 +257,21 @@ export class Worker {
       clock: Date.now,
     });
     const lanes = pool.lanes.map((lane) =>
-      this.#wireLane(parts, lane, slots, async (job, signal) => drain.take(job, signal)),
+      this.#wireLane(parts, lane, {
+        slots,
+        take: async (job, signal) => drain.take(job, signal),
+        ready: async (signal) => drain.ready(signal),
+      }),
     );
-    const pollLane = this.#wireLane(
-      parts,
-      POLLS_LANE,
-      new Slots([POLLS_LANE], POLL_SLOTS),
-      async (job, signal) => poller.take(job, signal),
-    );
+    const pollLane = this.#wireLane(parts, POLLS_LANE, {
+      slots: new Slots([POLLS_LANE], POLL_SLOTS),
+      take: async (job, signal) => poller.take(job, signal),
+      ready: async () => {},
+    });
     return [...lanes, pollLane];
   }
 
-  #wireLane(parts: PoolParts, lane: string, slots: Slots, take: Take): Outbox {
+  #wireLane(parts: PoolParts, lane: string, { slots, take, ready }: LaneParts): Outbox {
     const { pool, scope } = parts;
     const { keySpace, outcomes, cancels } = scope;
     // What Bedrock works on already is asked about where it was started.
@@ -275,6 +286,7 @@ export class Worker {
           acquire: async (laneName, signal) => {
             // A job would only be handed back, unless a fallback may answer it for which this process is let in.
             await anyReady(guarded, signal);
+            await ready(signal);
             return slots.acquire(laneName, signal);
           },
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
@@ -346,6 +358,7 @@ function entryOf({ pool, scope, slots, model }: PoolParts, from: Pool): Entry {
     gate: scope.gate,
     model,
     tryAcquire: (lane) => slots.tryAcquireCall(lane),
+    acquire: async (lane, signal) => slots.acquireCall(lane, signal),
   };
 }
 

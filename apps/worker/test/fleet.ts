@@ -74,6 +74,8 @@ export interface FleetOptions {
   readonly poolKeys?: Readonly<Record<string, unknown>>;
   /** Further keys of the scope. */
   readonly scopeKeys?: Readonly<Record<string, unknown>>;
+  /** Further scopes as the pools file has them. */
+  readonly otherScopes?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Further pools as the pools file has them, but for scope, quota and burndown. Their models answer as `test.model`. */
   readonly otherPools?: Readonly<Record<string, Readonly<Record<string, unknown> & { model: string }>>>;
 }
@@ -100,7 +102,13 @@ export type Fleet = Awaited<ReturnType<typeof startFleet>>;
 /** Everything but the workers. */
 export async function startFleet(options: FleetOptions) {
   const { redisUrl, dynamoDbUrl, latencyMs, lanes = ["standard"], slots = 4 } = options;
-  const { tokensPerMinute = 60_000_000, poolKeys = {}, scopeKeys = {}, otherPools = {} } = options;
+  const {
+    tokensPerMinute = 60_000_000,
+    poolKeys = {},
+    scopeKeys = {},
+    otherPools = {},
+    otherScopes = {},
+  } = options;
   const name = `worker-test-${randomBytes(4).toString("hex")}`;
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
   const model = {
@@ -128,7 +136,10 @@ export async function startFleet(options: FleetOptions) {
   };
   await writeFile(
     poolsFile,
-    JSON.stringify({ scopes: { [SCOPE]: { region: "us-east-1", ...scopeKeys } }, pools }),
+    JSON.stringify({
+      scopes: { [SCOPE]: { region: "us-east-1", ...scopeKeys }, ...otherScopes },
+      pools,
+    }),
   );
 
   const redis = connect(redisUrl, "worker", () => {});

@@ -195,6 +195,8 @@ export interface Entry {
   readonly model: Model;
   /** Takes a slot of the pool if one is free. The job's own pool has given one before the job was fetched. */
   tryAcquire(lane: string): (() => void) | undefined;
+  /** Takes one as soon as one is free; `undefined` when the signal fires first. */
+  acquire(lane: string, signal: AbortSignal): Promise<(() => void) | undefined>;
 }
 
 /** Where a streamed answer is read while it is written. */

@@ -87,6 +87,8 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
   let told: KeptOut | undefined;
   /** Pools that have tried these credentials in vain; `undefined`: there are none to try. */
   let barred: Set<string> | undefined = new Set();
+  /** Those of them whose try has not told yet. */
+  const trials = new Set<string>();
   /** Counts renewals: what a call tells that was made with earlier credentials is of no interest any more. */
   let generation = 0;
   let retrying: NodeJS.Timeout | undefined;
@@ -110,6 +112,7 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
     if (next === before) return;
     standing = next;
     clearTimeout(overdue);
+    if (next.type === "in") trials.clear();
     if (next.type === "out" && told === undefined) {
       tellOut({ why: next.why, errorClass: next.errorClass, since: next.since });
     }
@@ -128,6 +131,7 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
     generation += 1;
     refusals.renewed();
     barred = new Set();
+    trials.clear();
     const errorClass = await renew();
     if (stopped || standing.type !== "out") return;
     if (errorClass !== undefined) barred = undefined;
@@ -144,6 +148,7 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
 
   const refuse = (pool: string, errorClass: string): void => {
     barred?.add(pool);
+    trials.delete(pool);
     // Another pool's try beside the pause does not lengthen it.
     if (standing.type !== "out") change(refused(standing, errorClass, clock()));
   };
@@ -183,10 +188,21 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
         const { why: cause } = standing;
         if (standing.type === "out") {
           const afterMs = Math.max(0, standing.retryAt - clock());
+          if (trials.has(request.pool)) {
+            return { type: "open", afterMs: Math.min(ASK_AGAIN_MS, afterMs), cause };
+          }
           if (!mayTry(request.pool)) return { type: "open", afterMs, cause, elsewhere: true };
           barred?.add(request.pool);
-          const admission = await gate.admit(request);
-          if (admission.type !== "granted") barred?.delete(request.pool);
+          trials.add(request.pool);
+          const forget = (): void => {
+            barred?.delete(request.pool);
+            trials.delete(request.pool);
+          };
+          const admission = await gate.admit(request).catch((error: unknown) => {
+            forget();
+            throw error;
+          });
+          if (admission.type !== "granted") forget();
           return admission;
         }
         const tooSoonMs = standing.notBefore - clock();

@@ -91,7 +91,7 @@ export class Starter {
         await this.#runner.run(candidate, grant, call, cancelled);
       } finally {
         this.suspects.leave(job.id);
-        grant.release();
+        grant.slot.release();
       }
     };
   }
@@ -116,7 +116,7 @@ export class Starter {
   async #refund(grant: Grant, then: () => Promise<undefined>): Promise<undefined> {
     const { pool } = grant.entry;
     await this.#runner.settle(grant, { pool, outcome: "neutral", actual: NOTHING });
-    grant.release();
+    grant.slot.release();
     return then();
   }
 }
