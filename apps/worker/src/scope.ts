@@ -106,7 +106,8 @@ export class ScopeParts {
     this.#bedrock = createBedrock({
       region: scope.region,
       ...(scope.profile === null ? {} : { profile: scope.profile }),
-      maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
+      // Twice: some calls go beyond the slots while all of them hang.
+      maxConnections: pools.reduce((sum, pool) => sum + 2 * pool.slots, SPARE_CONNECTIONS),
       clock: Date.now,
     });
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });

@@ -9,6 +9,7 @@ import {
   anyReady,
   describe,
   Drain,
+  HungCalls,
   insist,
   Mover,
   Poller,
@@ -57,6 +58,7 @@ interface PoolParts {
   readonly scope: ScopeParts;
   readonly slots: Slots;
   readonly model: Model;
+  readonly hung: HungCalls;
 }
 
 /** How the jobs of a lane are taken. */
@@ -72,6 +74,9 @@ const ABORT_GRACE_MS = 5_000;
 
 /** How often each question of the start is asked, over about 3 s. */
 const START_TRIES = 6;
+
+/** How often calls are looked for that hang. */
+const LOOK_EVERY_MS = 1_000;
 
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
@@ -92,6 +97,7 @@ export class Worker {
   readonly #intakes: Intake[] = [];
   readonly #sweepers: Sweeper[] = [];
   readonly #pollQueues: LaneQueue[] = [];
+  #looking: NodeJS.Timeout | undefined;
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
@@ -144,6 +150,7 @@ export class Worker {
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
+    this.#looking = setInterval(() => this.#pools.forEach(({ hung }) => hung.check()), LOOK_EVERY_MS);
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
     const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
     this.#emit("worker:started", { pools: [...this.#pools.keys()], slots });
@@ -154,6 +161,7 @@ export class Worker {
    * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone.
    */
   async stop(graceMs: number): Promise<void> {
+    clearInterval(this.#looking);
     const finished = (async () => {
       await Promise.all(this.#intakes.map(async (intake) => intake.stop()));
       await Promise.all(this.#intakes.map(async (intake) => intake.settled()));
@@ -209,12 +217,10 @@ export class Worker {
   #openPool(pool: Pool): PoolParts {
     const scope = this.#scopes.get(pool.scope);
     if (scope === undefined) throw new Error(`Pool '${pool.name}' names no known scope`);
-    return {
-      pool,
-      scope,
-      slots: new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope })),
-      model: createModel(pool, scope.bedrockFor(pool.name), scope.onUsage),
-    };
+    const slots = new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope }));
+    const hung = new HungCalls({ slots, kept: pool.lanes.length - 1, clock: Date.now });
+    const model = hung.watch(createModel(pool, scope.bedrockFor(pool.name), scope.onUsage));
+    return { pool, scope, slots, model, hung };
   }
 
   /** Wires a pool's lanes and its polls; returns their outboxes. */

@@ -36,6 +36,7 @@ export {
   type ProcessGuardOptions,
   type Told,
 } from "./process-guard.ts";
+export { HungCalls, type HungCallsOptions, type LendingSlots } from "./hung-calls.ts";
 export { describe, insist } from "./insist.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
