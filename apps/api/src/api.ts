@@ -4,11 +4,12 @@ import type { Pool, Pools, Scope } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
-import { closeServer, httpServer, listen } from "@sluice/process";
+import { closeServer, hostCheck, httpServer, listen } from "@sluice/process";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { describeIdentities, readIdentities } from "@sluice/results";
+import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
+import { OpenStreams, STREAM_BOUNDS, type StreamBounds } from "./open-streams.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
 export interface ApiSettings {
@@ -19,6 +20,10 @@ export interface ApiSettings {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Names of this program in `Host` headers, beside loopback and its address. Default: none. */
+  readonly allowedHosts?: readonly string[];
+  /** Default `STREAM_BOUNDS`. */
+  readonly streams?: StreamBounds;
   readonly listeners: readonly Listener[];
 }
 
@@ -28,6 +33,8 @@ export class Api {
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
   readonly #deadLetters: DynamoDbStore;
+  readonly #reader: ChunkReader;
+  readonly #streams: OpenStreams;
   readonly #server: Server;
 
   constructor(settings: ApiSettings) {
@@ -39,6 +46,9 @@ export class Api {
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
     const guard = new CapacityGuard(redis);
+    const reader = new ChunkReader(redis);
+    this.#reader = reader;
+    this.#streams = new OpenStreams(settings.streams ?? STREAM_BOUNDS);
     const pools = new Map(
       Object.values(settings.pools.pools).map((pool) => [
         pool.name,
@@ -47,6 +57,7 @@ export class Api {
           scope: scopeOf(settings.pools, pool),
           keySpace: keySpace(namespace, pool.scope),
           redis,
+          reader,
           guard,
           onError,
         }),
@@ -56,7 +67,7 @@ export class Api {
     this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
     const find = createFind({ pools, deadLetters: this.#deadLetters });
     const app = createApp({
-      accept: createAccept({ pools, encodePayload, emit, clock: Date.now, random: Math.random }),
+      accept: createAccept({ pools, encodePayload, emit, clock: Date.now }),
       find,
       cancel: createCancel({ pools, find, clock: Date.now }),
       explain: createExplain({ pools, find, decodePayload }),
@@ -67,6 +78,8 @@ export class Api {
         const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
         return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
       },
+      isOurs: hostCheck(settings.host, settings.allowedHosts ?? []),
+      streams: this.#streams,
       ping: async () => {
         await redis.ping();
       },
@@ -85,7 +98,9 @@ export class Api {
 
   /** Answers what was asked, then closes. */
   async stop(): Promise<void> {
+    this.#streams.close();
     await closeServer(this.#server);
+    this.#reader.close();
     await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
     this.#deadLetters.close();
     this.#redis.disconnect();

@@ -16,6 +16,12 @@ await runProgram("sluice api", async () => {
     deadLetterTable: env.SLUICE_DEAD_LETTER_TABLE,
     host: env.HOST,
     port: env.PORT,
+    allowedHosts: env.SLUICE_ALLOWED_HOSTS,
+    streams: {
+      most: env.SLUICE_MAX_STREAMS,
+      mostPerAddress: env.SLUICE_MAX_STREAMS_PER_ADDRESS,
+      maxAgeMs: env.SLUICE_STREAM_MAX_AGE_MS,
+    },
     listeners: [logEvents(logger)],
   });
   leaveOnSignal(async () => api.stop());

@@ -9,6 +9,7 @@ import type { KeySpace } from "@sluice/redis";
 import {
   CancelFlags,
   ChunkStream,
+  type ChunkReader,
   ClaimStore,
   describeIdentities,
   Lineage,
@@ -31,11 +32,21 @@ export interface ApiPoolOptions {
   readonly scope: Scope;
   readonly keySpace: KeySpace;
   readonly redis: Redis;
+  /** Reads streamed text for all pools. */
+  readonly reader: ChunkReader;
   readonly guard: CapacityGuard;
   readonly onError: (error: unknown) => void;
 }
 
-export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: ApiPoolOptions): ApiPool {
+export function createApiPool({
+  pool,
+  scope,
+  keySpace,
+  redis,
+  reader,
+  guard,
+  onError,
+}: ApiPoolOptions): ApiPool {
   const open = (lane: string): LaneQueue =>
     new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
   const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
@@ -53,6 +64,7 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
     defaultMaxTokens: pool.defaultMaxTokens,
     deadlineMs: pool.deadlineMs,
     maxAttempts: pool.maxAttempts,
+    asyncOutputs: pool.asyncOutputs,
     cacheMs: pool.cacheMs,
     reserve(work: JobRequest): Cost {
       const sized = sizedPart(work);
@@ -63,7 +75,7 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
     outcomes: new OutcomeStore(redis, keySpace),
     lineage: new Lineage(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
-    chunks: new ChunkStream(redis, keySpace),
+    chunks: new ChunkStream(redis, keySpace, reader),
     capacity: async (name) => guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }),
     lane,
     polls,

@@ -45,7 +45,7 @@ test("lost while it runs", async () => {
       body: {
         error: {
           code: "unavailable",
-          message: "Sluice cannot reach its queue now. Send the request again",
+          message: "Sluice cannot reach Redis, which is its queue, now. Send the request again",
         },
       },
     });

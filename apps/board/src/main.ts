@@ -23,6 +23,7 @@ await runProgram("sluice board", async () => {
     replaysPerLane: env.SLUICE_REPLAYS_PER_LANE,
     host: env.HOST,
     port: env.PORT,
+    allowedHosts: env.SLUICE_ALLOWED_HOSTS,
     audit: (entry) => logger.info(entry, "board:audit"),
     onError: (error) => logger.error({ err: error }, "board:error"),
   });

@@ -112,7 +112,7 @@ export async function startReplays({ perLane = 20 } = {}) {
     const now = Date.now();
     const data: JobData = {
       version: 1,
-      id: newJobId(LANE.pool, LANE.lane, now, Math.random),
+      id: newJobId(LANE.pool, LANE.lane, now),
       tenant: "acme",
       ...LANE,
       kind: "converse",

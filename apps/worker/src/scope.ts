@@ -207,6 +207,8 @@ export class ScopeParts {
       if (change.type === "breaker" && SHUT.has(change.to)) onShut(change.pool);
       if (change.type === "hold") onShut(change.pool);
       if (change.type === "limits") this.#tellLimits(change);
+      // Whoever acts by hand has no log of his own.
+      if (change.type === "operated") tellChange(this.#options.emit, change);
       if (change.type === "day" && change.untilMs > 0) {
         const parked = change.alone === true ? [change.pool] : pools.map(({ name }) => name);
         parked.forEach(onShut);
@@ -267,6 +269,11 @@ function tellChange(emit: Emit, change: LimitsChange): void {
     case "limits":
       emit("limits:changed", { pool: change.pool, version: change.version });
       break;
+    case "operated": {
+      const { pool, id, phase, by, from, action } = change;
+      emit("operator:acted", { pool, id, phase, by, from, action });
+      break;
+    }
   }
 }
 

@@ -180,7 +180,7 @@ export async function startFleet(options: FleetOptions) {
     for (const { lane = lanes[0] ?? "", fault, maxTokens = 50, cacheMs, delayMs, ...input } of jobs) {
       const now = Date.now();
       const { pool = POOL } = input;
-      const id = newJobId(pool, lane, now, Math.random);
+      const id = newJobId(pool, lane, now);
       const marker = fault === undefined ? "" : `[[sim:${fault}]] `;
       const text = `${marker}${MARKER} ${id}`;
       const request = { messages: [{ role: "user", content: [{ text }] }], maxTokens };

@@ -6,8 +6,8 @@
 /** Longer messages lose their end. */
 export const MAX_MESSAGE_LENGTH = 200;
 
-/** What a quotation can begin with. The apostrophe of "isn't" is none: it follows a letter. */
-const OPENS = /["`“‘[{]|(?<![\p{L}\p{N}])'/gu;
+/** What a quotation can begin with, or an escape within one. The apostrophe of "isn't" is none: it follows a letter. */
+const OPENS = /["`“‘[{\\]|(?<![\p{L}\p{N}])'/gu;
 
 /** Words of the request's own structure. A quoted path of these says where, not what. */
 const STRUCTURE = new Set(
@@ -20,7 +20,7 @@ const STRUCTURE = new Set(
 /**
  * Shortens a message and takes out what may be somebody's text:
  * - only the first line stays: further lines are the SDK's hints or the canonical request;
- * - everything from the first quotation mark, bracket or brace on goes, since text may itself have quotes in it,
+ * - everything from the first quotation mark, bracket, brace or backslash on goes, since text may itself have quotes in it,
  *   except for quoted paths made of the request's own field names, such as 'messages.1.content' or `max_tokens`;
  * - control characters become blanks, and at most 200 characters stay.
  */

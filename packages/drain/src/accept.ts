@@ -4,6 +4,7 @@
  */
 import {
   JOB_DATA_VERSION,
+  contentProblem,
   jobRequestSchema,
   newJobId,
   type Clock,
@@ -15,6 +16,7 @@ import {
   type Random,
   type Submission,
 } from "@sluice/job";
+import { outputProblem } from "./output.ts";
 import type { Cost } from "./ports.ts";
 
 /** Why a submission was not accepted. The code is stable, the message is for people. */
@@ -29,9 +31,11 @@ export interface Refusal {
 export type RefusalCode =
   | "unknown-pool"
   | "unknown-lane"
+  | "unsafe-content"
   | "prompt-too-large"
   | "max-tokens-too-large"
   | "cost-exceeds-quota"
+  | "output-not-allowed"
   | "idempotency-conflict"
   | "too-far-ahead"
   | "lane-full"
@@ -53,6 +57,8 @@ export interface AcceptingPool {
   readonly defaultMaxTokens: number;
   readonly deadlineMs: number;
   readonly maxAttempts: number;
+  /** S3 prefixes into which an `async` job may have its answer written. Empty: none may. */
+  readonly asyncOutputs: readonly string[];
   /** How long its answers serve equal requests, milliseconds; `null` when they do not. */
   readonly cacheMs: number | null;
   reserve(work: JobRequest): Cost;
@@ -105,7 +111,8 @@ export interface AcceptOptions {
   readonly maxRequestBytes?: number;
   readonly emit: Emit;
   readonly clock: Clock;
-  readonly random: Random;
+  /** What ids are made of. For tests only. Default: cryptographic randomness. */
+  readonly idRandom?: Random;
 }
 
 /** How long an answer serves equal requests when a job asks for it and its pool does not say. */
@@ -119,10 +126,13 @@ const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
 export function createAccept(
   options: AcceptOptions,
 ): (tenant: string, submission: Submission) => Promise<Acceptance> {
-  const { pools, encodePayload, emit, clock, random } = options;
+  const { pools, encodePayload, emit, clock, idRandom } = options;
   const maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
 
   return async (tenant, submission) => {
+    // First: what is nested too deeply would break whoever reads it.
+    const unsafe = contentProblem(submission);
+    if (unsafe !== undefined) return refused("unsafe-content", unsafe);
     const pool = pools.get(submission.pool);
     if (pool === undefined) {
       const known = [...pools.keys()].join(", ");
@@ -152,6 +162,10 @@ export function createAccept(
           `got ${maxTokens}`,
       );
     }
+    if (work.kind === "async") {
+      const forbidden = outputProblem(work.request.outputS3Uri, pool.asyncOutputs);
+      if (forbidden !== undefined) return refused("output-not-allowed", forbidden);
+    }
     const tooCostly = pool.tooCostly(pool.reserve(work));
     if (tooCostly !== undefined) return refused("cost-exceeds-quota", tooCostly);
 
@@ -164,7 +178,7 @@ export function createAccept(
     const lane = pool.lane(submission.lane);
     const keyed = keyOf(tenant, submission);
     const bound = keyed && (await pool.claims.find(keyed));
-    if (bound?.type === "conflict") return conflict(bound.id);
+    if (bound?.type === "conflict") return CONFLICT;
     const deadlineAt = now + delayMs + (submission.deadlineMs ?? pool.deadlineMs);
     const names = { tenant, pool: submission.pool, lane: submission.lane };
     // A job that is there is the first one, however full its lane is by now; one that has ended must not run again.
@@ -176,9 +190,9 @@ export function createAccept(
     const capacity = await pool.capacity(submission.lane);
     if (capacity.type === "full") return full(capacity.reason, submission.lane, capacity.retryAfterMs);
 
-    const newId = newJobId(submission.pool, submission.lane, now, random);
+    const newId = newJobId(submission.pool, submission.lane, now, idRandom);
     const claim = keyed && (await pool.claims.claim({ ...keyed, id: newId }));
-    if (claim?.type === "conflict") return conflict(claim.id);
+    if (claim?.type === "conflict") return CONFLICT;
     // A caller who bound the key and died before adding the job left it to be added now, under its id.
     const id = claim?.id ?? newId;
     const repeated = claim?.type === "repeated";
@@ -247,12 +261,11 @@ function cacheOf({ cache }: Submission, pool: AcceptingPool): number | undefined
   return pool.cacheMs ?? (cache === true ? DEFAULT_CACHE_MS : undefined);
 }
 
-function conflict(id: string): Refusal {
-  return refused(
-    "idempotency-conflict",
-    `This idempotency key was used for another request, job ${id}. Use a new key for a new request`,
-  );
-}
+/** It does not say whose job that is: a key that was guessed would lead to another's answer. */
+const CONFLICT: Refusal = refused(
+  "idempotency-conflict",
+  "This idempotency key was used for another request. Use a new key for a new request",
+);
 
 function full(reason: FullReason, lane: string, retryAfterMs: number): Refusal {
   const again = `Try again in ${Math.ceil(retryAfterMs / 1_000)} s`;

@@ -7,6 +7,7 @@ export {
   type Refusal,
   type RefusalCode,
 } from "./accept.ts";
+export { outputProblem } from "./output.ts";
 export { createCancel, type Cancelling, type CancellingPool, type CancelOptions } from "./cancel.ts";
 export type { DrainOptions, Turn } from "./candidate.ts";
 export { Drain } from "./drain.ts";

@@ -105,6 +105,17 @@ export interface SluiceEvents {
       readonly far: boolean;
     }[];
   };
+  /** Somebody moves a breaker or a quota by hand (`intent`), or has (`done`), or could not (`failed`). */
+  "operator:acted": {
+    readonly pool: string;
+    /** The same in both events of one act. */
+    readonly id: string;
+    readonly phase: "intent" | "done" | "failed";
+    /** Who, as he says, and from which account on which machine. */
+    readonly by: string;
+    readonly from: string;
+    readonly action: string;
+  };
   /** Something in the pools file works, but hardly as meant. Told at start; `path` as keys joined by dots. */
   "config:warning": { readonly path: string; readonly line?: number; readonly message: string };
   /** A part met an error that it survives by trying again. */

@@ -4,6 +4,7 @@
  */
 import type { Cost, Dimension, RateDimension } from "./cost.ts";
 import type { PoolLimits } from "./limits.ts";
+import type { Operation } from "./operations.ts";
 
 export interface AdmitRequest {
   readonly pool: string;
@@ -149,7 +150,9 @@ export type LimitsChange =
       readonly operation: string;
       readonly denied: boolean;
     }
-  | { readonly type: "limits"; readonly pool: string; readonly version: number };
+  | { readonly type: "limits"; readonly pool: string; readonly version: number }
+  /** Somebody acts by hand, or has. */
+  | ({ readonly type: "operated"; readonly pool: string } & Operation);
 
 export interface Limiter {
   /**

@@ -10,6 +10,7 @@ export {
   type LaneQueueOptions,
   type LaneState,
 } from "./lane-queue.ts";
+export { LaneListing, MOST_LISTED, type ListedJob, type OpenedJob } from "./lane-listing.ts";
 export { LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
 export { decodePayload, encodePayload } from "./payload.ts";
 export { Slots, type ReleaseSlot, type SlotShares } from "./slots.ts";

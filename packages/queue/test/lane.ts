@@ -48,7 +48,7 @@ export function testLane(url: string = inject("redisUrl")): TestLane {
 
   const newJob = (part: Partial<JobData> = {}): JobData => ({
     version: 1,
-    id: newJobId(POOL, LANE, Date.now(), Math.random),
+    id: newJobId(POOL, LANE, Date.now()),
     tenant: "acme",
     pool: POOL,
     lane: LANE,

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { scrubText, scrubUrl } from "@sluice/job";
 import { Redis } from "ioredis";
 import { z } from "zod";
 import { isServicesError, ServicesError } from "./errors.ts";
@@ -37,7 +38,7 @@ export interface RedisOptions {
 export async function startRedis(options: RedisOptions): Promise<RunningService> {
   const way = await findRedis(options.host ?? thisHost(), options.onProgress ?? (() => {}));
   const folder = join(options.dataDir, "redis");
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const server: Server = {
     way,
     folder,
@@ -163,13 +164,9 @@ export async function checkRedis(url: string): Promise<void> {
 }
 
 function withoutPassword(url: string): string {
-  if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
-    throw new ServicesError(
-      "UNREACHABLE",
-      `Expected the Redis URL to look like redis://host:port, got '${url}'.`,
-    );
-  }
-  const parsed = new URL(url);
-  parsed.password &&= "***";
-  return parsed.href;
+  if (URL.canParse(url) && /^rediss?:$/.test(new URL(url).protocol)) return scrubText(url);
+  throw new ServicesError(
+    "UNREACHABLE",
+    `Expected the Redis URL to look like redis://host:port, got '${scrubUrl(url)}'.`,
+  );
 }

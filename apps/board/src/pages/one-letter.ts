@@ -13,11 +13,12 @@ import type { JobView, LetterRef, Replayer } from "@sluice/drain";
 import { parseJobId } from "@sluice/job";
 import type { Request, Response } from "express";
 import { z } from "zod";
+import { auditOf } from "../access/audit.ts";
 import { currentUser, demand, may } from "../access/user.ts";
 import { withPatience } from "../kept.ts";
 import { editLetter, readRequest } from "../letters/edit.ts";
 import { unavailable } from "../letters/letter-view.ts";
-import { redactRequest } from "../letters/placeholders.ts";
+import { redactRequest, sizeOfRequest } from "../letters/placeholders.ts";
 import { replayOne } from "../letters/replay-one.ts";
 import { Refused, refusedChange } from "../refusal.ts";
 import { damagedPage, letterPage } from "./letter-page.ts";
@@ -85,9 +86,11 @@ export async function showLetter(
   }
   const read = await readRequest(letter);
   const open = wantsPrompt && may(user, "admin");
-  if (open) response.locals["audit"] = "read the prompt";
+  if (open) auditOf(response).intent("read the prompt");
   const stored = read.readable ? read.request : undefined;
-  const shown = open || stored === undefined ? stored : redactRequest(stored, letter.kind, letter.revision);
+  const redacted = (whole: unknown): unknown =>
+    may(user, "operator") ? redactRequest(whole, letter.kind, letter.revision) : sizeOfRequest(whole);
+  const shown = open || stored === undefined ? stored : redacted(stored);
   const job = await withPatience(find(letter.tenant, letter.id)).then(
     (view) => (view === undefined ? "its outcome is no longer kept" : nowOf(view)),
     () => "not known while Redis does not answer",

@@ -85,9 +85,9 @@ async function startPrograms(
     credentials: { accessKeyId: "local", secretAccessKey: "local" },
   };
   await ensureTable({ tableName: TABLE, ...dynamoDb });
-  await mkdir(runFolder, { recursive: true });
+  await mkdir(runFolder, { recursive: true, mode: 0o700 });
   const poolsFile = join(runFolder, "pools.yaml");
-  await writeFile(poolsFile, poolsYaml(options));
+  await writeFile(poolsFile, poolsYaml(options), { mode: 0o600 });
 
   const env = {
     SLUICE_POOLS: poolsFile,
