@@ -44,8 +44,8 @@ export interface Grant {
 
 /** A call's slot in another pool of the chain. The one in the job's own pool is its intake's. */
 export interface SlotElsewhere {
-  /** Takes it again for the start, if it was given back for the wait. */
-  take(signal: AbortSignal): Promise<void>;
+  /** Takes it for the start. False when the signal fires first. */
+  take(signal: AbortSignal): Promise<boolean>;
   /** Giving it back twice does nothing. */
   release(): void;
 }

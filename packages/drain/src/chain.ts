@@ -47,16 +47,13 @@ export async function askChain(
     const reservation = reservationId(job.id, job.attemptsStarted, entry.pool);
     const cost = entry.model.reserve(work);
     const ttlMs = entry.model.budgetMs(work) + RESERVATION_GRACE_MS;
-    let granted = false;
     try {
       const admission = await ask(() =>
         entry.gate.admit({ pool: entry.pool, lane, job: job.id, id: reservation, cost, ttlMs }),
       );
       if (admission.type === "granted") {
-        granted = true;
         const probe = admission.probe === true;
-        const slot = index === 0 ? NONE : slotOf(entry, lane, release);
-        if (admission.waitMs > 0) slot.release();
+        const slot = index === 0 ? NONE : slotOf(entry, lane);
         const grant = { entry, index, lane, slot, reservation, probe };
         return { type: "granted", waitMs: admission.waitMs, grant };
       }
@@ -69,7 +66,7 @@ export async function askChain(
         break;
       }
     } finally {
-      if (!granted) release();
+      release();
     }
   }
   // What has no slot free takes calls.
@@ -78,14 +75,15 @@ export async function askChain(
   return { type: "wait", afterMs: soonestMs };
 }
 
-const NONE: SlotElsewhere = { take: async () => {}, release: () => {} };
+const NONE: SlotElsewhere = { take: async () => true, release: () => {} };
 
-/** A grant that waits for its start holds no slot of the other pool either. */
-function slotOf(entry: Entry, lane: string, taken: () => void): SlotElsewhere {
-  let release: (() => void) | undefined = taken;
+/** Whoever has a grant holds no slot of another pool until its start: it may wait for that, and for a slot of its own. */
+function slotOf(entry: Entry, lane: string): SlotElsewhere {
+  let release: (() => void) | undefined;
   return {
     async take(signal) {
-      release ??= await entry.acquire(lane, signal);
+      release = await entry.acquire(lane, signal);
+      return release !== undefined;
     },
     release() {
       release?.();

@@ -248,7 +248,6 @@ export class Drain {
     const off = AbortSignal.any([stopping, cancelled, shut]);
     const start = async (): Promise<(() => Promise<void>) | undefined> => {
       try {
-        await grant.slot.take(off);
         return await this.#starter.start(candidate, grant, { stopping, cancelled, shut });
       } catch (error) {
         // What could not be asked holds nothing: no slot, and no reservation, which would count as a call under way.

@@ -19,6 +19,15 @@ const SPARE_CALLS = 2;
 const SUSPECT_MS = 250;
 
 /**
+ * How long a start waits for its slot in another pool. It has one of its own by then: jobs of two pools that answer for
+ * each other must not wait for each other's for ever.
+ */
+const SLOT_MS = 5_000;
+
+/** How long a job stays away that got none. */
+const NO_SLOT_MS = 1_000;
+
+/**
  * How often a question before the call is asked again, over about 25 s. An outage of Redis is mostly shorter; what will
  * never be answered (a record of another version) must not hold its lane for ever.
  */
@@ -54,12 +63,14 @@ export class Starter {
   ): Promise<(() => Promise<void>) | undefined> {
     const { emit, clock, ledger, cancels } = this.#options;
     const { job, data } = candidate;
+    const hasSlot = grant.index === 0 || (await takeSlot(grant, [stopping, cancelled, shut]));
     if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
     if (cancelled.aborted) return this.#refund(grant, () => this.#runner.cancel(candidate));
     if (clock() >= data.deadlineAt) {
       return this.#refund(grant, () => this.#runner.die(candidate, deadlineFailure(candidate.notes.last)));
     }
     if (shut.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "pool-shut", 0));
+    if (!hasSlot) return this.#refund(grant, () => this.#hands.defer(job, data, "no-slot", NO_SLOT_MS));
     const [isCancelled, begun] = await Promise.all([
       this.ask(() => cancels.isRequested(job.id), "cancels", stopping),
       this.begin(job, data, grant.entry.model.budgetMs(candidate.work) + LEASE_GRACE_MS, stopping),
@@ -119,4 +130,8 @@ export class Starter {
     grant.slot.release();
     return then();
   }
+}
+
+async function takeSlot({ slot }: Grant, signals: readonly AbortSignal[]): Promise<boolean> {
+  return slot.take(AbortSignal.any([...signals, AbortSignal.timeout(SLOT_MS)]));
 }

@@ -26,7 +26,9 @@ describe("a job whose pool has a second one in its chain", () => {
     expect(await w.through(data)).toMatchObject({ how: "completed" });
     expect(w.settlements).toMatchObject([{ pool: "other", id: `${data.id}/1/other`, outcome: "ok" }]);
     expect(w.event("job:fallback")).toMatchObject({ id: data.id, pool: "pool", to: "other" });
-    expect(w.log.filter((entry) => entry.startsWith("slot"))).toEqual(["slot taken", "slot released"]);
+    // Once to ask, and once to call.
+    const slots = ["slot taken", "slot released"];
+    expect(w.log.filter((entry) => entry.startsWith("slot"))).toEqual([...slots, ...slots]);
   });
 
   test("holds no slot of the second pool while that makes it wait", async () => {
@@ -36,7 +38,8 @@ describe("a job whose pool has a second one in its chain", () => {
     });
     await w.through(newData());
     const slots = w.log.filter((entry) => entry.startsWith("slot"));
-    expect(slots).toEqual(["slot taken", "slot released", "slot taken", "slot released"]);
+    const asked = ["slot taken", "slot released"];
+    expect(slots).toEqual([...asked, ...asked, ...asked]);
   });
 
   test("holds none while its grant waits there for its start", async () => {
@@ -54,6 +57,18 @@ describe("a job whose pool has a second one in its chain", () => {
     expect(slots()).toEqual(["slot taken", "slot released", "slot taken", "slot released"]);
     expect(w.log.indexOf("model.call")).toBeGreaterThan(w.log.lastIndexOf("slot taken"));
     expect(left).toMatchObject([{ how: "completed" }]);
+  });
+
+  test("goes back with its grant when it gets none in time", async () => {
+    const w = world({
+      admit: () => ({ type: "open", afterMs: 1 }),
+      elsewhere: () => granted,
+      acquireElsewhere: async () => undefined,
+    });
+    expect(await w.through(newData())).toMatchObject({ how: "deferred", deferral: { attempt: false } });
+    expect(w.event("job:deferred")).toMatchObject({ reason: "no-slot" });
+    expect(w.settlements).toMatchObject([{ pool: "other", outcome: "neutral", actual: { requests: 0 } }]);
+    expect(w.log).not.toContain("ledger.begin");
   });
 
   test("takes none for a start that is off", async () => {

@@ -113,6 +113,8 @@ export interface Script {
   elsewhere?: Script["admit"];
   /** Whether that pool has a free slot. Default: always. */
   slotElsewhere?: () => boolean;
+  /** What comes of waiting for one. Default: one is there. */
+  acquireElsewhere?: () => Promise<(() => void) | undefined>;
   call?: (call: Call, calls: number) => CallResult | Promise<CallResult>;
   putOutcome?: (puts: number) => void;
   getOutcome?: (gets: number) => void;
@@ -142,7 +144,10 @@ export function world(script: Script = {}): World {
     pool,
     laneFor: (lane) => lane,
     tryAcquire: () => (script.slotElsewhere?.() === false ? undefined : takeSlot()),
-    acquire: async (_lane, signal) => (signal.aborted ? undefined : takeSlot()),
+    acquire: async (_lane, signal) => {
+      if (script.acquireElsewhere !== undefined) return script.acquireElsewhere();
+      return signal.aborted ? undefined : takeSlot();
+    },
     gate: {
       async admit(request) {
         log.push(pool === "pool" ? "gate.admit" : `gate.admit ${pool}`);

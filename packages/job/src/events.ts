@@ -131,6 +131,8 @@ export type DeferReason =
   | "suspect"
   /** The pool that had granted its call takes none now. */
   | "pool-shut"
+  /** The pool of its chain that had granted its call has no slot free in this process. */
+  | "no-slot"
   /** An earlier run of the job is still under way in this process. */
   | "running-here"
   /** Another process that is alive has a call for it in flight. */
