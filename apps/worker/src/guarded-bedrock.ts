@@ -32,7 +32,9 @@ function tells(result: Result): Told {
 
 /** As something that may not be called, by whomever: it is held as denied access is. */
 function asOwn<R extends Result>(result: R | FailedCall): R | FailedCall {
-  return isFailed(result) ? { ...result, rule: "status401", charge: FAILURES.status401.charge } : result;
+  return isFailed(result)
+    ? { ...result, rule: "refusedInFront", charge: FAILURES.refusedInFront.charge }
+    : result;
 }
 
 function isFailed(result: Result): result is FailedCall {

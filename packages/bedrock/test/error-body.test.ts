@@ -55,7 +55,7 @@ const errors: readonly (readonly [body: object, failure: object])[] = [
   ],
   [
     { Output: { __type: "com.amazon.coral.service#UnknownOperationException" }, Version: "1.0" },
-    { kind: "terminal", errorClass: "UnknownOperationException", status: 404 },
+    { kind: "systemic", errorClass: "UnknownOperationException", status: 404 },
   ],
   [
     { type: "error", error: { type: "overloaded_error", message: "Overloaded" } },
@@ -123,8 +123,8 @@ test.each([
   "what a model's server says of its own keys is about its model, not about our credentials: %o",
   async (body) => {
     const result = await invoke(body);
-    expect(result).toMatchObject({ type: "failed", rule: "status401" });
-    expect(FAILURES.status401.about).toBe("access");
+    expect(result).toMatchObject({ type: "failed", rule: "refusedInFront" });
+    expect(FAILURES.refusedInFront.about).toBe("access");
   },
 );
 

@@ -61,6 +61,8 @@ export interface ProcessGuard {
   guard(gate: Gate): Gate;
   /** Makes a call, and hears what it tells. Rejects as `make` does. */
   hear<Result>(call: Heard<Result>): Promise<Result>;
+  /** There are no credentials at all: it was looked for them without a call. */
+  lacks(errorClass: string): void;
   /** Resolves when jobs of the pool may be fetched: at once, but while the process is kept out. */
   ready(pool: string, signal: AbortSignal): Promise<void>;
   readonly out: KeptOut | undefined;
@@ -253,6 +255,12 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
       } finally {
         clearTimeout(letIn);
       }
+    },
+
+    lacks(errorClass) {
+      if (standing.type === "out") return;
+      barred = undefined;
+      change(refused(standing, errorClass, clock()));
     },
 
     async ready(pool, signal) {
