@@ -224,11 +224,11 @@ export class ScopeParts {
     const answer = (): void => void this.#answerDoubts().catch(onError("ledger"));
     this.#doubting = setInterval(answer, heartbeatTtlMs / DOUBTS_PER_BEAT_LIFE);
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
-    this.#listen();
+    await this.#listen();
   }
 
   /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
-  #listen(): void {
+  async #listen(): Promise<void> {
     const { redis, onShut, onError, pools } = this.#options;
     const subscriber = redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
     subscriber.on("error", onError("news"));
@@ -249,7 +249,7 @@ export class ScopeParts {
         parked.forEach(onShut);
       }
     };
-    void watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
+    await watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
   }
 
   async #tellOverrides(pool: Pool): Promise<void> {
