@@ -21,6 +21,7 @@ import { Line } from "./line.ts";
 import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
+import { Rest } from "./rest.ts";
 import { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
 import { StalledJobs } from "./stalled.ts";
@@ -57,12 +58,14 @@ export class Drain {
   readonly #visits = new Set<Visit>();
   /** Jobs whose call runs in this process: one that is fetched again meanwhile waits for its own result. */
   readonly #running = new Set<string>();
+  readonly #rest: Rest;
   /** One per lane. */
   readonly #lines = new Map<string, Line>();
 
   constructor(options: DrainOptions) {
     this.#options = options;
     this.#hands = new Hands(options.emit);
+    this.#rest = new Rest(options);
     this.#runner = new Runner(options, this.#hands);
     this.#left = leftInChain(options);
     this.#starter = new Starter(options, this.#hands, this.#runner, this.#left);
@@ -77,6 +80,11 @@ export class Drain {
     const visit: Visit = { id: job.id, cancelled: new AbortController(), shut: new AbortController() };
     this.#visits.add(visit);
     return this.#orPutOff(job, visit, stopping, async () => this.#take(job, stopping, visit));
+  }
+
+  /** Resolves when jobs may be fetched: at once, but for a while after one had to be handed back. */
+  async ready(signal: AbortSignal): Promise<void> {
+    return this.#rest.over(signal);
   }
 
   /** The jobs that can be cancelled here: before their call, or in it. */
@@ -226,7 +234,10 @@ export class Drain {
       if (asked.type === "granted") {
         return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
       }
-      if (asked.type === "elsewhere") return this.#hands.defer(job, data, "no-identity", ELSEWHERE_MS);
+      if (asked.type === "elsewhere") {
+        this.#rest.begin(ELSEWHERE_MS);
+        return this.#hands.defer(job, data, asked.reason, ELSEWHERE_MS);
+      }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
   }
@@ -242,12 +253,13 @@ export class Drain {
     const cancelled = visit.cancelled.signal;
     const shut = visit.shut.signal;
     visit.grant = grant;
+    const off = AbortSignal.any([stopping, cancelled, shut]);
     const start = async (): Promise<(() => Promise<void>) | undefined> => {
       try {
         return await this.#starter.start(candidate, grant, { stopping, cancelled, shut });
       } catch (error) {
         // What could not be asked holds nothing: no slot, and no reservation, which would count as a call under way.
-        grant.release();
+        grant.slot.release();
         this.#giveBack(grant);
         throw error;
       } finally {
@@ -256,7 +268,7 @@ export class Drain {
     };
     return {
       waitMs,
-      off: AbortSignal.any([stopping, cancelled, shut]),
+      off,
       start: async () => {
         const run = await this.#orPutOff(job, visit, stopping, start);
         if (run === undefined) return undefined;

@@ -72,6 +72,8 @@ export interface Settlement {
   readonly holdMs?: number;
   /** The job wants another try: ask the pool's retry budget. */
   readonly retry?: boolean;
+  /** The class of a failure to connect: it may be this process's own. Not for the limiter. */
+  readonly unreached?: string;
 }
 
 export interface AdmitRequest {
@@ -210,6 +212,8 @@ export interface Entry {
   readonly model: Model;
   /** Takes a slot of the pool if one is free. The job's own pool has given one before the job was fetched. */
   tryAcquire(lane: string): (() => void) | undefined;
+  /** Takes one as soon as one is free; `undefined` when the signal fires first. */
+  acquire(lane: string, signal: AbortSignal): Promise<(() => void) | undefined>;
 }
 
 /** Where a streamed answer is read while it is written. */

@@ -20,6 +20,15 @@ const SPARE_CALLS = 2;
 const SUSPECT_MS = 250;
 
 /**
+ * How long a start waits for its slot in another pool. It has one of its own by then: jobs of two pools that answer for
+ * each other must not wait for each other's for ever.
+ */
+const SLOT_MS = 5_000;
+
+/** How long a job stays away that got none. */
+const NO_SLOT_MS = 1_000;
+
+/**
  * How often a question before the call is asked again, over about 25 s. An outage of Redis is mostly shorter; what will
  * never be answered (a record of another version) must not hold its lane for ever.
  */
@@ -57,12 +66,14 @@ export class Starter {
   ): Promise<(() => Promise<void>) | undefined> {
     const { emit, clock, ledger } = this.#options;
     const { job, data } = candidate;
+    const hasSlot = grant.index === 0 || (await takeSlot(grant, [stopping, cancelled, shut]));
     if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
     if (cancelled.aborted) return this.#refund(grant, () => this.#runner.cancel(candidate));
     if (clock() >= data.deadlineAt) {
       return this.#refund(grant, () => this.#runner.die(candidate, deadlineFailure(candidate.notes.last)));
     }
     if (shut.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "pool-shut", 0));
+    if (!hasSlot) return this.#refund(grant, () => this.#hands.defer(job, data, "no-slot", NO_SLOT_MS));
     const { isCancelled, begun } = await this.#lastLook(candidate, grant, stopping);
     const giveBack = async (then: () => Promise<undefined>): Promise<undefined> => {
       if (begun.type === "go") await this.ask(() => ledger.abandon(job.id), "ledger", stopping);
@@ -91,7 +102,7 @@ export class Starter {
         await this.#runner.run(candidate, grant, call, cancelled);
       } finally {
         this.suspects.leave(job.id);
-        grant.release();
+        grant.slot.release();
       }
     };
   }
@@ -148,7 +159,11 @@ export class Starter {
   async #refund(grant: Grant, then: () => Promise<undefined>): Promise<undefined> {
     const { pool } = grant.entry;
     await this.#runner.settle(grant, { pool, outcome: "neutral", actual: NOTHING });
-    grant.release();
+    grant.slot.release();
     return then();
   }
+}
+
+async function takeSlot({ slot }: Grant, signals: readonly AbortSignal[]): Promise<boolean> {
+  return slot.take(AbortSignal.any([...signals, AbortSignal.timeout(SLOT_MS)]));
 }

@@ -120,8 +120,10 @@ export interface Script {
   admit?: (asked: number) => Admission | Promise<Admission>;
   /** The second pool of the chain; left out, there is none. */
   elsewhere?: Script["admit"];
-  /** False when that pool has no free slot. */
-  slotElsewhere?: boolean;
+  /** Whether that pool has a free slot. Default: always. */
+  slotElsewhere?: () => boolean;
+  /** What comes of waiting for one. Default: one is there. */
+  acquireElsewhere?: () => Promise<(() => void) | undefined>;
   call?: (call: Call, calls: number) => CallResult | Promise<CallResult>;
   putOutcome?: (puts: number) => void;
   getOutcome?: (gets: number) => void;
@@ -147,13 +149,17 @@ export function world(script: Script = {}): World {
   const abort = new AbortController();
   const count = { admit: 0, call: 0, put: 0, get: 0, settle: 0, cancels: 0 };
 
+  const takeSlot = (): (() => void) => {
+    log.push("slot taken");
+    return () => void log.push("slot released");
+  };
   const entryOf = (pool: string, admit: Script["admit"]): Entry => ({
     pool,
     laneFor: (lane) => lane,
-    tryAcquire: () => {
-      if (script.slotElsewhere === false) return undefined;
-      log.push("slot taken");
-      return () => void log.push("slot released");
+    tryAcquire: () => (script.slotElsewhere?.() === false ? undefined : takeSlot()),
+    acquire: async (_lane, signal) => {
+      if (script.acquireElsewhere !== undefined) return script.acquireElsewhere();
+      return signal.aborted ? undefined : takeSlot();
     },
     gate: {
       async admit(request) {
