@@ -241,7 +241,7 @@ test("it waits for the answer to an equal request, which is named", async () => 
     request: { kind: "converse", request },
   });
   const leader = newJobId("claude", "critical", Date.now());
-  await new ResponseCache(api.redis, space).lead({ key, jobId: leader, ttlMs: 60_000 });
+  await new ResponseCache(api.redis, space).lead({ key, jobId: leader, ttlMs: 60_000, answerMs: 60_000 });
   const job = await fetched();
   await job.defer({ delayMs: 5_000, attempt: false });
   expect(await explain(data.id)).toMatchObject({
