@@ -57,7 +57,7 @@ describe("a REDIS_URL that is not on this machine", () => {
   test("is taken with --redis", async () => {
     run = sluice(["dev", "--exit", "--redis"], elsewhere);
     expect(await run.ended).toEqual({ code: 1, signal: null });
-    expect(run.stderr).toContain("sluice: Expected a Redis at redis://192.0.2.1:6379 to answer PING");
+    expect(run.stderr).toContain("sluice: Redis at REDIS_URL does not answer: ");
     await nothingIsLeft(run.look());
   });
 });

@@ -84,8 +84,9 @@ describe("quotaUtilisation", () => {
   });
 });
 
-test("settledUntil is as long ago as the longest call took", () => {
-  expect(settledUntil([], T0)).toBe(T0);
+test("settledUntil is as long ago as the longest answer took, whatever ends at once", () => {
+  expect(settledUntil([], T0)).toBe(-Infinity);
+  expect(settledUntil([call({ outcome: "error", endedAt: T0 + 5 })], T0)).toBe(-Infinity);
   expect(settledUntil([call({ endedAt: T0 + 5 }), call({ endedAt: T0 + 700 })], T0 + 1_000)).toBe(T0 + 300);
 });
 

@@ -37,11 +37,19 @@ export function quotaUtilisation(
 }
 
 /**
- * Until when all calls that started have ended, as far as that can be told: the longest took so long. Only ended ones have
- * settled anything, so a figure up to now would leave out what is under way.
+ * Until when all calls that started have ended, as far as that can be told: the longest answer took so long. Only ended
+ * calls have settled anything, so a figure up to now would leave out what is under way; refusals end at once and tell
+ * nothing of that. Before the first answer: never.
  */
 export function settledUntil(calls: readonly SimulatedCall[], now: number): number {
-  return now - Math.max(0, ...calls.map(({ startedAt, endedAt }) => endedAt - startedAt));
+  const answers = calls.filter(({ outcome }) => outcome === "completed");
+  return (
+    now -
+    Math.max(
+      ...answers.map(({ startedAt, endedAt }) => endedAt - startedAt),
+      answers.length === 0 ? Infinity : 0,
+    )
+  );
 }
 
 /** How long each job of a lane waited, from acceptance to its first admitted call, in order. Milliseconds. */
