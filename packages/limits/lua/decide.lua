@@ -14,12 +14,14 @@ local function claimOf(parameters, state, limits, id, cost)
   }
 end
 
--- `knocker`: { pool, rank of its lane, last, job }; `limits`: those of its lane. Returns
+-- `knocker`: { pool, rank of its lane, last, job, process }; `limits`: those of its lane. Returns
 -- 'granted', the claim for `commit`, whether it is a probe;  'wait', the claim for `takeTicket`;  'open', ms, cause.
 local function decide(parameters, state, day, knocker, limits, id, cost)
   local now = state.at
   local closedMs = dayClosedMs(parameters.day, day, knocker.pool, cost, now)
   if closedMs > 0 then return 'open', closedMs, 'day' end
+  local restMs = dayRestMs(parameters.day, day, cost, now)
+  if restMs > 0 then return 'open', restMs, 'day-rest' end
   local door, afterMs, cause = knock(parameters, state.breaker, knocker, now)
   if door == 'shut' then return 'open', afterMs, cause end
   local claim = claimOf(parameters, state, limits, id, cost)
