@@ -129,7 +129,7 @@ export class ScopeParts {
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
     this.gate = this.identity.guard({
       async admit(request) {
-        const admission = await guarded.admit(request);
+        const admission = await guarded.admit({ ...request, process: owner });
         admission.changes?.forEach(tell);
         return admission;
       },
@@ -255,8 +255,8 @@ function tellChange(emit: Emit, change: LimitsChange): void {
       break;
     }
     case "operation-denied": {
-      const { pool, operation, denied } = change;
-      emit("operation:denied", { pool, operation, denied });
+      const { pool, operation, denied, process } = change;
+      emit("operation:denied", { pool, operation, denied, ...(process === undefined ? {} : { process }) });
       break;
     }
     case "limits":

@@ -1,13 +1,16 @@
 /** One round of questions at the gates of a pool and of those that may answer in its place. */
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import type { Admission } from "./ports.ts";
+import { operationOf } from "./settlement.ts";
 
 export type ChainAnswer =
   | { readonly type: "granted"; readonly waitMs: number; readonly grant: Grant }
-  /** Nothing is held; the next round makes sense then. */
-  | { readonly type: "wait"; readonly afterMs: number }
+  /** Nothing is held; the next round makes sense then. `shut`: the job's own pool takes no calls at all. */
+  | { readonly type: "wait"; readonly afterMs: number; readonly shut: boolean }
   /** Nothing is held, and this process can make no such call; another may. */
-  | { readonly type: "elsewhere" };
+  | { readonly type: "elsewhere" }
+  /** Nothing is held: it is this job alone that must wait, for the day to turn or for room. Others of its lane need not. */
+  | { readonly type: "apart"; readonly turnsInMs: number; readonly askMs: number | undefined };
 
 /** The reservation of a worker that died is dropped this long after its call must have ended. */
 const RESERVATION_GRACE_MS = 60_000;
@@ -33,8 +36,12 @@ export async function askChain(
 ): Promise<ChainAnswer> {
   // The pools file may have changed since the note was made.
   const first = Math.min(notes.entry, chain.length - 1);
+  const operation = operationOf(work);
   let soonestMs = Infinity;
   let elsewhere = false;
+  let turnsInMs: number | undefined;
+  let waitMs: number | undefined;
+  let shut = false;
   for (const [index, entry] of chain.entries()) {
     if (index < first) continue;
     const lane = entry.laneFor(data.lane);
@@ -46,7 +53,7 @@ export async function askChain(
     let granted = false;
     try {
       const admission = await ask(() =>
-        entry.gate.admit({ pool: entry.pool, lane, job: job.id, id: reservation, cost, ttlMs }),
+        entry.gate.admit({ pool: entry.pool, lane, job: job.id, id: reservation, operation, cost, ttlMs }),
       );
       if (admission.type === "granted") {
         granted = true;
@@ -54,18 +61,22 @@ export async function askChain(
         const grant = { entry, index, lane, release, reservation, probe };
         return { type: "granted", waitMs: admission.waitMs, grant };
       }
+      if (admission.type === "open" && index === first) shut = true;
       if (admission.type === "open" && admission.elsewhere === true) elsewhere = true;
+      if (admission.type === "open" && admission.cause === "day-rest") turnsInMs ??= admission.afterMs;
       soonestMs = Math.min(soonestMs, admission.afterMs, LONGEST_SLEEP_MS[admission.type]);
       if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) {
         elsewhere = false;
+        waitMs = admission.afterMs;
         break;
       }
     } finally {
       if (!granted) release();
     }
   }
+  if (turnsInMs !== undefined) return { type: "apart", turnsInMs, askMs: waitMs };
   if (elsewhere) return { type: "elsewhere" };
-  return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS };
+  return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS, shut };
 }
 
 /** @param fetched how often the job had been fetched: a name for each time it asks. */

@@ -13,6 +13,7 @@ import {
 } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant, Turn } from "./candidate.ts";
 import { askChain } from "./chain.ts";
+import { dayRestMs } from "./day-rest.ts";
 import { openDeadline } from "./deadline.ts";
 import { Hands, names } from "./hands.ts";
 import { describe } from "./insist.ts";
@@ -186,7 +187,8 @@ export class Drain {
     // Who waits behind another in the line ends at its own deadline, not at the other's.
     const deadline = openDeadline(candidate.data.deadlineAt, this.#options.clock);
     const gone = AbortSignal.any([stopping, visit.cancelled.signal, deadline.signal]);
-    const leave = await line.enter(gone).finally(deadline.clear);
+    const failed = candidate.notes.failures > 0;
+    const leave = await line.enter(gone, failed).finally(deadline.clear);
     try {
       return await this.#waitAtGate(candidate, line, stopping, visit);
     } finally {
@@ -204,7 +206,9 @@ export class Drain {
     const { job, data } = candidate;
     const { cancelled } = visit;
     const woken = AbortSignal.any([stopping, cancelled.signal]);
+    const failed = candidate.notes.failures > 0;
     for (let denied = false; ; denied = true) {
+      if (failed) await this.#giveWay(candidate, line, woken);
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
       if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
       if (clock() >= data.deadlineAt) {
@@ -214,13 +218,23 @@ export class Drain {
         this.#starter.ask(question, "gate", stopping),
       );
       const atOnce = asked.type === "granted" && asked.waitMs === 0 && !denied;
-      line.passed(atOnce);
+      line.passed({ atOnce, shut: asked.type === "wait" && asked.shut });
       if (asked.type === "granted") {
         return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
       }
       if (asked.type === "elsewhere") return this.#hands.defer(job, data, "no-identity", ELSEWHERE_MS);
+      if (asked.type === "apart") {
+        const againMs = asked.askMs ?? dayRestMs(asked.turnsInMs, job.attemptsStarted, random);
+        return this.#hands.defer(job, data, "day-rest", Math.min(againMs, data.deadlineAt - clock()));
+      }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
+  }
+
+  /** While the pool takes no calls, one that has not failed shall make the probe, if one waits. */
+  async #giveWay({ data }: Candidate, line: Line, woken: AbortSignal): Promise<void> {
+    const deadline = openDeadline(data.deadlineAt, this.#options.clock);
+    await line.giveWay(AbortSignal.any([woken, deadline.signal])).finally(deadline.clear);
   }
 
   /** A granted job leaves the gate at once, and waits for its start beside it. */
