@@ -26,6 +26,7 @@ import {
   POLLS_LANE,
   Slots,
   Sweeper,
+  WaitingGrants,
   type LockTimes,
   type SlotShares,
   type Take,
@@ -75,6 +76,7 @@ export class Worker {
   readonly #queueRedis;
   readonly #commandRedis;
   readonly #locks: LockKeeper;
+  readonly #waiting = new WaitingGrants();
   readonly #deadLetters: DynamoDbStore;
   readonly #mover: Mover;
   readonly #replays: Replays;
@@ -279,6 +281,7 @@ export class Worker {
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
         },
         locks: this.#locks,
+        waiting: this.#waiting,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),
         stalledIntervalMs: this.#settings.stalledIntervalMs,

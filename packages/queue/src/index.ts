@@ -14,3 +14,4 @@ export { LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keepe
 export { decodePayload, encodePayload } from "./payload.ts";
 export { Slots, type ReleaseSlot, type SlotShares } from "./slots.ts";
 export { Sweeper, type SweeperOptions } from "./sweeper.ts";
+export { WAITING_AT_MOST, WaitingGrants, type LaneGrants } from "./waiting-grants.ts";
