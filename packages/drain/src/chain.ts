@@ -7,8 +7,8 @@ export type ChainAnswer =
   | { readonly type: "granted"; readonly waitMs: number; readonly grant: Grant }
   /** Nothing is held; the next round makes sense then. `shut`: the job's own pool takes no calls at all. */
   | { readonly type: "wait"; readonly afterMs: number; readonly shut: boolean }
-  /** Nothing is held, and this process can make no such call; another may. */
-  | { readonly type: "elsewhere" }
+  /** Nothing is held, and this process can make no such call; another may. `denied`: access is what it lacks. */
+  | { readonly type: "elsewhere"; readonly denied: boolean }
   /** Nothing is held: it is this job alone that must wait, for the day to turn or for room. Others of its lane need not. */
   | { readonly type: "apart"; readonly turnsInMs: number; readonly askMs: number | undefined };
 
@@ -39,6 +39,7 @@ export async function askChain(
   const operation = operationOf(work);
   let soonestMs = Infinity;
   let elsewhere = false;
+  let denied = false;
   let turnsInMs: number | undefined;
   let waitMs: number | undefined;
   let shut = false;
@@ -63,10 +64,12 @@ export async function askChain(
       }
       if (admission.type === "open" && index === first) shut = true;
       if (admission.type === "open" && admission.elsewhere === true) elsewhere = true;
+      if (admission.type === "open" && admission.cause === "denied") denied = true;
       if (admission.type === "open" && admission.cause === "day-rest") turnsInMs ??= admission.afterMs;
       soonestMs = Math.min(soonestMs, admission.afterMs, LONGEST_SLEEP_MS[admission.type]);
       if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) {
         elsewhere = false;
+        denied = false;
         waitMs = admission.afterMs;
         break;
       }
@@ -75,7 +78,7 @@ export async function askChain(
     }
   }
   if (turnsInMs !== undefined) return { type: "apart", turnsInMs, askMs: waitMs };
-  if (elsewhere) return { type: "elsewhere" };
+  if (elsewhere || denied) return { type: "elsewhere", denied: !elsewhere };
   return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS, shut };
 }
 

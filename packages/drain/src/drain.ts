@@ -29,6 +29,9 @@ import { Starter } from "./start.ts";
 /** How long a job that cannot run here now stays away. */
 const ELSEWHERE_MS = 1_000;
 
+/** How long a process that is denied access keeps a job before it hands it to the others. */
+const DENIED_PAUSE_MS = 2_000;
+
 /**
  * Far more stalls than crashes of others explain, for a job that kills its worker as soon as it is fetched. A job that
  * merely waits while its worker dies is counted too, and must not die of it.
@@ -222,7 +225,15 @@ export class Drain {
       if (asked.type === "granted") {
         return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
       }
-      if (asked.type === "elsewhere") return this.#hands.defer(job, data, "no-identity", ELSEWHERE_MS);
+      if (asked.type === "elsewhere" && !asked.denied) {
+        return this.#hands.defer(job, data, "no-identity", ELSEWHERE_MS);
+      }
+      if (asked.type === "elsewhere") {
+        // Nothing keeps this process from fetching: it must not pass all jobs of the lane through its hands.
+        await pause(Math.min(DENIED_PAUSE_MS, data.deadlineAt - clock()), woken);
+        if (woken.aborted || clock() >= data.deadlineAt) continue;
+        return this.#hands.defer(job, data, "denied-here", ELSEWHERE_MS);
+      }
       if (asked.type === "apart") {
         const againMs = asked.askMs ?? dayRestMs(asked.turnsInMs, job.attemptsStarted, random);
         return this.#hands.defer(job, data, "day-rest", Math.min(againMs, data.deadlineAt - clock()));

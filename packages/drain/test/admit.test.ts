@@ -140,6 +140,18 @@ describe("a job at the gate", () => {
     expect(await waiting.through(newData())).toMatchObject({ deferral: { delayMs: 700, attempt: false } });
   });
 
+  test("of a process that alone is denied access is handed to the others after a while, at no cost", async () => {
+    const w = world({ admit: () => ({ type: "open", cause: "denied", afterMs: 10_000 }) });
+    const startedAt = performance.now();
+    // No longer than its deadline is away.
+    expect(await w.through(newData({ deadlineAt: NOW + 50 }))).toEqual({
+      how: "deferred",
+      deferral: { delayMs: 1_000, attempt: false },
+    });
+    expect(performance.now() - startedAt).toBeGreaterThan(45);
+    expect(w.event("job:deferred")).toMatchObject({ reason: "denied-here" });
+  });
+
   test("that has failed gives way to one that has not while the pool is shut, and is the next after it", async () => {
     let open = false;
     const w = world({

@@ -125,6 +125,8 @@ export type DeferReason =
   | "running-elsewhere"
   /** This process has no credentials for the scope; another may. */
   | "no-identity"
+  /** This process alone is denied what the job asks for; another may make the call. */
+  | "denied-here"
   /** It reserves more than is left of the day's tokens; smaller jobs may go. */
   | "day-rest"
   /** An equal request is being answered. */

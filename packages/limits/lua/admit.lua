@@ -74,7 +74,8 @@ local found = phaseOf(state.breaker)
 hearLetIn()
 afterBreaker(parameters, state, startsKey, pool, found, changes, now)
 noteAsker(parameters, state.breaker, job, process)
-local knocker = { pool = pool, rank = rank, last = #parameters.lanes - 1, job = job, process = process }
+local knocker =
+  { pool = pool, rank = rank, last = #parameters.lanes - 1, job = job, process = process, operation = operation }
 local answer, detail, more = decide(parameters, state, day, knocker, limits, id, cost)
 
 local reply
@@ -89,6 +90,7 @@ else
   debitDay(day, cost)
   countCall(parameters, state)
   countForHolds(parameters, state)
+  noteTry(state, operation, process)
   local startAt = now + wait
   local before = phaseOf(state.breaker)
   local reservation = {

@@ -1,6 +1,7 @@
 -- Part of admit and settle: processes that are denied what others may call, for a role of their own: no sign of the pool's
 -- access. It goes on, so somebody must be told. Twin of `src/model/denied-processes.ts`.
--- A list in the state: { process, operation, denials, at (when another process was last answered), told }.
+-- A list in the state: { process, operation, denials, at (when another process was last answered), told, triedAt (when it
+-- was last let try, since that was told) }.
 
 local function deniedProcess(list, operation, process)
   for _, one in ipairs(list) do
@@ -21,7 +22,7 @@ local function contradict(parameters, state, suspects, operation, process, now)
       if known then
         known.denials = known.denials + 1
       else
-        list[#list + 1] = { process = one.process, operation = operation, denials = 1, at = now, told = false }
+        list[#list + 1] = { process = one.process, operation = operation, denials = 1, at = now, told = false, triedAt = 0 }
       end
     end
   end
@@ -35,6 +36,23 @@ local function isDeniedAlone(parameters, state, operation, process, now)
   return one ~= nil and math.abs(now - one.at) <= parameters.breaker.forgetMs
 end
 
+-- A process that is known to be denied tries again this often: the quota, and the jobs, are for the others.
+local TRY_EVERY_MS = 10000
+
+-- For how long the process shall leave its calls to others, in ms; 0: it may make one.
+local function deniedForMs(parameters, state, operation, process)
+  local now = state.at
+  if not isDeniedAlone(parameters, state, operation, process, now) then return 0 end
+  local one = deniedProcess(state.deniedProcesses, operation, process)
+  return one.told and math.max(0, math.min(TRY_EVERY_MS, one.triedAt + TRY_EVERY_MS - now)) or 0
+end
+
+-- The process makes a call.
+local function noteTry(state, operation, process)
+  local one = deniedProcess(state.deniedProcesses or {}, operation, process)
+  if one then one.triedAt = state.at end
+end
+
 -- What the breaker shall hear: a process that others contradict says nothing about the pool, but as a canary.
 local function heardAs(alone, phase, outcome)
   local tested = phase == 'suspected' or phase == 'isolated'
@@ -43,7 +61,7 @@ end
 
 -- News when a process turns out to be denied what others may call, and when it is answered again, once each; appended to
 -- `changes`.
-local function tellDeniedProcesses(parameters, state, pool, finding, alone, changes)
+local function tellDeniedProcesses(parameters, state, pool, finding, alone, changes, now)
   local list = state.deniedProcesses
   if not list then return end
   local function tell(denied)
@@ -59,7 +77,7 @@ local function tellDeniedProcesses(parameters, state, pool, finding, alone, chan
     else
       if own and alone then one.denials = one.denials + 1 end
       if own and not one.told and one.denials >= parameters.breaker.suspects then
-        one.told = true
+        one.told, one.triedAt = true, now
         tell(true)
       end
       left[#left + 1] = one

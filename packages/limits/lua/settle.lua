@@ -81,7 +81,7 @@ finding.outcome = heardAs(alone, state.breaker.phase, outcome)
 hear(parameters, state.breaker, { startsKey = startsKey, answers = answers, reservationsKey = reservationsKey }, finding, now)
 tellDenied(parameters, state, pool, answers, operation, finding.outcome, changes)
 finding.outcome = outcome
-tellDeniedProcesses(parameters, state, pool, finding, alone, changes)
+tellDeniedProcesses(parameters, state, pool, finding, alone, changes, now)
 if outcome == 'ok' and mayNote(parameters, state, now) then
   noteAnswer(startsKey, parameters.operationsKept, operation, job, now)
 end

@@ -39,6 +39,8 @@ export type Closure =
   | "day-rest"
   /** The server asked to be left alone for a while (`Retry-After`). */
   | "hold"
+  /** `process` alone is denied `operation`: another may make the call. It tries again now and then. */
+  | "denied"
   /** This process cannot reach Redis (see `guardLimiter`). */
   | "local";
 

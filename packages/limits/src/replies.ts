@@ -12,6 +12,7 @@ const closures: readonly string[] = [
   "isolated",
   "day",
   "day-rest",
+  "denied",
   "hold",
 ] satisfies Closure[];
 

@@ -27,8 +27,8 @@ export function contradict(
 }
 
 function withDenial(all: DeniedProcess[], { operation, process }: Caller, at: number): DeniedProcess[] {
-  const known = all.findIndex((one) => one.operation === operation && one.process === process);
-  if (known < 0) return [...all, { process, operation, denials: 1, at, told: false }];
+  const known = all.findIndex((one) => isSame(one, { operation, process }));
+  if (known < 0) return [...all, { process, operation, denials: 1, at, told: false, triedAt: 0 }];
   return all.map((one, place) => (place === known ? { ...one, denials: one.denials + 1 } : one));
 }
 
@@ -36,11 +36,31 @@ function withDenial(all: DeniedProcess[], { operation, process }: Caller, at: nu
 export function isDeniedAlone(
   { breaker: { forgetMs } }: Parameters,
   { deniedProcesses = [], at: now }: PoolState,
-  { operation, process }: Caller,
+  caller: Caller,
 ): boolean {
-  return deniedProcesses.some(
-    (one) => one.process === process && one.operation === operation && Math.abs(now - one.at) <= forgetMs,
+  return deniedProcesses.some((one) => isSame(one, caller) && Math.abs(now - one.at) <= forgetMs);
+}
+
+/** A process that is known to be denied tries again this often: the quota, and the jobs, are for the others. */
+const TRY_EVERY_MS = 10_000;
+
+/** For how long the process shall leave its calls to others, in ms; 0: it may make one. */
+export function deniedForMs(parameters: Parameters, state: PoolState, caller: Caller): number {
+  if (!isDeniedAlone(parameters, state, caller)) return 0;
+  const one = (state.deniedProcesses ?? []).find((each) => isSame(each, caller));
+  return one?.told === true ? Math.max(0, Math.min(TRY_EVERY_MS, one.triedAt + TRY_EVERY_MS - state.at)) : 0;
+}
+
+/** The process makes a call. */
+export function noteTry(state: PoolState, caller: Caller): void {
+  if (state.deniedProcesses === undefined) return;
+  state.deniedProcesses = state.deniedProcesses.map((one) =>
+    isSame(one, caller) ? { ...one, triedAt: state.at } : one,
   );
+}
+
+function isSame(one: Caller, other: Caller): boolean {
+  return one.operation === other.operation && one.process === other.process;
 }
 
 /** What the breaker shall hear: a process that others contradict says nothing about the pool, but as a canary. */
@@ -67,7 +87,7 @@ export function tellDeniedProcesses(
   const answered = outcome === "ok" || outcome === "throttled";
   const left: DeniedProcess[] = [];
   for (const one of deniedProcesses) {
-    if (one.operation !== operation || one.process !== process) {
+    if (!isSame(one, finding)) {
       left.push(one);
     } else if (answered) {
       if (one.told) tell(false);
@@ -75,7 +95,7 @@ export function tellDeniedProcesses(
       const denials = one.denials + (alone ? 1 : 0);
       const told = one.told || denials >= parameters.breaker.suspects;
       if (told && !one.told) tell(true);
-      left.push({ ...one, denials, told });
+      left.push({ ...one, denials, told, triedAt: told && !one.told ? state.at : one.triedAt });
     }
   }
   if (left.length > 0) state.deniedProcesses = left;

@@ -9,7 +9,7 @@ import { ramp } from "./ceiling.ts";
 import { answeredToday, debitDay, park, parkedUntil, refundDay } from "./day.ts";
 import { decide } from "./decide.ts";
 import { leaseProbe } from "./door.ts";
-import { contradict, heardAs, isDeniedAlone, tellDeniedProcesses } from "./denied-processes.ts";
+import { contradict, heardAs, isDeniedAlone, noteTry, tellDeniedProcesses } from "./denied-processes.ts";
 import { tellDenied } from "./denied.ts";
 import { hear } from "./evidence.ts";
 import { countForHolds, isHeeded, noteFailing } from "./holds.ts";
@@ -62,6 +62,7 @@ export function admit(gate: Gate, request: AdmitRequest, time: number): Admissio
       debitDay(day, cost);
       countCall(parameters, state);
       countForHolds(parameters, state);
+      noteTry(state, { operation, process });
       const startAt = now + wait;
       // As the sorted set of Redis keeps it.
       const expiresAt = Math.round((startAt + ttlMs) * 1_000) / 1_000;

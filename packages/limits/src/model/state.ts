@@ -101,6 +101,8 @@ export interface DeniedProcess {
   /** When another process was last answered. */
   readonly at: number;
   readonly told: boolean;
+  /** When it was last let try, since that was told. */
+  readonly triedAt: number;
 }
 
 /** What every phase has. */

@@ -150,6 +150,25 @@ export function isolationSuite(name: string, create: Create): void {
       expect(phases.at(-1)).toBe("suspected");
     });
 
+    it("leaves the calls of a process that is known to be denied to the others, and lets it try every 10 s", async () => {
+      const s = await Subject.create(create);
+      await denyTo(s, "sick", 4);
+      await ask(s, "a", "well");
+      await s.settle("a", "ok", { operation: CONVERSE });
+      await denyTo(s, "sick", 1);
+      s.clock.ms += 1_800;
+      expect(await ask(s, "b", "sick")).toEqual({ type: "open", afterMs: 8_000, cause: "denied" });
+      expect(await ask(s, "c", "well")).toMatchObject({ type: "granted" });
+      expect(await s.ask("d", "standard", 1, 1_000, { process: "sick", operation: ASYNC })).toMatchObject({
+        type: "granted",
+      });
+      s.clock.ms += 8_000;
+      expect(await ask(s, "b", "sick")).toMatchObject({ type: "granted" });
+      expect(await ask(s, "e", "sick")).toEqual({ type: "open", afterMs: 10_000, cause: "denied" });
+      await s.settle("b", "ok", { operation: CONVERSE });
+      expect(await ask(s, "e", "sick")).toMatchObject({ type: "granted" });
+    });
+
     it("says once that the process is denied, holds it against no job, and says once that it is answered", async () => {
       const s = await Subject.create(create);
       const well = async (id: string): Promise<void> => {
@@ -161,9 +180,12 @@ export function isolationSuite(name: string, create: Create): void {
       await well("second");
       const change = { type: "operation-denied", pool: POOL, operation: CONVERSE, process: "sick" };
       expect(await denyTo(s, "sick", 20)).toEqual([{ ...change, denied: true }]);
+      s.clock.ms += 10_000;
       await ask(s, "late", "sick");
       const reply = await s.settle("late", "systemic", { operation: CONVERSE });
+      expect(reply).toMatchObject({ type: "settled" });
       expect(reply).not.toHaveProperty("operationAnsweredAgoMs");
+      s.clock.ms += 10_000;
       await ask(s, "mended", "sick");
       expect(await s.settle("mended", "ok", { operation: CONVERSE })).toMatchObject({
         changes: [{ ...change, denied: false }],
