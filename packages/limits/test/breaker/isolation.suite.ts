@@ -28,6 +28,23 @@ const isolated = async (create: Create): Promise<Subject> => {
   return s;
 };
 
+/** Asks in the name of a process. */
+const ask = async (s: Subject, id: string, process: string, lane = "standard") =>
+  s.ask(id, lane, 1, 180_000, { process, operation: CONVERSE });
+/** Denials of one process, one after another; resolves to the news of them. */
+const denyTo = async (s: Subject, process: string, count: number): Promise<unknown[]> => {
+  const news: unknown[] = [];
+  for (let i = 0; i < count; i++) {
+    // oxlint-disable no-await-in-loop -- one after another is the point
+    await ask(s, `${process}${s.clock.ms}`, process);
+    const reply = await s.settle(`${process}${s.clock.ms}`, "systemic", { operation: CONVERSE });
+    // oxlint-enable no-await-in-loop
+    if (reply.type === "settled") news.push(...(reply.changes ?? []));
+    s.clock.ms += 200;
+  }
+  return news;
+};
+
 export function isolationSuite(name: string, create: Create): void {
   describe(`a closed pool whose access is denied in ${name}`, () => {
     it("is suspected after five of one operation from three jobs", async () => {
@@ -97,21 +114,6 @@ export function isolationSuite(name: string, create: Create): void {
   });
 
   describe(`a pool of several processes, one of which is denied, in ${name}`, () => {
-    const ask = async (s: Subject, id: string, process: string, lane = "standard") =>
-      s.ask(id, lane, 1, 180_000, { process, operation: CONVERSE });
-    const denyTo = async (s: Subject, process: string, count: number): Promise<unknown[]> => {
-      const news: unknown[] = [];
-      for (let i = 0; i < count; i++) {
-        // oxlint-disable no-await-in-loop -- one after another is the point
-        await ask(s, `${process}${s.clock.ms}`, process);
-        const reply = await s.settle(`${process}${s.clock.ms}`, "systemic", { operation: CONVERSE });
-        // oxlint-enable no-await-in-loop
-        if (reply.type === "settled") news.push(...(reply.changes ?? []));
-        s.clock.ms += 200;
-      }
-      return news;
-    };
-
     it("is not stopped by denials that end before the first answers", async () => {
       const s = await Subject.create(create);
       for (const id of ["a", "b"]) await ask(s, id, "well");
