@@ -3,8 +3,10 @@
 #   node apps/cli/dist/main.js --help   node packages/simulator/dist/main.js --help
 
 FROM node:24-bookworm-slim AS build
-RUN npm install --global pnpm@12
 WORKDIR /app
+# The pnpm that package.json names, so that the image is built as the workspace is.
+COPY package.json ./
+RUN npm install --global "$(node --print 'require("./package.json").packageManager')"
 # The lockfile alone decides what is downloaded, so a change in the source reuses this layer. Without scripts here and
 # below: the only one allowed downloads the Node that developers run, and this image has its own.
 COPY pnpm-lock.yaml pnpm-workspace.yaml ./

@@ -1,6 +1,7 @@
 /** `pnpm chaos <scenario>`: faults on real processes. The exit code is 0 only when everything held that should. */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { tellUncaught, wholeNumber } from "@sluice/process";
 import { z } from "zod";
 import { blamelessCommand } from "./blameless/command.ts";
 import type { CommandContext, Verdict } from "./command.ts";
@@ -28,9 +29,9 @@ const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Ve
 };
 
 const optionsSchema = z.object({
-  jobs: z.coerce.number().int().min(1).max(50_000).default(500),
-  seed: z.coerce.number().int().nonnegative().default(1),
-  timeout: z.coerce.number().int().min(1).default(240),
+  jobs: wholeNumber({ min: 1, max: 50_000 }).default(500),
+  seed: wholeNumber({ min: 0 }).default(1),
+  timeout: wholeNumber({ min: 1 }).default(240),
   cases: z
     .string()
     .transform((names) => names.split(","))
@@ -43,6 +44,8 @@ const optionsSchema = z.object({
   list: z.boolean().default(false),
   json: z.boolean().default(false),
 });
+
+tellUncaught("chaos");
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -62,7 +65,8 @@ const options = optionsSchema.safeParse(values);
 const [name = ""] = positionals;
 const scenario = Object.hasOwn(SCENARIOS, name) ? SCENARIOS[name] : undefined;
 if (scenario === undefined || !options.success) {
-  print(options.success ? USAGE : `${z.prettifyError(options.error)}\n${USAGE}`);
+  const wrong = options.error?.issues.map(({ path, message }) => `--${path.join(".")}: ${message}\n`) ?? [];
+  print(`${wrong.join("")}${USAGE}`);
   process.exitCode = positionals.length > 0 ? 1 : 0;
 } else {
   const { timeout, json, ...rest } = options.data;

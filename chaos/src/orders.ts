@@ -27,7 +27,7 @@ export interface Order {
 export async function enqueue(records: Records, order: Order): Promise<string> {
   const { pool, lane, deadlineMs, maxAttempts } = order;
   const now = Date.now();
-  const id = newJobId(pool, lane, now, Math.random);
+  const id = newJobId(pool, lane, now);
   const { kind, request } = jobRequestSchema.parse(requestOf(order));
   const job: JobData = {
     version: JOB_DATA_VERSION,

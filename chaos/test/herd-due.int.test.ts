@@ -34,7 +34,7 @@ test.each(["retries", "starts that were asked for"])("%s", async (herd) => {
   const payload = await encodePayload({ messages: [], maxTokens: 1 });
   const job = (): JobData => {
     const now = Date.now();
-    const id = newJobId("lab", "critical", now, Math.random);
+    const id = newJobId("lab", "critical", now);
     const names = { version: 1, tenant: "default", pool: "lab", lane: "critical", kind: "converse" } as const;
     return { ...names, id, payload, acceptedAt: now, deadlineAt: now + 3_600_000, maxAttempts: 5 };
   };

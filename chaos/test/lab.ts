@@ -60,7 +60,7 @@ export async function startLab({ redisUrl = inject("redisUrl"), latencyMs }: Lab
       return Promise.all(
         Array.from({ length: count }, async (_, index) => {
           const now = Date.now();
-          const id = newJobId(POOL, LANE, now, Math.random);
+          const id = newJobId(POOL, LANE, now);
           const messages = [{ role: "user", content: [{ text: `Job ${index}: ${id}` }] }];
           const payload = await encodePayload({ messages, maxTokens: 50 });
           const job = { version: 1, tenant: "default", pool: POOL, lane: LANE, kind: "converse" } as const;

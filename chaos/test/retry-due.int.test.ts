@@ -31,7 +31,7 @@ test("with 100,000 waiting", async () => {
   const payload = await encodePayload({ messages: [], maxTokens: 1 });
   const job = (): JobData => {
     const now = Date.now();
-    const id = newJobId("lab", "standard", now, Math.random);
+    const id = newJobId("lab", "standard", now);
     const names = { version: 1, tenant: "default", pool: "lab", lane: "standard", kind: "converse" } as const;
     return { ...names, id, payload, acceptedAt: now, deadlineAt: now + 3_600_000, maxAttempts: 5 };
   };

@@ -9,7 +9,7 @@ function calls(lane: string, count: number, settledTokens: number): [string, See
   const rest = { seq: 1, operation: "Converse", model: "m", attempt: 1, fault: null, requestMetadata: null };
   const each = { ...rest, admitted: true, inputTokens: 0, outputTokens: 0, outcome: "completed" as const };
   return [
-    newJobId("pool", lane, 0, Math.random),
+    newJobId("pool", lane, 0),
     Array.from({ length: count }, (_, index) => ({
       ...each,
       settledTokens,

@@ -4,11 +4,12 @@ import type { Pool, Pools, Scope } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
-import { closeServer, httpServer, listen } from "@sluice/process";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { describeIdentities, readIdentities } from "@sluice/results";
+import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
+import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
+import { OpenStreams, STREAM_BOUNDS, type StreamBounds } from "./open-streams.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
 export interface ApiSettings {
@@ -19,7 +20,13 @@ export interface ApiSettings {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Names of this program in `Host` headers, beside loopback and its address. Default: none. */
+  readonly allowedHosts?: readonly string[];
+  /** Default `STREAM_BOUNDS`. */
+  readonly streams?: StreamBounds;
   readonly listeners: readonly Listener[];
+  /** Hears why the process cannot go on with this Redis. Default: nobody. */
+  readonly onUnfit?: (sentence: string) => void;
 }
 
 export class Api {
@@ -28,6 +35,9 @@ export class Api {
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
   readonly #deadLetters: DynamoDbStore;
+  readonly #standing: Standing;
+  readonly #reader: ChunkReader;
+  readonly #streams: OpenStreams;
   readonly #server: Server;
 
   constructor(settings: ApiSettings) {
@@ -39,6 +49,9 @@ export class Api {
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
     const guard = new CapacityGuard(redis);
+    const reader = new ChunkReader(redis);
+    this.#reader = reader;
+    this.#streams = new OpenStreams(settings.streams ?? STREAM_BOUNDS);
     const pools = new Map(
       Object.values(settings.pools.pools).map((pool) => [
         pool.name,
@@ -47,6 +60,7 @@ export class Api {
           scope: scopeOf(settings.pools, pool),
           keySpace: keySpace(namespace, pool.scope),
           redis,
+          reader,
           guard,
           onError,
         }),
@@ -54,9 +68,21 @@ export class Api {
     );
     this.#pools = pools;
     this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
+    this.#standing = new Standing({
+      redis,
+      keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(namespace, scope)),
+      needs: [
+        {
+          name: `dead letter table '${settings.deadLetterTable}'`,
+          check: async () => this.#deadLetters.check(),
+        },
+      ],
+      emit,
+      onUnfit: settings.onUnfit,
+    });
     const find = createFind({ pools, deadLetters: this.#deadLetters });
     const app = createApp({
-      accept: createAccept({ pools, encodePayload, emit, clock: Date.now, random: Math.random }),
+      accept: createAccept({ pools, encodePayload, emit, clock: Date.now }),
       find,
       cancel: createCancel({ pools, find, clock: Date.now }),
       explain: createExplain({ pools, find, decodePayload }),
@@ -67,25 +93,30 @@ export class Api {
         const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
         return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
       },
-      ping: async () => {
-        await redis.ping();
-      },
+      health: async () => this.#standing.health(),
+      unsafe: () => this.#standing.unsafe,
+      isOurs: hostCheck(settings.host, settings.allowedHosts ?? []),
+      streams: this.#streams,
       identities: async () => this.#identities(),
       onError,
     });
     this.#server = httpServer(app);
   }
 
-  /** Listens. Resolves to the URL. */
+  /** Listens, whether or not Redis is there. Resolves to the URL. */
   async start(): Promise<string> {
     const { host, port, pools } = this.#settings;
     for (const warning of pools.warnings) this.#emit("config:warning", warning);
+    this.#standing.start();
     return listen(this.#server, host, port);
   }
 
   /** Answers what was asked, then closes. */
   async stop(): Promise<void> {
+    this.#standing.stop();
+    this.#streams.close();
     await closeServer(this.#server);
+    this.#reader.close();
     await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
     this.#deadLetters.close();
     this.#redis.disconnect();

@@ -1,12 +1,17 @@
 /** The HTTP face of accept, find, cancel and explain. Parses at the edge, answers JSON, holds no state. */
 import { lifeId, type Acceptance, type Cancelling, type JobView } from "@sluice/drain";
 import { submissionSchema, type Submission } from "@sluice/job";
-import express, { type Express, type Response } from "express";
+import type { Health } from "@sluice/redis";
+import { isSafeFromOtherSites, misdirected, type HostedRequest } from "@sluice/process";
+import express, { type Express, type Request, type Response } from "express";
 import helmet from "helmet";
 import { z } from "zod";
+import { jsonBody } from "./body.ts";
 import { iso, present, stateOf } from "./present.ts";
-import { problemHandler, sendProblem, sendRefusal } from "./problem.ts";
+import { Problem, problemHandler, sendProblem, sendRefusal } from "./problem.ts";
+import { sentence } from "./sentence.ts";
 import { sendStream, type StreamEvent } from "./stream.ts";
+import type { OpenStreams } from "./open-streams.ts";
 
 export interface AppOptions {
   readonly accept: (tenant: string, submission: Submission) => Promise<Acceptance>;
@@ -17,8 +22,13 @@ export interface AppOptions {
   readonly read: (id: string, options: ReadOptions) => AsyncIterable<StreamEvent>;
   /** A pool as it is now; `undefined` when there is none of that name. */
   readonly inspect: (pool: string) => Promise<object | undefined>;
-  /** Resolves when the queue answers. */
-  readonly ping: () => Promise<void>;
+  /** How Redis is; a read and a write of it prove it. Never rejects. */
+  readonly health: () => Promise<Health>;
+  /** Why a job that is accepted now could be lost; `undefined` while none would. */
+  readonly unsafe: () => string | undefined;
+  /** Whether a request asks for this program by one of its names. */
+  readonly isOurs: (request: HostedRequest) => boolean;
+  readonly streams: OpenStreams;
   /** What there is to say about the credentials of workers, by scope; a scope whose workers all have some is left out. */
   readonly identities: () => Promise<Readonly<Record<string, string>>>;
   /** Told of every error that is not the caller's. */
@@ -36,43 +46,64 @@ export interface ReadOptions {
 /** The one tenant there is until callers have keys. */
 const TENANT = "default";
 
-/** Room for a request of the largest size with its escapes; the request itself is measured after parsing. */
-const BODY_LIMIT = "4mb";
+/** After so long it may make sense to ask again, seconds. */
+const READY_RETRY_S = 5;
 
-/** As Redis names an entry of a stream. */
-const eventIdSchema = z.string().regex(/^\d{1,20}-\d{1,20}$/);
+/** As Redis names an entry of a stream: two numbers of 64 bits. */
+const eventIdSchema = z
+  .string()
+  .refine((id) => /^\d{1,20}-\d{1,20}$/.test(id) && id.split("-").every((part) => BigInt(part) < 2n ** 64n));
 
 export function createApp(options: AppOptions): Express {
-  const { accept, find, cancel, explain, read, inspect, ping, onError } = options;
+  const { accept, find, cancel, explain, read, inspect, onError } = options;
   const app = express();
   app.disable("x-powered-by");
   app.use(helmet());
+  app.use((_request, response, next) => {
+    response.set("cache-control", "no-store");
+    next();
+  });
 
   app.get("/healthz", (_request, response) => {
     response.json({ status: "ok" });
   });
   app.get("/readyz", async (_request, response) => {
-    await ping();
+    const { ready, problems } = await options.health();
+    if (!ready) {
+      response.set("retry-after", String(READY_RETRY_S));
+      sendProblem(response, 503, "not-ready", problems.map(({ message }) => message).join(" "));
+      return;
+    }
     // Jobs are taken whatever the workers lack: they wait.
     const identities = await options.identities();
     response.json({
       status: "ready",
+      ...(problems.length === 0 ? {} : { warnings: problems.map(({ message }) => message) }),
       ...(Object.keys(identities).length === 0 ? {} : { identities }),
     });
   });
 
-  app.post("/v1/jobs", express.json({ limit: BODY_LIMIT }), async (request, response) => {
-    if (request.is("application/json") === false) {
-      sendProblem(response, 415, "unsupported-media-type", "Send JSON with content-type: application/json");
+  // Health checks come before: load balancers ask by address.
+  app.use((request, _response, next) => {
+    if (!options.isOurs(request))
+      throw new Problem(421, "misdirected-request", misdirected("SLUICE_ALLOWED_HOSTS"));
+    if (!isSafeFromOtherSites(request.method, request.headers)) {
+      throw new Problem(403, "cross-site", "This request comes from a page of another site. Send it as JSON");
+    }
+    next();
+  });
+
+  app.post("/v1/jobs", ...jsonBody, async (request, response) => {
+    const body = withKey(request.body, idempotencyKey(request));
+    const parsed = submissionSchema.safeParse(body);
+    if (!parsed.success) {
+      sendProblem(response, 400, "invalid-request", sentence(parsed.error, body));
       return;
     }
-    const key = request.get("idempotency-key");
-    const body: unknown = request.body;
-    const parsed = submissionSchema.safeParse(
-      key === undefined || typeof body !== "object" ? body : { ...body, idempotencyKey: key },
-    );
-    if (!parsed.success) {
-      sendProblem(response, 400, "invalid-request", sentence(parsed.error));
+    const unsafe = options.unsafe();
+    if (unsafe !== undefined) {
+      response.set("retry-after", String(READY_RETRY_S));
+      sendProblem(response, 503, "redis-unsafe", unsafe);
       return;
     }
     const acceptance = await accept(TENANT, parsed.data);
@@ -119,13 +150,16 @@ export function createApp(options: AppOptions): Express {
       sendProblem(response, 400, "invalid-request", "Expected Last-Event-ID to be the id of an event");
       return;
     }
+    using place = options.streams.enter(request.socket.remoteAddress);
     const view = await find(TENANT, id);
     if (view === undefined) {
       unknownJob(response);
       return;
     }
     const ended = view.state === "dead" ? "failed" : undefined;
-    await sendStream(response, (signal) => read(lifeId(view), { after: after.data, ended, signal }));
+    await sendStream(response, place.over, (signal) =>
+      read(lifeId(view), { after: after.data, ended, signal }),
+    );
   });
 
   app.get("/v1/pools/:pool", async (request, response) => {
@@ -146,14 +180,19 @@ function unknownJob(response: Response): void {
   sendProblem(response, 404, "unknown-job", "There is no such job, or its outcome is no longer kept");
 }
 
-/** All problems of a body in one line: `lane: Invalid input; ...`. */
-function sentence(error: z.ZodError): string {
-  return error.issues
-    .map((issue) => {
-      if (issue.code === "unrecognized_keys") {
-        return `There is no field \`${issue.keys.join("`, `")}\` here; docs/api.md has the fields of each kind`;
-      }
-      return issue.path.length === 0 ? issue.message : `${issue.path.join(".")}: ${issue.message}`;
-    })
-    .join("; ");
+/** @throws Problem when there are two: a proxy and a caller that differ would make two jobs, or bind the wrong one. */
+function idempotencyKey({ headersDistinct }: Request): string | undefined {
+  const [key, ...more] = headersDistinct["idempotency-key"] ?? [];
+  if (more.length === 0) return key;
+  throw new Problem(400, "invalid-request", "Expected one Idempotency-Key header, got several. Send one");
+}
+
+/** The body with the key of the header. @throws Problem when the body has another one. */
+function withKey(body: object, key: string | undefined): object {
+  if (key === undefined || Array.isArray(body)) return body;
+  const own: unknown = Reflect.get(body, "idempotencyKey");
+  if (own === undefined || own === key) return { ...body, idempotencyKey: key };
+  const message =
+    "Expected `idempotencyKey` and the header Idempotency-Key to be the same, got two keys. Send one";
+  throw new Problem(400, "invalid-request", message);
 }

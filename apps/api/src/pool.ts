@@ -1,6 +1,7 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
 import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
+import { answerBytes, learnedAnswerBytes } from "@sluice/drain";
 import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
 import type { JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
@@ -9,11 +10,13 @@ import type { KeySpace } from "@sluice/redis";
 import {
   CancelFlags,
   ChunkStream,
+  type ChunkReader,
   ClaimStore,
   describeIdentities,
   Lineage,
   OutcomeStore,
   readIdentities,
+  UsageStore,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
 
@@ -31,11 +34,21 @@ export interface ApiPoolOptions {
   readonly scope: Scope;
   readonly keySpace: KeySpace;
   readonly redis: Redis;
+  /** Reads streamed text for all pools. */
+  readonly reader: ChunkReader;
   readonly guard: CapacityGuard;
   readonly onError: (error: unknown) => void;
 }
 
-export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: ApiPoolOptions): ApiPool {
+export function createApiPool({
+  pool,
+  scope,
+  keySpace,
+  redis,
+  reader,
+  guard,
+  onError,
+}: ApiPoolOptions): ApiPool {
   const open = (lane: string): LaneQueue =>
     new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
   const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
@@ -47,12 +60,23 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
     if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
     return queue;
   };
+  const usage = new UsageStore(redis, keySpace);
+  for (const each of lanes.values()) {
+    guard.watch(each, {
+      atMost: longestAnswerBytes(pool),
+      learned: async () => {
+        const tokens = await usage.meanOutputTokens(pool.name);
+        return tokens === undefined ? undefined : learnedAnswerBytes(tokens);
+      },
+    });
+  }
   return {
     lanes: pool.lanes,
     maxOutputTokens: pool.maxOutputTokens,
     defaultMaxTokens: pool.defaultMaxTokens,
     deadlineMs: pool.deadlineMs,
     maxAttempts: pool.maxAttempts,
+    asyncOutputs: pool.asyncOutputs,
     cacheMs: pool.cacheMs,
     reserve(work: JobRequest): Cost {
       const sized = sizedPart(work);
@@ -63,8 +87,9 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
     outcomes: new OutcomeStore(redis, keySpace),
     lineage: new Lineage(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
-    chunks: new ChunkStream(redis, keySpace),
-    capacity: async (name) => guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }),
+    chunks: new ChunkStream(redis, keySpace, reader),
+    capacity: async (name, job) =>
+      guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }, job),
     lane,
     polls,
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
@@ -74,4 +99,10 @@ export function createApiPool({ pool, scope, keySpace, redis, guard, onError }: 
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },
   };
+}
+
+/** Of a job that says nothing about it. */
+function longestAnswerBytes({ defaultMaxTokens: maxTokens }: Pool): number {
+  const messages = [{ role: "user" as const, content: [{ text: "?" }] }];
+  return answerBytes({ kind: "converse", request: { messages, maxTokens } });
 }

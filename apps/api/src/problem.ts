@@ -1,4 +1,5 @@
 /** Errors as the API answers them: a stable code and a sentence that says what is wrong and what to do. */
+import { isDeadLetterError } from "@sluice/dead-letter";
 import type { Refusal, RefusalCode } from "@sluice/drain";
 import type { ErrorRequestHandler, Response } from "express";
 import { z } from "zod";
@@ -7,14 +8,31 @@ import { z } from "zod";
 const STATUS: Readonly<Record<RefusalCode, number>> = {
   "unknown-pool": 404,
   "unknown-lane": 404,
+  "unsafe-content": 400,
   "prompt-too-large": 413,
   "max-tokens-too-large": 422,
   "cost-exceeds-quota": 422,
+  "output-not-allowed": 422,
   "idempotency-conflict": 422,
   "too-far-ahead": 422,
   "lane-full": 429,
   "redis-full": 503,
 };
+
+/** Thrown by what reads a request, and answered as it says. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly status: number;
+  readonly code: string;
+  readonly retryAfterS: number | undefined;
+
+  constructor(status: number, code: string, message: string, retryAfterS?: number) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryAfterS = retryAfterS;
+  }
+}
 
 export function sendProblem(response: Response, status: number, code: string, message: string): void {
   response.status(status).json({ error: { code, message } });
@@ -32,24 +50,54 @@ const callerErrorSchema = z.object({ status: z.int().min(400).max(499), type: z.
 
 /** The last handler. `onError` hears of errors that are ours; the caller is told no more than that there was one. */
 export function problemHandler(onError: (error: unknown) => void): ErrorRequestHandler {
-  return (error: unknown, _request, response, next) => {
+  // oxlint-disable-next-line max-params -- Express tells an error handler by its four parameters
+  return (error: unknown, _request, response, _next) => {
     if (response.headersSent) {
-      next(error);
+      // Express's own handler would print the error as it is.
+      onError(error);
+      response.destroy();
       return;
     }
     const caller = callerErrorSchema.safeParse(error);
-    if (error instanceof URIError) {
+    if (error instanceof Problem) {
+      if (error.retryAfterS !== undefined) response.set("retry-after", String(error.retryAfterS));
+      sendProblem(response, error.status, error.code, error.message);
+    } else if (error instanceof URIError) {
       sendProblem(response, 400, "malformed-path", "The path cannot be decoded. Write a literal % as %25");
     } else if (caller.data?.type === "entity.too.large") {
       sendProblem(response, 413, "prompt-too-large", "The body is too large. Shorten or split the prompt");
-    } else if (caller.data?.type === "entity.parse.failed") {
-      sendProblem(response, 400, "malformed-json", "The body is not JSON. Send one JSON object");
     } else if (caller.success) {
       sendProblem(response, caller.data.status, "malformed-body", "The body cannot be read. Send UTF-8 JSON");
     } else {
       onError(error);
       response.set("retry-after", "5");
-      sendProblem(response, 503, "unavailable", "Sluice cannot reach its queue now. Send the request again");
+      sendProblem(response, 503, "unavailable", `${whatIsAway(error)}. Send the request again`);
     }
   };
+}
+
+/** In words for the caller: which of the two services that Sluice stands on did not answer, where the error says so. */
+function whatIsAway(error: unknown): string {
+  if (isDeadLetterError(error)) {
+    return error.code === "misconfigured"
+      ? "Sluice cannot use its dead letter table in DynamoDB"
+      : "Sluice cannot reach DynamoDB, which has its dead letters, now";
+  }
+  return isOfRedis(error)
+    ? "Sluice cannot reach Redis, which is its queue, now"
+    : "Sluice could not do this now";
+}
+
+/** As ioredis names its errors, and as Node names those of its sockets. */
+const REDIS_ERRORS = new Set([
+  "MaxRetriesPerRequestError",
+  "ReplyError",
+  "AbortError",
+  "ClusterAllFailedError",
+]);
+const REDIS_MESSAGES =
+  /^(Connection is closed|Command timed out|Stream isn't writeable|Socket timeout|connect E|read E|write E)/;
+
+function isOfRedis(error: unknown): boolean {
+  return error instanceof Error && (REDIS_ERRORS.has(error.name) || REDIS_MESSAGES.test(error.message));
 }

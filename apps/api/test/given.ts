@@ -1,14 +1,17 @@
 /** An API on a key space and a table of its own, and the ways to look behind it. */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { request as httpRequest, type OutgoingHttpHeaders } from "node:http";
+import { text } from "node:stream/consumers";
 import { createDynamoDbStore, ensureTable } from "@sluice/dead-letter";
 import { parsePools } from "@sluice/config";
 import { newJobId, type JobData } from "@sluice/job";
 import { createRedisLimiter, lanesNamed } from "@sluice/limits";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { OutcomeStore } from "@sluice/results";
+import { ChunkStream, OutcomeStore } from "@sluice/results";
 import { vi } from "vitest";
-import { Api } from "../src/api.ts";
+import { Api, type ApiSettings } from "../src/api.ts";
 
 const SCOPE = "lab";
 const LANES = ["critical", "bulk"];
@@ -45,7 +48,11 @@ export interface Reply {
 }
 
 /** Starts it; nothing is asked of Redis before the first request. */
-export async function startApi({ redisUrl, dynamoDbUrl }: { redisUrl: string; dynamoDbUrl: string }) {
+export async function startApi({
+  redisUrl,
+  dynamoDbUrl,
+  ...settings
+}: { redisUrl: string; dynamoDbUrl: string } & Partial<Pick<ApiSettings, "allowedHosts" | "streams">>) {
   const name = `api-test-${randomBytes(4).toString("hex")}`;
   // As the program finds them.
   vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", dynamoDbUrl);
@@ -61,12 +68,14 @@ export async function startApi({ redisUrl, dynamoDbUrl }: { redisUrl: string; dy
     host: "127.0.0.1",
     port: 0,
     listeners: [],
+    ...settings,
   });
   const url = await api.start();
   const space = keySpace(name, SCOPE);
   const redis = connect(redisUrl, "worker", () => {});
   const lane = new LaneQueue({ redis, keySpace: space, pool: "claude", lane: "critical", onError: () => {} });
   const outcomes = new OutcomeStore(redis, space);
+  const chunks = new ChunkStream(redis, space);
   const deadLetters = createDynamoDbStore({ tableName: name });
 
   async function request(path: string, init?: RequestInit): Promise<Reply> {
@@ -80,6 +89,7 @@ export async function startApi({ redisUrl, dynamoDbUrl }: { redisUrl: string; dy
     redis,
     lane,
     outcomes,
+    chunks,
     deadLetters,
     get: async (path: string) => request(path),
     /** As a worker's start does. */
@@ -105,9 +115,9 @@ export async function startApi({ redisUrl, dynamoDbUrl }: { redisUrl: string; dy
         headers: { "content-type": "application/json", ...headers },
         body: typeof body === "string" ? body : JSON.stringify(body),
       }),
-    /** Every key of the key space with its content, but for what BullMQ notes about the queue itself. */
+    /** Every key of the key space with its content, but for what BullMQ and the watch note about queue and Redis. */
     async everythingInRedis(): Promise<Record<string, string>> {
-      const keys = (await redis.keys(`${name}:*`)).filter((key) => !key.endsWith(":meta")).toSorted();
+      const keys = (await redis.keys(`${name}:*`)).filter((key) => !/:(?:meta|mark)$/.test(key)).toSorted();
       const contents = await Promise.all(keys.map(async (key) => redis.dumpBuffer(key)));
       return Object.fromEntries(keys.map((key, index) => [key, contents[index]?.toString("base64") ?? ""]));
     },
@@ -123,6 +133,22 @@ export async function startApi({ redisUrl, dynamoDbUrl }: { redisUrl: string; dy
   };
 }
 
+/** What `fetch` would not send. */
+export interface RawRequest {
+  readonly path: string;
+  readonly method?: string;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: string;
+}
+
+export async function rawRequest(url: string, { path, method = "GET", headers = {}, body = "" }: RawRequest) {
+  const request = httpRequest(`${url}${path}`, { method, headers });
+  request.end(body);
+  const [response] = await once(request, "response");
+  const answered: unknown = JSON.parse(await text(response));
+  return { status: Number(response.statusCode), headers: response.headers, body: answered };
+}
+
 async function read(response: Response): Promise<Reply> {
   const body: unknown = await response.json();
   return { status: response.status, headers: response.headers, body };
@@ -133,7 +159,7 @@ export async function jobData(tenant = "default"): Promise<JobData> {
   const now = Date.now();
   return {
     version: 1,
-    id: newJobId("claude", "critical", now, Math.random),
+    id: newJobId("claude", "critical", now),
     tenant,
     pool: "claude",
     lane: "critical",

@@ -34,9 +34,34 @@ function start(env: Record<string, string>): ChildProcess {
   return fork(MAIN, [], {
     env: { PATH: process.env["PATH"], ...env },
     execArgv: ["--conditions=@sluice/source"],
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
 }
+
+test("prints no password and no prompt, whatever Redis and callers answer", async () => {
+  const redisUrl = new URL(inject("redisUrl"));
+  redisUrl.username = "somebody";
+  redisUrl.password = "hunter2";
+  const child = start({ ...complete, REDIS_URL: redisUrl.href, LOG_LEVEL: "trace" });
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (chunk: string) => (printed += chunk));
+  }
+  const [message]: unknown[] = await once(child, "message");
+  const { url } = z.object({ url: z.string() }).parse(message);
+  for (const body of [
+    '{"prompt": "Zuckerwatte',
+    '{"pool":"claude","lane":"critical","prompt":"Zuckerwatte"}',
+  ]) {
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(`${url}/v1/jobs`, { method: "POST", headers, body });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+  }
+  await expect.poll(() => printed, { timeout: 10_000 }).toMatch(/WRONGPASS|AUTH/);
+  child.kill("SIGTERM");
+  await once(child, "exit");
+  expect(printed).not.toMatch(/hunter2|Zuckerwatte/);
+});
 
 async function errorOf(child: ChildProcess): Promise<string> {
   let text = "";

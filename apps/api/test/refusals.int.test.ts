@@ -1,6 +1,6 @@
 /** Everything a caller can get wrong: 4xx, a sentence that says what is wrong and what to do, nothing queued. */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { startApi } from "./given.ts";
+import { rawRequest, startApi, type RawRequest } from "./given.ts";
 
 let api: Awaited<ReturnType<typeof startApi>>;
 
@@ -11,6 +11,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await api[Symbol.asyncDispose]();
 });
+
+const raw = async (request: RawRequest) => rawRequest(api.url, request);
 
 const good = { pool: "claude", lane: "critical", prompt: "Why is the sky blue?" };
 const { pool, lane } = good;
@@ -54,7 +56,7 @@ const cases: readonly Case[] = [
     body: { lane, prompt: "Hi" },
     status: 400,
     code: "invalid-request",
-    says: ["pool: Expected a name"],
+    says: ["pool: is missing"],
   },
   {
     title: "an unknown lane",
@@ -82,7 +84,7 @@ const cases: readonly Case[] = [
     body: { ...good, prompt: 42 },
     status: 400,
     code: "invalid-request",
-    says: ["prompt: ", "expected string, received number"],
+    says: ["prompt: Expected text, got a number"],
   },
   {
     title: "neither prompt nor messages",
@@ -152,7 +154,7 @@ const cases: readonly Case[] = [
     body: "[]",
     status: 400,
     code: "invalid-request",
-    says: ["expected object, received array"],
+    says: ["Expected an object, got a list"],
   },
   {
     title: "a list with an idempotency key",
@@ -160,7 +162,7 @@ const cases: readonly Case[] = [
     headers: { "idempotency-key": "list" },
     status: 400,
     code: "invalid-request",
-    says: ["pool: "],
+    says: ["Expected an object, got a list"],
   },
   {
     title: "another content type",
@@ -237,6 +239,88 @@ const cases: readonly Case[] = [
     says: ["pool: ", "prompt: ", "temperature: "],
   },
   {
+    title: "no lane",
+    body: { pool, prompt: "Hi" },
+    status: 400,
+    code: "invalid-request",
+    says: ["lane: is missing"],
+  },
+  {
+    title: "an unknown kind",
+    body: { ...good, kind: "poem" },
+    status: 400,
+    code: "invalid-request",
+    says: ["kind: Expected one of converse, stream, invoke, async"],
+  },
+  {
+    title: "an async job where no place for its answer is listed",
+    body: { pool, lane, kind: "async", modelInput: {}, outputS3Uri: "s3://somebody-elses/bucket" },
+    status: 422,
+    code: "output-not-allowed",
+    says: ["takes no `async` jobs", "asyncOutputs"],
+  },
+  ...(
+    [
+      [
+        "lists in lists",
+        `{"kind":"invoke","pool":"claude","lane":"bulk","maxTokens":1,"body":{"a":${"[".repeat(65)}${"]".repeat(65)}}}`,
+        "at most 64 levels",
+      ],
+      [
+        "a hundred thousand lists in lists",
+        `${"[".repeat(100_000)}${"]".repeat(100_000)}`,
+        "at most 64 levels",
+      ],
+      ["objects in objects", `${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}`, "at most 64 levels"],
+      [
+        "a way to the prototype",
+        `{"pool":"claude","lane":"bulk","prompt":"Hi","__proto__":{"lane":"critical"}}`,
+        "`__proto__`",
+      ],
+      [
+        "a way to it through the constructor",
+        `{"kind":"invoke","pool":"claude","lane":"bulk","maxTokens":1,"body":{"constructor":{"prototype":{"a":1}}}}`,
+        "`constructor`",
+      ],
+      [
+        "half of a character in the prompt",
+        String.raw`{"pool":"claude","lane":"bulk","prompt":"Hi \ud83d"}`,
+        "half of a surrogate pair",
+      ],
+      [
+        "half of a character in a key of the body",
+        String.raw`{"kind":"invoke","pool":"claude","lane":"bulk","maxTokens":1,"body":{"\udc4d":1}}`,
+        "half of a surrogate pair",
+      ],
+      [
+        "a number that a double would change",
+        `{"kind":"invoke","pool":"claude","lane":"bulk","maxTokens":1,"body":{"seed":12345678901234567890}}`,
+        "a double can hold",
+      ],
+      [
+        "a number beyond all doubles",
+        `{"kind":"invoke","pool":"claude","lane":"bulk","maxTokens":1,"body":{"seed":1e999}}`,
+        "Expected numbers",
+      ],
+    ] as const
+  ).map(([title, body, says]) => ({ title, body, status: 400, code: "invalid-request", says: [says] })),
+  {
+    title: "JSON in UTF-16",
+    body: JSON.stringify(good),
+    headers: { "content-type": "application/json; charset=utf-16" },
+    status: 415,
+    code: "malformed-body",
+    says: ["Send UTF-8 JSON"],
+  },
+  {
+    title: "a key in the header and another in the body",
+    body: { ...good, idempotencyKey: "body" },
+    headers: { "idempotency-key": "header" },
+    status: 400,
+    code: "invalid-request",
+    says: ["got two keys"],
+  },
+  {
     title: "an idempotency key that is too long",
     body: good,
     headers: { "idempotency-key": "k".repeat(257) },
@@ -254,6 +338,36 @@ describe("POST /v1/jobs refuses", () => {
     expect(reply.status).toBe(status);
     for (const words of says)
       expect(JSON.stringify(reply.body)).toContain(JSON.stringify(words).slice(1, -1));
+    expect(await api.everythingInRedis()).toEqual(before);
+  });
+
+  test("bytes that are no UTF-8, rather than putting others in their place", async () => {
+    const before = await api.everythingInRedis();
+    const [start = "", end = ""] = JSON.stringify({ ...good, prompt: "Caf|" }).split("|");
+    for (const bytes of [[0xe9], [0xed, 0xa0, 0xbd], [0xc0, 0xaf], [0xf0, 0x9f]]) {
+      const response = await fetch(`${api.url}/v1/jobs`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: Buffer.concat([Buffer.from(start), Buffer.from(bytes), Buffer.from(end)]),
+      });
+      expect([response.status, await response.json()]).toEqual([
+        400,
+        { error: { code: "malformed-body", message: "The body is not UTF-8. Send UTF-8 JSON" } },
+      ]);
+    }
+    expect(await api.everythingInRedis()).toEqual(before);
+  });
+
+  test("two idempotency keys", async () => {
+    const before = await api.everythingInRedis();
+    const reply = await raw({
+      path: "/v1/jobs",
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": ["one", "two"] },
+      body: JSON.stringify(good),
+    });
+    expect(reply).toMatchObject({ status: 400, body: { error: { code: "invalid-request" } } });
+    expect(JSON.stringify(reply.body)).toContain("got several");
     expect(await api.everythingInRedis()).toEqual(before);
   });
 
@@ -279,10 +393,11 @@ describe("POST /v1/jobs refuses", () => {
     expect(second.body).toEqual({
       error: {
         code: "idempotency-conflict",
-        message: expect.stringMatching(/used for another request, job \S+\. Use a new key for a new request/),
+        message: "This idempotency key was used for another request. Use a new key for a new request",
       },
     });
-    expect(JSON.stringify(second.body)).toContain(String(Reflect.get(Object(first.body), "id")));
+    // Whoever guesses a key learns of no job.
+    expect(JSON.stringify(second.body)).not.toContain(String(Reflect.get(Object(first.body), "id")));
     expect(await api.everythingInRedis()).toEqual(before);
   });
 

@@ -2,32 +2,36 @@
 import type { Server } from "node:http";
 import { createBullBoard } from "@bull-board/api";
 import { ExpressAdapter } from "@bull-board/express";
-import { poolLimits, type Pool, type Pools } from "@sluice/config";
+import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
-import { queueName } from "@sluice/job";
-import { createRedisLimiter } from "@sluice/limits";
-import { closeServer, httpServer, listen } from "@sluice/process";
-import { LaneQueue, POLLS_LANE } from "@sluice/queue";
+import { emitter, queueName, type Listener } from "@sluice/job";
+import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
+import { EVENTS_KEPT, LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
-import { describeIdentities, Lineage, OutcomeStore, readIdentities } from "@sluice/results";
+import { Lineage, OutcomeStore } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
-import { audited, authenticated, sameOrigin, securityHeaders, type Audit } from "./access/guard.ts";
+import { audited, type Audit } from "./access/audit.ts";
+import { answersTo, failed, noStore, notFound, writersOnly } from "./access/edge.ts";
+import { FailedLogins } from "./access/failed-logins.ts";
+import { authenticated, sameOrigin, securityHeaders } from "./access/guard.ts";
 import { createIdentify } from "./access/identify.ts";
 import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
-import { Kept, PATIENCE_MS } from "./kept.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
-import type { PoolState } from "./lanes/pool-line.ts";
+import { PoolWatches } from "./lanes/pool-watches.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
 import { LetterView } from "./letters/letter-view.ts";
 import { retryAll } from "./letters/retry-all.ts";
-import { Runs } from "./letters/runs.ts";
-import { PAGE } from "./pages/layout.ts";
+import { runEntry, Runs } from "./letters/runs.ts";
+import { PAGE, POOLS } from "./pages/layout.ts";
+import { poolPages, withStrip } from "./pages/pools.ts";
 import { pages } from "./pages/router.ts";
-import { beforeHandler } from "./policy.ts";
+import { wording } from "./pages/wording.ts";
+import { beforeHandler, boundedPages } from "./policy.ts";
+import { Turns } from "./turns.ts";
 
 export interface BoardSettings {
   readonly pools: Pools;
@@ -41,16 +45,22 @@ export interface BoardSettings {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Names of this program in `Host` headers, beside loopback and its address, while nobody is asked who he is. */
+  readonly allowedHosts?: readonly string[];
   /** Checks every answer of Bull Board against its own schemas. For tests: it costs time. Default false. */
   readonly validateResponses?: boolean;
   /** How often new error classes are looked for, milliseconds. Default 5,000. */
   readonly classesEveryMs?: number;
   readonly audit: Audit;
   readonly onError: (error: unknown) => void;
+  /** Hears what the board notices of Redis and of its table. Default: nobody. */
+  readonly listener?: Listener;
+  /** Hears why the process cannot go on with this Redis. Default: nobody. */
+  readonly onUnfit?: (sentence: string) => void;
 }
 
-/** How long a pool's figures serve the polls of everybody who watches. */
-const POOL_AGE_MS = 1_000;
+/** Pages of lanes that are read at once, and that wait: the fleet works with the same Redis. */
+const LANE_PAGES = { atOnce: 2, waiting: 100 };
 
 /** A request of 1 MiB, edited as JSON. */
 const JSON_LIMIT = "4mb";
@@ -60,18 +70,22 @@ export class Board {
   readonly #redis;
   readonly #queues: Queue[] = [];
   readonly #laneQueues: LaneQueue[] = [];
-  readonly #poolWatches = new Map<string, Kept<PoolState>>();
+  readonly #poolWatches: PoolWatches;
   readonly #view: LetterView;
   readonly #replayer: Replayer;
   readonly #find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly #runs: Runs;
+  readonly #failures: FailedLogins;
+  readonly #laneTurns = new Turns(LANE_PAGES);
   readonly #classes: ClassWatch;
+  readonly #standing: Standing;
   #server: Server | undefined;
 
   constructor(settings: BoardSettings) {
     this.#settings = settings;
     const { deadLetters, replaysPerLane, onError } = settings;
     this.#redis = connect(settings.redisUrl, "producer", onError);
+    this.#poolWatches = new PoolWatches({ ...settings, redis: this.#redis });
     this.#view = new LetterView(deadLetters, Date.now);
     const jobs = this.#openPools();
     this.#find = createFind({ pools: jobs, deadLetters });
@@ -81,12 +95,25 @@ export class Board {
       perLane: replaysPerLane,
       clock: Date.now,
     });
-    this.#runs = new Runs(this.#replayer, Date.now, () => this.#view.changed());
+    this.#runs = new Runs({
+      replayer: this.#replayer,
+      clock: Date.now,
+      onChange: () => this.#view.changed(),
+      onEnd: (run) => settings.audit(runEntry(run)),
+    });
+    this.#failures = new FailedLogins(settings.audit);
     this.#classes = new ClassWatch({
       classes: async () => deadLetters.classes(),
       onClass: (errorClass) => this.#boards.forEach(({ addClass }) => addClass(errorClass)),
       onError,
       everyMs: settings.classesEveryMs ?? 5_000,
+    });
+    this.#standing = new Standing({
+      redis: this.#redis,
+      keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
+      needs: [{ name: "dead letter table", check: async () => deadLetters.check() }],
+      emit: emitter(settings.listener === undefined ? [] : [settings.listener]),
+      onUnfit: settings.onUnfit,
     });
   }
 
@@ -95,31 +122,48 @@ export class Board {
   /** Listens. Resolves to the URL. */
   async start(): Promise<string> {
     const { host, port } = this.#settings;
-    this.#server = httpServer(await this.#app());
+    this.#server = httpServer(this.#app());
     this.#classes.start();
+    this.#standing.start();
     return listen(this.#server, host, port);
   }
 
   /** Replays that are under way stop before their next letter. */
   async stop(): Promise<void> {
+    this.#standing.stop();
     if (this.#server !== undefined) await closeServer(this.#server);
     await Promise.all([this.#classes.stop(), this.#runs.stopAll()]);
+    this.#failures.flush();
     await Promise.all([...this.#queues, ...this.#laneQueues].map(async (queue) => queue.close()));
     this.#redis.disconnect();
   }
 
-  async #app(): Promise<Express> {
+  #app(): Express {
     const { access, audit, deadLetters, pools: poolsFile, replaysPerLane, onError } = this.#settings;
-    const identify = await createIdentify(access);
+    const identify = createIdentify(access);
     const looking = this.#board({ writable: false });
     const writing = this.#board({ writable: true });
     const app = express();
     app.disable("x-powered-by");
-    app.use(securityHeaders);
+    app.use(securityHeaders, noStore);
     app.get("/healthz", (_request, response) => {
       response.json({ status: "ok" });
     });
-    app.use(authenticated(identify, access.type === "basic"), audited(audit), sameOrigin);
+    app.get("/readyz", async (_request, response) => {
+      const { ready } = await this.#standing.health();
+      // What is wrong is in the log: whoever asks here has not said who he is.
+      response.status(ready ? 200 : 503).json({ status: ready ? "ready" : "not-ready" });
+    });
+    if (access.type === "local" || access.type === "open") {
+      app.use(answersTo(hostCheck(this.#settings.host, this.#settings.allowedHosts ?? [])));
+    }
+    const failures = this.#failures;
+    app.use(
+      authenticated(identify, { asksForPassword: access.type === "basic", failures }),
+      audited(audit),
+      sameOrigin,
+      writersOnly,
+    );
     app.use(
       PAGE,
       pages({
@@ -134,11 +178,18 @@ export class Board {
         onError,
       }),
     );
+    app.get("/static/locales/:language/messages.json", wording);
+    app.use(
+      POOLS,
+      poolPages(async () => this.#poolWatches.now()),
+    );
     app.put("/api/queues/:queueName/retry/:queueStatus", retryAll({ store: deadLetters, runs: this.#runs }));
+    app.get("/api/queues", boundedPages);
     app.use(express.json({ limit: JSON_LIMIT }));
-    app.use((request, response, next) => {
+    app.use(withStrip, (request, response, next) => {
       (may(currentUser(), "operator") ? writing : looking)(request, response, next);
     });
+    app.use(notFound, failed(onError));
     return app;
   }
 
@@ -162,6 +213,10 @@ export class Board {
         },
       },
     });
+    // Its own shows an error as it is, in development with its stack; the one at the end of the app shows its words.
+    serverAdapter.setErrorHandler((error) => {
+      throw error;
+    });
     const { deadLetters: store, pools } = this.#settings;
     const onChange = (): void => this.#view.changed();
     const actions = { store, replayer: this.#replayer, pools, onChange };
@@ -175,12 +230,12 @@ export class Board {
   }
 
   #laneAdapters(pool: Pool): LaneAdapter[] {
-    const { namespace, onError, pools } = this.#settings;
-    const scope = pools.scopes[pool.scope] ?? { tokensPerDay: null };
+    const { namespace, onError } = this.#settings;
     return pool.lanes.map((lane) => {
       const queue = new Queue(queueName(pool.name, lane), {
         connection: this.#redis,
         prefix: keySpace(namespace, pool.scope),
+        streams: EVENTS_KEPT,
         // Without both, a board that starts while Redis is down stays broken for good.
         skipWaitingForReady: true,
         skipVersionCheck: true,
@@ -189,33 +244,12 @@ export class Board {
       this.#queues.push(queue);
       return new LaneAdapter({
         queue,
-        pool: this.#poolWatch(pool),
-        declared: poolLimits(pool, scope).quota,
-        isConnected: () => this.#redis.status === "ready",
+        pool: this.#poolWatches.of(pool),
+        declared: this.#poolWatches.declared(pool),
+        redis: this.#redis,
+        turns: this.#laneTurns,
       });
     });
-  }
-
-  #poolWatch(pool: Pool): Kept<PoolState> {
-    const known = this.#poolWatches.get(pool.name);
-    if (known !== undefined) return known;
-    const space = keySpace(this.#settings.namespace, pool.scope);
-    const limiter = createRedisLimiter({ redis: this.#redis, keySpace: space });
-    const watch = new Kept<PoolState>({
-      load: async () => {
-        const [inspection, identities] = await Promise.all([
-          limiter.inspect(pool.name),
-          readIdentities(this.#redis, space),
-        ]);
-        const identity = describeIdentities(identities)?.line;
-        return { ...inspection, ...(identity === undefined ? {} : { identity }) };
-      },
-      maxAgeMs: POOL_AGE_MS,
-      patienceMs: PATIENCE_MS,
-      clock: Date.now,
-    });
-    this.#poolWatches.set(pool.name, watch);
-    return watch;
   }
 
   /** The pools as letters are replayed into them, and as what became of a job is read from them. */

@@ -1,6 +1,6 @@
 /** The board's environment. `docs/deployment.md` has it as a table. */
 import { REPLAY_DEFAULTS } from "@sluice/drain";
-import { deploymentEnv, listenerEnv } from "@sluice/process";
+import { deploymentEnv, listenerEnv, wholeNumber } from "@sluice/process";
 import { z } from "zod";
 
 /** Compose files pass on what is not set as empty. */
@@ -21,5 +21,5 @@ export const envSchema = z.object({
   /** `group=role` each; `*` is everybody. */
   SLUICE_BOARD_PROXY_GROUPS: optionalText,
   /** Replays that a lane holds at most. */
-  SLUICE_REPLAYS_PER_LANE: z.coerce.number().int().min(1).max(1_000).default(REPLAY_DEFAULTS.perLane),
+  SLUICE_REPLAYS_PER_LANE: wholeNumber({ min: 1, max: 1_000 }).default(REPLAY_DEFAULTS.perLane),
 });

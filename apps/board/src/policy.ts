@@ -1,5 +1,7 @@
 /** Which of Bull Board's writes are offered at all, and to whom. What is not named here is refused. */
 import type { BoardHooks } from "@bull-board/api/typings/app";
+import { MOST_LISTED } from "@sluice/queue";
+import type { RequestHandler } from "express";
 import { currentUser, may, type Role } from "./access/user.ts";
 
 const WRITES: Readonly<Record<string, Role>> = {
@@ -10,6 +12,31 @@ const WRITES: Readonly<Record<string, Role>> = {
   "/api/queues/:queueName/clean/:queueStatus": "admin",
   "/api/queues/:queueName/empty": "admin",
 };
+
+/**
+ * Bull Board offers pages of up to so many jobs, and its server would read pages of any size. Whoever asks for more gets
+ * the longest there are, and is told how many pages that makes.
+ */
+export const boundedPages: RequestHandler = (request, _response, next) => {
+  const [path = "", query] = request.url.split("?", 2);
+  const parameters = new URLSearchParams(query);
+  if (Number(parameters.get("jobsPerPage")) > MOST_LISTED) {
+    parameters.set("jobsPerPage", String(MOST_LISTED));
+    request.url = `${path}?${parameters.toString()}`;
+  }
+  next();
+};
+
+/** Paths that only an admin may write to; of the rest that is offered, operators may. */
+const OF_ADMINS = [
+  /^\/api\/queues\/[^/]+\/(?:[^/]+\/clean|clean\/[^/]+|empty)\/?$/,
+  /^\/dead-letters\/letter\/[^/]+\/purge\/?$/,
+];
+
+/** The role that a write to a path needs at least, by its path alone; what is not offered is refused later. */
+export function roleForWrite(path: string): Role {
+  return OF_ADMINS.some((pattern) => pattern.test(path)) ? "admin" : "operator";
+}
 
 export const beforeHandler: NonNullable<BoardHooks["before"]> = ({ method, route }) => {
   if (method === "get") return { allow: true };

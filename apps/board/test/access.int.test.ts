@@ -1,11 +1,11 @@
 /** Who may do what over HTTP: passwords, a proxy's word, other sites, and the record of it. */
 import { once } from "node:events";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type OutgoingHttpHeaders } from "node:http";
 import { text } from "node:stream/consumers";
+import type { JobKind } from "@sluice/job";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { hashPassword } from "../src/access/passwords.ts";
 import { accessSettings, type AccessEnv } from "../src/access/settings.ts";
-import { MARKER, startBoard, type TestBoard } from "./given.ts";
+import { cheapHash, MARKER, startBoard, type TestBoard } from "./given.ts";
 
 const ENV: AccessEnv = { HOST: "127.0.0.1", SLUICE_ALLOW_UNAUTHENTICATED: false };
 const PASSWORD = "correct horse battery";
@@ -21,7 +21,7 @@ describe("with passwords", () => {
   let base: string;
 
   beforeAll(async () => {
-    const hash = await hashPassword(PASSWORD);
+    const hash = cheapHash(PASSWORD);
     const users = ["viewer", "operator", "admin"].map((role) => `${role[0] ?? ""}-user:${role}:${hash}`);
     board = await startBoard({ access: accessSettings({ ...ENV, SLUICE_BOARD_USERS: users.join(" ") }) });
     id = await board.dead();
@@ -47,6 +47,28 @@ describe("with passwords", () => {
     }
     expect((await fetch(`${board.url}/dead-letters`)).status).toBe(401);
     expect((await fetch(`${board.url}/healthz`)).status).toBe(200);
+  });
+
+  test("a viewer sees how long a request is, and of no kind its keys, numbers and addresses", async () => {
+    const headers = as("v-user");
+    const body = { "Patient Kurpfalz": { age: 4711 }, image: "s3://secret-bucket/kurpfalz.png" };
+    const requests: [JobKind, object][] = [
+      ["invoke", { body, maxTokens: 3_141_592 }],
+      ["async", { body, outputS3Uri: "s3://secret-bucket/kurpfalz" }],
+      [
+        "converse",
+        { messages: [{ role: "user", content: [{ text: "Kurpfalz 4711" }] }], maxTokens: 3_141_592 },
+      ],
+    ];
+    for (const [kind, request] of requests) {
+      const of = await board.dead({ kind, request, errorClass: "SizedException" });
+      const pages = [`${board.url}/dead-letters/letter/${of}`, `${base}/${of}`];
+      for (const url of pages) {
+        const shown = await (await fetch(url, { headers })).text();
+        expect(shown).not.toMatch(/Kurpfalz|4711\b|3141592|secret-bucket/i);
+        expect(shown).toContain(`${Buffer.byteLength(JSON.stringify(request))}`);
+      }
+    }
   });
 
   test("a viewer sees the letter and may write nothing", async () => {
@@ -77,7 +99,9 @@ describe("with passwords", () => {
     expect((await board.store.get(id))?.revision).toBe(before);
     // Refusals are on record too.
     await vi.waitFor(() =>
-      expect(board.audit.filter(({ user }) => user === "v-user")).toHaveLength(writes.length),
+      expect(board.audit.filter(({ user, phase }) => user === "v-user" && phase === "result")).toHaveLength(
+        writes.length,
+      ),
     );
   });
 
@@ -139,7 +163,7 @@ describe("with a proxy", () => {
       access: accessSettings({ ...proxied, SLUICE_BOARD_PROXY_PEERS: "127.0.0.0/8" }),
     });
     const page = `${board.url}/dead-letters`;
-    const seen = async (headers: Record<string, string>) => {
+    const seen = async (headers: OutgoingHttpHeaders) => {
       const response = await send(page, { method: "GET", headers });
       return [response.status, /\((\w+)\)<\/span>/.exec(response.body)?.[1]];
     };
@@ -148,6 +172,21 @@ describe("with a proxy", () => {
     expect(await seen({ "x-forwarded-user": "ann" })).toEqual([401, undefined]);
     expect(await seen({ ...ann, "x-sluice-proxy-secret": `${SECRET}x` })).toEqual([401, undefined]);
     expect(await seen({ "x-sluice-proxy-secret": SECRET })).toEqual([401, undefined]);
+
+    // A caller's own beside the proxy's: nobody can tell which is whose.
+    const admins = { ...ann, "x-forwarded-groups": "oncall" };
+    expect(await seen({ ...admins, "x-forwarded-groups": ["", "oncall"] })).toEqual([401, undefined]);
+    expect(await seen({ ...admins, "x-forwarded-groups": ["oncall", "oncall"] })).toEqual([401, undefined]);
+    expect(await seen({ ...admins, "x-forwarded-user": ["ann", "ben"] })).toEqual([401, undefined]);
+    expect(await seen({ ...admins, "x-forwarded-user": "ann, ben" })).toEqual([401, undefined]);
+    expect(await seen({ ...admins, "x-sluice-proxy-secret": [SECRET, SECRET] })).toEqual([401, undefined]);
+    expect(await seen(admins)).toEqual([200, "operator"]);
+
+    // A name stays a name on Bull Board's pages too.
+    const strange = { ...ann, "x-forwarded-user": "$'<b>$&" };
+    const { body } = await send(board.url, { method: "GET", headers: strange });
+    expect(body).toContain("<span>$&#39;&lt;b&gt;$&amp; (viewer)</span>");
+    expect(body.split('<div id="root">')).toHaveLength(2);
   });
 
   test("its word from another address does not count", async () => {
@@ -161,13 +200,84 @@ describe("with a proxy", () => {
 test("on loopback, a name that was made to lead here is not answered", async () => {
   await using board = await startBoard();
   const headers = { host: "evil.example" };
-  expect((await send(`${board.url}/dead-letters`, { method: "GET", headers })).status).toBe(401);
+  for (const path of ["/dead-letters", "/api/queues", "/"]) {
+    const refused = await send(`${board.url}${path}`, { method: "GET", headers });
+    expect(refused.status).toBe(421);
+    expect(refused.body).toContain("SLUICE_ALLOWED_HOSTS");
+  }
+  expect((await send(`${board.url}/healthz`, { method: "GET", headers })).status).toBe(200);
+});
+
+test("a board that asks nobody who he is answers to the names it was given", async () => {
+  await using board = await startBoard({ access: { type: "open" }, allowedHosts: ["board.internal"] });
+  const statusOf = async (host: string) =>
+    (await send(`${board.url}/dead-letters`, { method: "GET", headers: { host } })).status;
+  expect(await statusOf("board.internal:3001")).toBe(200);
+  expect(await statusOf("evil.example")).toBe(421);
+});
+
+describe("errors", () => {
+  const json = { "content-type": "application/json" };
+
+  test("of a body are answered in JSON, without the body, a stack or a page of Express", async () => {
+    await using board = await startBoard();
+    for (const [method, path, headers, body] of [
+      ["PUT", "/api/queues/claude.standard/x/retry", json, `{"prompt": ${MARKER}`],
+      ["PUT", "/nowhere", json, `{"prompt": "${MARKER}`],
+      ["PATCH", "/api/queues/claude.standard/x/update-data", json, MARKER],
+      ["PUT", "/api/queues/claude.standard/x/retry", { "content-type": "application/json; charset=x" }, "{}"],
+      ["PUT", "/api/queues/claude.standard/x/retry", json, JSON.stringify("x".repeat(5_000_000))],
+      ["GET", "/%E0%A4%A", {}, ""],
+    ] as const) {
+      const answer = await send(`${board.url}${path}`, { method, headers, body });
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.status).toBeLessThan(500);
+      expect([path, answer.body]).toEqual([path, expect.stringMatching(/^\{/)]);
+      expect(JSON.parse(answer.body)).toEqual({ error: expect.any(String), message: expect.any(String) });
+      expect(answer.body).not.toContain(MARKER);
+      expect(answer.body).not.toMatch(/at .*\.(js|ts)/);
+    }
+    expect(board.errors).toEqual([]);
+  });
+
+  test("a viewer's body is not read: it is refused before", async () => {
+    await using board = await startBoard({ access: { type: "open" } });
+    for (const path of ["/api/queues/claude.standard/x/update-data", "/dead-letters/replays"]) {
+      const answer = await send(`${board.url}${path}`, { method: "POST", headers: json, body: `{${MARKER}` });
+      expect([path, answer.status]).toEqual([path, 403]);
+      expect(answer.body).toContain("needs the role operator");
+    }
+  });
+
+  test("no answer may be kept by a cache", async () => {
+    await using board = await startBoard();
+    const page = await (await fetch(board.url)).text();
+    const asset = /(?:src|href)="(?:\.?\/)?(static\/[^"]+)"/.exec(page)?.[1] ?? "";
+    expect(asset).not.toBe("");
+    for (const path of [
+      "",
+      "healthz",
+      "api/queues",
+      "dead-letters",
+      "dead-letters/page.css",
+      "nowhere",
+      asset,
+    ]) {
+      const { headers } = await fetch(`${board.url}/${path}`);
+      expect([path, headers.get("cache-control")]).toEqual([path, "no-store"]);
+    }
+  });
 });
 
 /** `fetch` sets some headers itself. */
-async function send(url: string, { method, headers }: { method: string; headers: Record<string, string> }) {
+async function send(
+  url: string,
+  { method, headers, body = "" }: { method: string; headers: OutgoingHttpHeaders; body?: string },
+) {
   const request = httpRequest(url, { method, headers });
-  request.end();
+  // Whoever is refused early may find the connection closed under the rest of his body.
+  request.on("error", () => {});
+  request.end(body);
   const [response] = await once(request, "response");
   return { status: Number(response.statusCode), body: await text(response) };
 }

@@ -23,7 +23,12 @@ const writes = routes.filter(({ method }) => method !== "GET");
 
 const STATES = ["latest", "active", "waiting", "prioritized", "delayed", "completed", "failed"] as const;
 
-const jobSchema = z.looseObject({ id: z.string(), data: z.unknown(), failedReason: z.string().optional() });
+const jobSchema = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  data: z.unknown(),
+  failedReason: z.string().optional(),
+});
 const overviewSchema = z.object({
   queues: z.array(
     z.looseObject({
@@ -46,6 +51,13 @@ async function full(status?: string) {
   const queue = (await overview(status)).find(({ name }) => name === FULL);
   if (queue === undefined) throw new Error(`The board does not list ${FULL}`);
   return queue;
+}
+
+/** A job's own page. */
+async function opened(id: string) {
+  const response = await fetch(`${board.url}/api/queues/${FULL}/${id}`);
+  expect(response.status).toBe(200);
+  return z.object({ job: jobSchema }).parse(await response.json()).job;
 }
 
 /** A route of Bull Board with its placeholders filled in. */
@@ -80,6 +92,7 @@ test("serves its page and says that it lives", async () => {
   expect(page.headers.get("content-security-policy")).toContain("default-src 'self'");
   expect(page.headers.get("x-frame-options")).toBe("DENY");
   expect((await fetch(`${board.url}/healthz`)).status).toBe(200);
+  expect(await (await fetch(`${board.url}/readyz`)).json()).toEqual({ status: "ready" });
 });
 
 test("lists every lane under its pool, read-only", async () => {
@@ -103,15 +116,67 @@ test("counts the jobs of a lane by state, and shows the failed one with its erro
   expect(failed).toMatchObject({ id: board.jobs.failed.id, failedReason: FAILED_REASON, isFailed: true });
 });
 
-test("shows who a job is of and how long its request is, and not the request", async () => {
+test("lists jobs by their size, and shows on a job's own page who it is of", async () => {
   const { waiting, long } = board.jobs;
-  const jobs = new Map((await full("prioritized")).jobs.map((job) => [job.id, job.data]));
+  const jobs = new Map((await full("prioritized")).jobs.map((job) => [job.id, job]));
+  for (const { id } of [waiting, long]) {
+    expect(jobs.get(id)).toMatchObject({ name: "converse", data: { storedBytes: expect.any(Number) } });
+    expect(JSON.stringify(jobs.get(id))).not.toContain("acme");
+  }
   const { payload: _, ...visible } = waiting;
-  expect(jobs.get(waiting.id)).toEqual({
+  expect((await opened(waiting.id)).data).toEqual({
     ...visible,
     payload: { encoding: "json", storedCharacters: expect.any(Number) },
   });
-  expect(jobs.get(long.id)).toMatchObject({ payload: { encoding: "gzip" } });
+  expect((await opened(long.id)).data).toMatchObject({ payload: { encoding: "gzip" } });
+});
+
+test("an answered job shows no error of a try before, and says how it ended where that is not by an answer", async () => {
+  const { add, fetchNext, redis, space } = board;
+  const hash = (id: string): string => `${space}:${queueName("claude", "standard")}:${id}`;
+  const ends: string[] = [];
+  for (const outcome of ["completed", "filtered", "cancelled", "started"]) {
+    await add(MARKER);
+    const job = await fetchNext();
+    await redis.hset(hash(job.id ?? ""), {
+      failedReason: "ThrottlingException: slow",
+      stacktrace: '["slow"]',
+    });
+    await job.moveToCompleted({ outcome }, "token", false);
+    ends.push(job.id ?? "");
+  }
+  const listed = new Map((await full("completed")).jobs.map((job) => [job.id, job]));
+  const [answered = "", filtered = "", cancelled = "", started = ""] = ends;
+  for (const id of ends) {
+    expect(listed.get(id)).toMatchObject({ failedReason: "", stacktrace: [], isFailed: false });
+    expect(await opened(id)).toMatchObject({ failedReason: "", stacktrace: [], isFailed: false });
+  }
+  expect(listed.get(answered)?.name).toBe("converse");
+  expect(listed.get(filtered)?.name).toMatch(/^converse · filtered/);
+  expect(listed.get(cancelled)?.name).toMatch(/^converse · cancelled/);
+  expect(listed.get(started)?.name).toMatch(/^converse · started at Bedrock/);
+});
+
+test("a job whose request is gone once it has ended is shown without it", async () => {
+  const { redis, space, jobs } = board;
+  const { payload: _, ...rest } = jobs.completed;
+  const hash = `${space}:${queueName("claude", "standard")}:${jobs.completed.id}`;
+  const whole = (await redis.hget(hash, "data")) ?? "";
+  const emptied = ["", "null"].map((json) => ({ ...rest, payload: { encoding: "json", json } }));
+  for (const data of [...emptied, rest].map((each) => JSON.stringify(each))) {
+    await redis.hset(hash, { data });
+    expect((await opened(jobs.completed.id)).data).toMatchObject({
+      tenant: "acme",
+      payload: expect.stringContaining("gone"),
+    });
+  }
+  for (const data of ["{}", "not JSON"]) {
+    await redis.hset(hash, { data });
+    expect((await opened(jobs.completed.id)).data).toMatchObject({ hidden: expect.any(String) });
+    // The others are listed all the same.
+    expect((await full("completed")).jobs.length).toBeGreaterThan(0);
+  }
+  await redis.hset(hash, { data: whole });
 });
 
 test("shows nothing of data that it cannot read", async () => {

@@ -1,13 +1,13 @@
 /** A board over a key space of its own, with a job in every state. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, scryptSync } from "node:crypto";
 import { parsePools } from "@sluice/config";
 import { createDynamoDbStore, ensureTable, type DynamoDbStore } from "@sluice/dead-letter";
-import { newJobId, queueName, type JobData } from "@sluice/job";
+import { newJobId, queueName, type JobData, type JobKind } from "@sluice/job";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { UnrecoverableError, Worker } from "bullmq";
 import { expect, inject, vi } from "vitest";
-import type { AuditEntry } from "../src/access/guard.ts";
+import type { AuditEntry } from "../src/access/audit.ts";
 import type { AccessSettings } from "../src/access/settings.ts";
 import { Board } from "../src/board.ts";
 
@@ -47,6 +47,13 @@ export const FULL = "claude.standard";
 /** The error of the failed job. */
 export const FAILED_REASON = "ValidationException: The input is too long";
 
+/** A hash that costs no time: for tests of what a password leads to, not of how it is stored. */
+export function cheapHash(password: string): string {
+  const salt = randomBytes(16);
+  const key = scryptSync(password, salt, 32, { N: 1_024, r: 8, p: 1 });
+  return `scrypt:1024:8:1:${salt.toString("hex")}:${key.toString("hex")}`;
+}
+
 /** What a test says of a letter; the rest is as it usually is. */
 export interface Dead {
   readonly text?: string;
@@ -56,11 +63,15 @@ export interface Dead {
   readonly diedAt?: number;
   /** Default: a lane of the pools file. */
   readonly lane?: string;
+  /** Default: a Converse request of the text. */
+  readonly kind?: JobKind;
+  readonly request?: object;
 }
 
 export interface BoardOptions {
   /** Default: whoever asks is the admin of this machine. */
   readonly access?: AccessSettings;
+  readonly allowedHosts?: readonly string[];
   /** Default 20. */
   readonly replaysPerLane?: number;
   readonly redisUrl?: string;
@@ -70,7 +81,7 @@ export interface BoardOptions {
 export type TestBoard = Awaited<ReturnType<typeof startBoard>>;
 
 export async function startBoard(options: BoardOptions = {}) {
-  const { access = { type: "local" }, replaysPerLane = 20 } = options;
+  const { access = { type: "local" }, replaysPerLane = 20, allowedHosts = [] } = options;
   const { redisUrl = inject("redisUrl"), dynamoDbUrl = inject("dynamoDbUrl") } = options;
   const name = `board-test-${randomBytes(4).toString("hex")}`;
   const space = keySpace(name, SCOPE);
@@ -90,6 +101,7 @@ export async function startBoard(options: BoardOptions = {}) {
     redisUrl,
     deadLetters,
     access,
+    allowedHosts,
     replaysPerLane,
     validateResponses: true,
     classesEveryMs: 50,
@@ -145,8 +157,12 @@ export async function startBoard(options: BoardOptions = {}) {
     tenant,
     diedAt,
     lane: of = "standard",
+    kind,
+    request,
   }: Dead = {}) {
-    const data = await newJob(text, tenant, of);
+    const usual = await newJob(text, tenant, of);
+    const payload = request === undefined ? usual.payload : await encodePayload(request);
+    const data = { ...usual, payload, kind: kind ?? usual.kind };
     const failure = { kind: "terminal", errorClass, message, status: 400 } as const;
     await deadLetters.put({ data, failure, attempts: 3, stalls: 0, diedAt: diedAt ?? Date.now() - 60_000 });
     return data.id;
@@ -188,6 +204,7 @@ export async function startBoard(options: BoardOptions = {}) {
     audit,
     store: deadLetters,
     lane,
+    add,
     dead,
     damage,
     classQueue,
@@ -195,7 +212,8 @@ export async function startBoard(options: BoardOptions = {}) {
     jobs: { failed, completed, delayed, active, waiting, long },
     /** Every key of the key space with its content. */
     async everythingInRedis(): Promise<Record<string, string>> {
-      const keys = (await redis.keys(`${name}:*`)).toSorted();
+      // The board's watch writes its mark every few seconds.
+      const keys = (await redis.keys(`${name}:*`)).filter((key) => !key.endsWith(":mark")).toSorted();
       const contents = await Promise.all(keys.map(async (key) => redis.dumpBuffer(key)));
       return Object.fromEntries(keys.map((key, index) => [key, contents[index]?.toString("base64") ?? ""]));
     },
@@ -215,7 +233,7 @@ async function newJob(text: string, tenant = "acme", lane = "standard"): Promise
   const now = Date.now();
   return {
     version: 1,
-    id: newJobId("claude", lane, now, Math.random),
+    id: newJobId("claude", lane, now),
     tenant,
     pool: "claude",
     lane,

@@ -79,6 +79,29 @@ test("a class gets its queue, after the lanes, as soon as a letter of it is ther
   expect(names.slice(QUEUES.length)).toContain("dead-letter.BrandNewException");
 });
 
+test("the times of a letter are those of its latest life, and none is before the one before it", async () => {
+  const { id, base } = await given("TimedException");
+  const times = async (): Promise<(number | null | undefined)[]> => {
+    const timed = z.looseObject({
+      timestamp: z.number(),
+      processedOn: z.number(),
+      finishedOn: z.number().nullish(),
+    });
+    const { timestamp, processedOn, finishedOn } = timed.parse((await job(base, id)).job);
+    expect(processedOn).toBeGreaterThanOrEqual(timestamp);
+    expect(finishedOn ?? processedOn).toBeGreaterThanOrEqual(processedOn);
+    return [timestamp, processedOn, finishedOn];
+  };
+  const died = (await board.store.look(id))?.diedAt;
+  expect((await times())[2]).toBe(died);
+  await board.store.claim(id, { by: "ann", replays: 0, leaseMs: 60_000 });
+  const claimed = (await board.store.look(id))?.history.at(-1)?.at;
+  expect((await times()).slice(1)).toEqual([claimed, null]);
+  await board.store.resolve(`${id}.r1`);
+  const resolved = (await board.store.look(id))?.history.at(-1)?.at;
+  expect((await times()).slice(1)).toEqual([claimed, resolved]);
+});
+
 describe("every route of Bull Board for every queue answers as its own schemas say", () => {
   const routes = appRoutes.api.flatMap(({ method, route }) =>
     [route].flat().map((path) => ({ method: String(method).toUpperCase(), path })),
@@ -196,10 +219,20 @@ test("retry all replays them all, a few at a time; a single one has to wait unti
     },
     { timeout: 15_000 },
   );
-  expect(paced.audit).toMatchObject([
-    { detail: "replay of 10 letters: class ManyException" },
-    { status: 409 },
+  await vi.waitFor(() => expect(paced.audit).toHaveLength(5));
+  const [asked, started, one, refused, ended] = paced.audit;
+  expect([asked, started, one, refused, ended]).toMatchObject([
+    { phase: "intent", id: started?.id },
+    {
+      phase: "result",
+      status: 200,
+      detail: expect.stringMatching(/^replay \S+ of 10 letters: class ManyException$/),
+    },
+    { phase: "intent", id: refused?.id },
+    { phase: "result", status: 409 },
+    { phase: "result", detail: "replay of 10 letters ended: 10 queued, 0 claimed: class ManyException" },
   ]);
+  expect(started?.detail).toContain(ended?.id ?? "no id");
 });
 
 describe("an edit", () => {
@@ -244,6 +277,18 @@ describe("an edit", () => {
     const text = await response.text();
     expect(text).toContain("messages.0.role");
     expect(text).not.toContain(MARKER);
+  });
+
+  test.each([
+    ["nested too deeply", () => JSON.parse(`${"[".repeat(200)}${"]".repeat(200)}`) as unknown, "64 levels"],
+    ["with half of a character", () => ({ text: "\uD83D" }), "surrogate"],
+  ])("%s is refused as at the front door", async (_, content, says) => {
+    const { id, base } = await given("DeepException");
+    const { revision } = (await job(base, id)).job.data;
+    const request = { messages: [{ role: "user", content: [content()] }], maxTokens: 10 };
+    const response = await call("PATCH", `${base}/${id}/update-data`, { jobData: { revision, request } });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain(says);
   });
 
   test("from the list, which has no request to edit, is refused", async () => {
@@ -296,13 +341,17 @@ test("a parked letter is on the delayed tab, and comes back from there", async (
 test("every write is written down with who and what", async () => {
   const { id, base } = await given("AuditedException");
   await call("PUT", `${base}/${id}/retry`);
-  await vi.waitFor(() => expect(board.audit.at(-1)?.path).toContain(id));
-  expect(board.audit.at(-1)).toEqual({
+  await vi.waitFor(() => expect(board.audit.at(-1)).toMatchObject({ phase: "result" }));
+  const [intent, result] = board.audit.slice(-2);
+  const asked = {
+    id: expect.stringMatching(/^[0-9a-f-]{36}$/),
     user: "local",
     role: "admin",
+    from: "127.0.0.1",
     method: "PUT",
     path: `${base}/${id}/retry`,
-    status: 204,
-  });
+  };
+  expect(intent).toEqual({ ...asked, phase: "intent" });
+  expect(result).toEqual({ ...asked, id: intent?.id, phase: "result", status: 204 });
   expect(board.audit.every(({ method }) => method !== "GET")).toBe(true);
 });

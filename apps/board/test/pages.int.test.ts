@@ -124,9 +124,14 @@ describe("a replay of many", () => {
     await vi.waitFor(async () => expect((await get(run)).html).toContain("All are on their way: 5 of 5"));
     for (const id of ids) expect((await board.store.get(id))?.state).toBe("replaying");
     expect((await get("/replays")).html).toContain("class DryRun");
-    expect(board.audit.at(-1)).toMatchObject({
-      detail: expect.stringMatching(/^replay of 5 letters: .*class DryRun/),
-    });
+    const id = run.replace("/replays/", "");
+    await vi.waitFor(() =>
+      expect(board.audit.slice(-3)).toMatchObject([
+        { phase: "intent" },
+        { phase: "result", detail: `replay ${id} of 5 letters: state dead, class DryRun` },
+        { phase: "result", id, detail: expect.stringContaining("5 letters ended: 5 queued") },
+      ]),
+    );
   });
 
   test("is of the ticked letters alone, and of none that somebody else has replayed since", async () => {
@@ -146,6 +151,50 @@ describe("a replay of many", () => {
     expect(await board.store.get(a)).toMatchObject({ state: "replaying", claim: { by: "local" } });
     expect(await board.store.get(b)).toMatchObject({ claim: { by: "ben" } });
     expect((await board.store.get(c))?.state).toBe("dead");
+  });
+
+  test("is one run however many click, and who comes later is told of it", async () => {
+    await using slow = await startBoard({ replaysPerLane: 1 });
+    for (let index = 0; index < 3; index += 1) await slow.dead({ errorClass: "Clicked" });
+    const base = await slow.classQueue("Clicked");
+    const search = new URLSearchParams({ scope: "filter", class: "Clicked", start: "yes" });
+    const clicks = Array.from({ length: 15 }, async () => [
+      (await fetch(`${base}/retry/failed`, { method: "PUT" })).status,
+      (
+        await fetch(`${slow.url}/dead-letters/replays`, { method: "POST", body: search, redirect: "manual" })
+      ).headers.get("location"),
+    ]);
+    const answers = (await Promise.all(clicks)).flat();
+    const overview = await (await fetch(`${slow.url}/dead-letters/replays`)).text();
+    const runs = [...overview.matchAll(/href="\/dead-letters\/replays\/([^"]+)"/g)].map(([, id]) => id);
+    expect(runs).toHaveLength(1);
+    const location = `/dead-letters/replays/${runs[0] ?? ""}`;
+    for (const answer of answers.filter((each) => typeof each === "string")) {
+      expect([location, `${location}?joined`]).toContain(answer);
+    }
+    expect(answers.filter((status) => status === 200).length).toBeLessThanOrEqual(1);
+    expect(await (await fetch(`${slow.url}${location}?joined`)).text()).toContain(
+      "No other replay was started: this one has the letters. local has started",
+    );
+  });
+
+  test("waits for its turn: a few are under way at once, and the next is refused in words", async () => {
+    await using slow = await startBoard({ replaysPerLane: 1 });
+    const start = async (errorClass: string): Promise<Response> => {
+      const body = new URLSearchParams({ scope: "filter", class: errorClass, start: "yes" });
+      return fetch(`${slow.url}/dead-letters/replays`, { method: "POST", body, redirect: "manual" });
+    };
+    const answers: Response[] = [];
+    for (const errorClass of ["A", "B", "C", "D", "E", "F"]) {
+      await slow.dead({ errorClass });
+      await slow.dead({ errorClass });
+      answers.push(await start(errorClass));
+    }
+    expect(answers.map(({ status }) => status)).toEqual([303, 303, 303, 303, 303, 409]);
+    expect(await answers[5]?.text()).toContain("5 replays are under way, as many as may be");
+    const first = answers[0]?.headers.get("location") ?? "";
+    await fetch(`${slow.url}${first}/stop`, { method: "POST", redirect: "manual" });
+    await vi.waitFor(async () => expect((await start("F")).status).toBe(303));
   });
 
   test("does not take what is not an id", async () => {

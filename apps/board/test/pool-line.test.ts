@@ -44,3 +44,35 @@ test("workers without credentials are said first", async () => {
   const line = poolLine({ ...(await limiter.inspect("nova")), identity }, DECLARED);
   expect(line.startsWith(`${identity} · Breaker closed`)).toBe(true);
 });
+
+test("the part of the quota that is used is that of the whole quota: pace, share and ceiling together", async () => {
+  const limiter = createMemoryLimiter();
+  await limiter.configure("nova", { quota: DECLARED, lanes: defaultLanes, share: 0.8, pace: 1 });
+  const pool = await limiter.inspect("nova");
+  expect(poolLine(pool, DECLARED)).toContain("800,000 tokens/min, 80 % of the quota, ");
+  const { tokens } = pool.dimensions;
+  if (tokens === undefined) throw new Error("Expected tokens to be limited");
+  const held = { ...tokens, ceiling: 0.875, perMinute: tokens.perMinute * 0.875 };
+  expect(poolLine({ ...pool, dimensions: { tokens: held } }, DECLARED)).toContain(
+    "700,000 tokens/min, 70 % of the quota (throttles hold it at 88 % of its rate), ",
+  );
+});
+
+test("a closed breaker that hears of denied access says so, and what was done by hand has a name", async () => {
+  const limiter = createMemoryLimiter({ now: () => 1_800_000_000_000 });
+  await limiter.configure("nova", { quota: DECLARED, lanes: defaultLanes });
+  await limiter.admit({ pool: "nova", lane: "bulk", id: "a", job: "a", cost: { tokens: 1 }, ttlMs: 60_000 });
+  await limiter.settle({ pool: "nova", id: "a", outcome: "systemic", actual: {} });
+  const operation = {
+    version: 1,
+    id: "1",
+    phase: "done",
+    atMs: 1_800_000_000_000,
+    by: "anna",
+    from: "ops@desk",
+    action: "breaker close",
+  } as const;
+  const line = poolLine({ ...(await limiter.inspect("nova")), operation }, DECLARED);
+  expect(line).toContain("Breaker closed, but access was denied (1 in a row)");
+  expect(line).toContain("By hand: breaker close, by anna at 2027-01-15 08:00 UTC");
+});

@@ -8,9 +8,8 @@ import { decodePayload } from "@sluice/queue";
 import { OutcomeStore } from "@sluice/results";
 import { chromium, type Browser, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { hashPassword } from "../src/access/passwords.ts";
 import { accessSettings } from "../src/access/settings.ts";
-import { MARKER, startBoard, type TestBoard } from "./given.ts";
+import { cheapHash, MARKER, startBoard, type TestBoard } from "./given.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -29,7 +28,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   if (found === undefined) return;
-  const hash = await hashPassword(PASSWORD);
+  const hash = cheapHash(PASSWORD);
   const users = `ann:operator:${hash} ben:viewer:${hash}`;
   board = await startBoard({
     access: accessSettings({

@@ -1,6 +1,7 @@
 /** `sluice advise`: what calls reserve against what they use, and where a tighter `maxTokens` would pay. */
 import type { ClassUsage } from "@sluice/results";
 import { openDeployment } from "./deployment.ts";
+import { print, printJson } from "./terminal.ts";
 
 /** Room above the longest answer seen, so that the advice cuts nobody short. */
 const HEADROOM = 1.25;
@@ -25,7 +26,8 @@ export async function advise({ json }: { readonly json: boolean }): Promise<void
       })),
     })),
   );
-  process.stdout.write(`${json ? JSON.stringify({ pools }) : pools.map(render).join("\n")}\n`);
+  if (json) printJson({ pools });
+  else print(pools.map(render).join("\n"));
 }
 
 function render({

@@ -1,18 +1,26 @@
 /** `sluice breaker`: a pool's breaker and the scope's day, moved by hand. */
 import type { OperatorAction } from "@sluice/limits";
+import { accountHere } from "./operator.ts";
 import { openDeployment } from "./deployment.ts";
+import { print } from "./terminal.ts";
 
 export async function operateBreaker(
   name: string,
   action: string,
-  { forSeconds }: { readonly forSeconds: number },
+  { forSeconds, by = accountHere() }: { readonly forSeconds: number; readonly by?: string },
 ): Promise<void> {
+  const wanted = parseAction(action, forSeconds);
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
-  const changes = await deployment.limiter(pool).operate(pool.name, parseAction(action, forSeconds));
+  const what = wanted.type === "open" ? `breaker open for ${forSeconds} s` : `breaker ${wanted.type}`;
+  const changes = await deployment
+    .operations(pool)
+    .record(pool.name, { by, from: accountHere(), action: what }, async () =>
+      deployment.limiter(pool).operate(pool.name, wanted),
+    );
   const told =
     changes.length === 0 ? "Nothing changed" : changes.map((change) => JSON.stringify(change)).join("\n");
-  process.stdout.write(`${told}\n`);
+  print(told);
 }
 
 function parseAction(action: string, forSeconds: number): OperatorAction {

@@ -1,16 +1,20 @@
 /** A running deployment as the CLI operates on it: its pools, and their limits in Redis. */
 import { poolLimits, readPools, type Pool } from "@sluice/config";
 import {
+  createOperations,
   createQuotaLog,
   createRedisLimiter,
   type OperableLimiter,
+  type Operations,
   type PoolLimits,
   type QuotaLog,
 } from "@sluice/limits";
 import { deploymentEnv, parseEnv } from "@sluice/process";
-import { connect, keySpace } from "@sluice/redis";
+import { keySpace } from "@sluice/redis";
 import { UsageStore } from "@sluice/results";
 import { z } from "zod";
+import { openRedis } from "./redis.ts";
+import { tell } from "./terminal.ts";
 
 export interface Deployment extends AsyncDisposable {
   readonly pools: readonly Pool[];
@@ -20,6 +24,7 @@ export interface Deployment extends AsyncDisposable {
   /** What the pools file says of it. */
   declared(pool: Pool): PoolLimits;
   quotaLog(pool: Pool): QuotaLog;
+  operations(pool: Pool): Operations;
   usage(pool: Pool): UsageStore;
 }
 
@@ -34,16 +39,9 @@ export async function openDeployment(): Promise<Deployment> {
   const env = parseEnv(envSchema, process.env);
   const { pools, scopes, warnings } = await readPools(env.SLUICE_POOLS);
   for (const { line, message } of warnings) {
-    process.stderr.write(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}\n`);
+    tell(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}`);
   }
-  let unreachable: Error | undefined;
-  const redis = connect(env.REDIS_URL, "command", (error) => (unreachable = error));
-  try {
-    await redis.ping();
-  } catch {
-    redis.disconnect();
-    throw new Error(`Redis at REDIS_URL does not answer: ${unreachable?.message ?? "no connection"}`);
-  }
+  const redis = await openRedis(env.REDIS_URL, "command");
   const spaceOf = (pool: Pool) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
   return {
     pools: Object.values(pools),
@@ -55,6 +53,7 @@ export async function openDeployment(): Promise<Deployment> {
     limiter: (pool) => createRedisLimiter({ redis, keySpace: spaceOf(pool) }),
     declared: (pool) => poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null }),
     quotaLog: (pool) => createQuotaLog(redis, spaceOf(pool)),
+    operations: (pool) => createOperations(redis, spaceOf(pool)),
     usage: (pool) => new UsageStore(redis, spaceOf(pool)),
     async [Symbol.asyncDispose]() {
       await redis.quit();

@@ -8,6 +8,7 @@ import {
   type Grouping,
   type Letter,
 } from "@sluice/dead-letter";
+import { print, printable, printJson } from "./terminal.ts";
 
 /** Which letters, as the options say it. Without a class, lane or tenant: all classes. */
 export interface LetterSelection {
@@ -30,7 +31,7 @@ export async function listDeadLetters({ limit, cursor, json, ...selection }: Lis
     const from = cursor === undefined ? {} : { cursor };
     const page = await searchLetters(store, { groups, states: [selection.state], limit, ...from });
     if (json) {
-      print(JSON.stringify(page));
+      printJson(page);
       return;
     }
     for (const letter of page.items) print(lineOf(letter));
@@ -38,7 +39,7 @@ export async function listDeadLetters({ limit, cursor, json, ...selection }: Lis
     print(
       page.cursor === undefined
         ? `${page.items.length} letters`
-        : `${page.items.length} letters; go on with --cursor '${page.cursor}'`,
+        : `${page.items.length} letters; go on with --cursor '${printable(page.cursor)}'`,
     );
   });
 }
@@ -54,7 +55,7 @@ export async function showDeadLetter(
     const { data, ...letter } = found;
     const { payload, ...job } = data;
     const stored = prompt ? { request: requestOf(payload) } : { prompt: "hidden; --prompt shows it" };
-    print(JSON.stringify({ ...letter, job: { ...job, ...stored } }, undefined, 2));
+    printJson({ ...letter, job: { ...job, ...stored } }, 2);
   });
 }
 
@@ -88,13 +89,8 @@ export async function groupsOf(store: DeadLetterStore, selection: LetterSelectio
 
 function lineOf({ diedAt, id, tenant, state, deaths, failure }: Letter): string {
   const died = new Date(diedAt).toISOString();
-  const message = printable(failure.message);
-  return `${died}  ${id}  ${tenant}  ${state}  deaths ${deaths}  ${failure.errorClass}: ${message}`;
-}
-
-/** A terminal obeys control characters. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, "�");
+  const reason = `${failure.errorClass}: ${failure.message}`;
+  return [died, id, tenant, state, `deaths ${deaths}`, reason].map(printable).join("  ");
 }
 
 function requestOf(
@@ -105,8 +101,4 @@ function requestOf(
       ? payload.json
       : gunzipSync(Buffer.from(payload.base64, "base64")).toString("utf8");
   return JSON.parse(json);
-}
-
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

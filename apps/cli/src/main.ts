@@ -2,14 +2,17 @@
 /** The `sluice` command. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { deadLetterStateSchema } from "@sluice/dead-letter";
+import { assertNode, tellUncaught } from "@sluice/process";
 import { advise } from "./advise.ts";
 import { operateBreaker } from "./breaker.ts";
 import { initDeadLetters } from "./dead-letters.ts";
 import { dev } from "./dev/dev.ts";
 import { explain } from "./explain.ts";
 import { listDeadLetters, showDeadLetter } from "./letters.ts";
+import { parseActor } from "./operator.ts";
 import { resetQuota, setQuota, showQuota } from "./quota.ts";
 import { replayDeadLetters } from "./replay.ts";
+import { tell } from "./terminal.ts";
 
 function wholeNumber(min: number): (text: string) => number {
   return (text) => {
@@ -38,6 +41,12 @@ program
   });
 
 const JSON_FLAG = ["--json", "print JSON", false] as const;
+
+const BY = [
+  "--by <name>",
+  "who does it, for those who wonder later (default: the user of this machine)",
+  parseActor,
+] as const;
 
 const TABLE = [
   "--table <name>",
@@ -83,13 +92,9 @@ deadLetters
   .option("--all", "of all classes", false)
   .option("--dry-run", "only say which", false)
   .option("--per-lane <n>", "replays that a lane holds at most", wholeNumber(1), 20)
+  .option(...BY)
   .option(...JSON_FLAG)
   .action(replayDeadLetters);
-
-const BY = [
-  "--by <name>",
-  "who does it, for those who wonder later (default: the user of this machine)",
-] as const;
 
 const quota = program.command("quota").description("the quotas of a pool, shared by the whole fleet");
 quota
@@ -115,6 +120,7 @@ program
   .command("breaker <pool> <action>")
   .description("move a pool's breaker by hand: open, close, isolate, or release-day after a daily quota")
   .option("--for-seconds <n>", "with open: how long until it probes", wholeNumber(1), 60)
+  .option(...BY)
   .action(operateBreaker);
 
 program
@@ -130,9 +136,11 @@ program
   .option(...JSON_FLAG)
   .action(explain);
 
+tellUncaught("sluice");
 try {
+  assertNode();
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`sluice: ${error instanceof Error ? error.message : String(error)}\n`);
+  tell(`sluice: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }

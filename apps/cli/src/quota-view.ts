@@ -1,5 +1,6 @@
 /** A pool's limits as text. Pure. */
-import type { Inspection, Quota, QuotaEntry, QuotaOverride } from "@sluice/limits";
+import type { Inspection, Operation, Quota, QuotaEntry, QuotaOverride } from "@sluice/limits";
+import { printable } from "./terminal.ts";
 
 /** Quotas as people type them. */
 export const QUOTAS: Readonly<Record<string, keyof Quota>> = {
@@ -15,6 +16,8 @@ export interface QuotaView extends Inspection {
   readonly overrides: readonly QuotaOverride[];
   /** Who has made the quotas what they are; `undefined` when the pools file has. */
   readonly setBy: QuotaEntry | undefined;
+  /** What people did by hand, newest first. */
+  readonly operations: readonly Operation[];
 }
 
 export function quotaView(view: QuotaView): string {
@@ -32,6 +35,7 @@ export function quotaView(view: QuotaView): string {
     ...(day.quota === undefined ? [] : [`  tokens-per-day ${day.used} of ${day.quota} used${parked}`]),
     ...laneRows(view),
     ...overrideRows(view),
+    ...operationRows(view),
   ].join("\n");
 }
 
@@ -60,8 +64,19 @@ function overrideRows({ overrides, setBy }: QuotaView): string[] {
   const who =
     setBy === undefined
       ? "Not as in the pools file: no worker has started with it yet, or with another one"
-      : `Set by ${setBy.by} at ${new Date(setBy.atMs).toISOString()}; \`sluice quota reset\` takes it back`;
+      : `Set by ${printable(setBy.by)} at ${new Date(setBy.atMs).toISOString()}; \`sluice quota reset\` takes it back`;
   return [`  ${who}`, ...overrides.map((override) => `    ${overrideLine(override)}`)];
+}
+
+const OPERATIONS_SHOWN = 3;
+
+function operationRows({ operations }: QuotaView): string[] {
+  return operations.slice(0, OPERATIONS_SHOWN).map(({ atMs, by, from, action, phase }) => {
+    const ended =
+      phase === "done" ? "" : phase === "failed" ? ", which failed" : ", and how it ended is not known";
+    const whence = by === from ? "" : ` (${from})`;
+    return `  by hand: ${printable(action)}, by ${printable(by)}${printable(whence)} at ${new Date(atMs).toISOString()}${ended}`;
+  });
 }
 
 function amount(value: number | null): string {

@@ -1,16 +1,18 @@
 /** `sluice quota`: a pool's limits as they are, changed at run time, and taken back. */
-import { hostname, userInfo } from "node:os";
 import type { Pool } from "@sluice/config";
-import { madeBy, quotaOverrides, type Quota, type QuotaChange } from "@sluice/limits";
+import { latest, madeBy, quotaOverrides, type Quota, type QuotaChange } from "@sluice/limits";
 import { openDeployment, type Deployment } from "./deployment.ts";
+import { accountHere } from "./operator.ts";
 import { overrideLine, QUOTAS, quotaView } from "./quota-view.ts";
+import { print, printJson, tell } from "./terminal.ts";
 
 export async function showQuota(name: string, { json }: { readonly json: boolean }): Promise<void> {
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
-  const [inspection, entries] = await Promise.all([
+  const [inspection, entries, operations] = await Promise.all([
     deployment.limiter(pool).inspect(pool.name),
     deployment.quotaLog(pool).entries(pool.name, HISTORY),
+    deployment.operations(pool).entries(pool.name, HISTORY),
   ]);
   const { quota } = inspection.limits;
   const view = {
@@ -18,8 +20,10 @@ export async function showQuota(name: string, { json }: { readonly json: boolean
     overrides: quotaOverrides(quota, deployment.declared(pool).quota),
     setBy: madeBy(entries, quota),
     changes: entries,
+    operations: latest(operations),
   };
-  print(json ? JSON.stringify(view) : quotaView(view));
+  if (json) printJson(view);
+  else print(quotaView(view));
 }
 
 /**
@@ -34,7 +38,8 @@ export async function setQuota(
   const change = Object.fromEntries(settings.map(parseSetting));
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
-  const version = await changeQuota(deployment, pool, change, { yes, by });
+  const action = `quota set ${settings.join(" ")}`;
+  const version = await changeQuota(deployment, pool, change, { yes, by, action });
   print(
     `Limits of ${name} are now version ${version}, for every worker, until the pools file says something new. ` +
       `\`sluice quota reset ${name}\` takes it back`,
@@ -47,7 +52,7 @@ export async function resetQuota(name: string, { by }: { readonly by?: string })
   const pool = deployment.pool(name);
   const { quota } = deployment.declared(pool);
   const change = Object.fromEntries(Object.values(QUOTAS).map((each) => [each, quota[each] ?? null]));
-  const version = await changeQuota(deployment, pool, change, { yes: true, by });
+  const version = await changeQuota(deployment, pool, change, { yes: true, by, action: "quota reset" });
   print(`Limits of ${name} are as the pools file has them: version ${version}, for every worker`);
 }
 
@@ -60,8 +65,9 @@ async function changeQuota(
   change: QuotaChange,
   {
     yes,
-    by = `${userInfo().username}@${hostname()}`,
-  }: { readonly yes: boolean; readonly by?: string | undefined },
+    by = accountHere(),
+    action,
+  }: { readonly yes: boolean; readonly by?: string | undefined; readonly action: string },
 ): Promise<number> {
   const limiter = deployment.limiter(pool);
   const from = (await limiter.inspect(pool.name)).limits.quota;
@@ -74,11 +80,13 @@ async function changeQuota(
     const why = "What Bedrock's quota does not carry is throttled, what it carries beyond is left unused";
     if (!yes)
       throw new Error(`This is far off the pools file:\n${lines}\n${why}. Repeat with --yes if it is meant`);
-    process.stderr.write(`sluice: warning: far off the pools file:\n${lines}\n`);
+    tell(`sluice: warning: far off the pools file:\n${lines}`);
   }
-  // First the entry: a change that somebody may wonder about is never one that nobody made.
-  await deployment.quotaLog(pool).add(pool.name, { atMs: Date.now(), by, from, to });
-  return limiter.setQuota(pool.name, change);
+  // First the entries: a change that somebody may wonder about is never one that nobody made.
+  return deployment.operations(pool).record(pool.name, { by, from: accountHere(), action }, async () => {
+    await deployment.quotaLog(pool).add(pool.name, { atMs: Date.now(), by, from, to });
+    return limiter.setQuota(pool.name, change);
+  });
 }
 
 function changed(quota: Quota, change: QuotaChange): Quota {
@@ -97,8 +105,4 @@ function parseSetting(setting: string): [keyof QuotaChange, number | null] {
     throw new Error(`Expected \`${name}\` to be a number above 0 or 'none', got '${value}'`);
   }
   return [quota, amount];
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

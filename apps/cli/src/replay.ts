@@ -1,14 +1,16 @@
 /** `sluice dead-letters replay`: one letter, several, or all that match, a few at a time. */
-import { userInfo } from "node:os";
 import { readPools, type Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
 import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { LaneQueue } from "@sluice/queue";
-import { connect, keySpace } from "@sluice/redis";
-import { Lineage } from "@sluice/results";
+import { keySpace } from "@sluice/redis";
+import { Lineage, OutcomeStore } from "@sluice/results";
 import { z } from "zod";
-import { groupsOf, print, withStore, type LetterSelection } from "./letters.ts";
+import { openRedis, type OpenRedis } from "./redis.ts";
+import { groupsOf, withStore, type LetterSelection } from "./letters.ts";
+import { accountHere } from "./operator.ts";
+import { print, printable, printJson, tell } from "./terminal.ts";
 
 export interface ReplayCommand extends Omit<LetterSelection, "state"> {
   /** Replay everything, where neither ids nor a class, lane or tenant say what. */
@@ -17,6 +19,8 @@ export interface ReplayCommand extends Omit<LetterSelection, "state"> {
   /** Replays that a lane holds at most. */
   readonly perLane: number;
   readonly json: boolean;
+  /** Who replays, for the history of each letter. Default: the user of this machine. */
+  readonly by?: string;
 }
 
 const envSchema = z
@@ -31,12 +35,12 @@ export async function replayDeadLetters(ids: readonly string[], command: ReplayC
   await withStore(command.table, async (store) => {
     const letters = await selectLetters(store, ids, command);
     if (command.dryRun) {
-      if (command.json) print(JSON.stringify({ dryRun: true, letters }));
-      else for (const { id } of letters) print(`would replay ${id}`);
+      if (command.json) printJson({ dryRun: true, letters });
+      else for (const { id } of letters) print(`would replay ${printable(id)}`);
       return;
     }
     const env = parseEnv(envSchema, process.env);
-    const redis = connect(env.REDIS_URL, "producer", () => {});
+    const redis = await openRedis(env.REDIS_URL, "producer");
     const { pools, close } = openLanes(await readPools(env.SLUICE_POOLS), env.SLUICE_NAMESPACE, redis);
     try {
       await replay(store, pools, letters, command);
@@ -51,7 +55,7 @@ async function replay(
   store: DeadLetterStore,
   pools: ReadonlyMap<string, ReplayPool>,
   letters: readonly LetterRef[],
-  { perLane, json }: ReplayCommand,
+  { perLane, json, by }: ReplayCommand,
 ): Promise<void> {
   const replayer = new Replayer({ letters: store, pools, perLane, clock: Date.now });
   const counts: Record<string, number> = {};
@@ -59,22 +63,19 @@ async function replay(
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   await replayer.run(letters, {
-    by: `cli:${userInfo().username}`,
+    by: `cli:${by ?? accountHere()}`,
     signal: stop.signal,
     onResult: (result) => {
       const outcome = result.outcome === "refused" ? result.reason : result.outcome;
       counts[outcome] = (counts[outcome] ?? 0) + 1;
-      if (!json) print(`${result.id}  ${outcome}`);
+      if (!json) print(`${printable(result.id)}  ${outcome}`);
     },
-    onTrouble: (error) => void process.stderr.write(`waiting: ${error}\n`),
+    onTrouble: (error) => tell(`waiting: ${printable(error)}`),
   });
   // Only what this run replays is counted as its letters: of runs at the same time, each letter is one run's.
   const replayed = (counts["queued"] ?? 0) + (counts["claimed"] ?? 0);
-  print(
-    json
-      ? JSON.stringify({ letters: replayed, ...counts })
-      : `${replayed} of ${letters.length} letters replayed`,
-  );
+  if (json) printJson({ letters: replayed, ...counts });
+  else print(`${replayed} of ${letters.length} letters replayed`);
   if ((counts["queued"] ?? 0) < letters.length) process.exitCode = 1;
 }
 
@@ -99,21 +100,23 @@ async function selectLetters(
     letters.push(...page.items);
     ({ cursor } = page);
   } while (cursor !== undefined && letters.length < MOST);
-  const refs = letters.map(({ id, pool, lane: name, replays }) => ({ id, pool, lane: name, replays }));
+  const refs = letters.map(({ id, jobId, pool, lane: name, replays }) => {
+    return { id, jobId, pool, lane: name, replays };
+  });
   return distinct(refs).slice(0, MOST);
 }
 
 async function refOf(store: DeadLetterStore, id: string): Promise<LetterRef> {
   const letter = await store.look(id);
   if (letter === undefined) throw new Error(`There is no dead letter '${recordId(id)}'`);
-  const { pool, lane, replays } = letter;
-  return { id: letter.id, pool, lane, replays };
+  const { jobId, pool, lane, replays } = letter;
+  return { id: letter.id, jobId, pool, lane, replays };
 }
 
 function openLanes(
   { pools }: Pools,
   namespace: string,
-  redis: ReturnType<typeof connect>,
+  redis: OpenRedis,
 ): { pools: Map<string, ReplayPool>; close: () => Promise<void> } {
   const open = new Map<string, LaneQueue>();
   const laneOf = (pool: string, scope: string, lane: string): LaneQueue => {
@@ -137,6 +140,7 @@ function openLanes(
           lanes,
           deadlineMs,
           lineage: new Lineage(redis, keySpace(namespace, scope)),
+          outcomes: new OutcomeStore(redis, keySpace(namespace, scope)),
           lane: (lane: string) => laneOf(name, scope, lane),
         },
       ]),

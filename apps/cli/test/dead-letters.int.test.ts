@@ -44,7 +44,7 @@ async function world() {
 
   async function dead(errorClass: string): Promise<string> {
     const now = Date.now();
-    const id = newJobId(LANE.pool, LANE.lane, now, Math.random);
+    const id = newJobId(LANE.pool, LANE.lane, now);
     const request = { messages: [{ role: "user", content: [{ text: SECRET }] }], maxTokens: 10 };
     const payload = { encoding: "json", json: JSON.stringify(request) } as const;
     const times = { acceptedAt: now, deadlineAt: now + 60_000 };

@@ -16,7 +16,7 @@ function call(given: Partial<SimulatedCall> & { jobId?: string } = {}): Simulate
     admitted: true,
     settledTokens: 1_000,
     outcome: "completed",
-    requestMetadata: { jobId: jobId ?? newJobId("claude", "bulk", T0, Math.random) },
+    requestMetadata: { jobId: jobId ?? newJobId("claude", "bulk", T0) },
     ...rest,
   };
 }
@@ -29,7 +29,7 @@ describe("quotaUtilisation", () => {
   });
 
   test("knows a job by its first admitted call, and leaves out what starts after the last of these", () => {
-    const jobId = newJobId("claude", "bulk", T0, Math.random);
+    const jobId = newJobId("claude", "bulk", T0);
     const calls = [
       call({ jobId, admitted: false, settledTokens: 0, startedAt: T0 - 5_000 }),
       call({ jobId }),
@@ -61,14 +61,14 @@ test("firstStart is the earliest, whatever ended first", () => {
 });
 
 test("waitsOf sorts a lane's waits from acceptance to the first admitted call", () => {
-  const late = newJobId("claude", "bulk", T0, Math.random);
+  const late = newJobId("claude", "bulk", T0);
   const calls = [
     call({ jobId: late, admitted: false, startedAt: T0 + 100 }),
     call({ jobId: late, startedAt: T0 + 900 }),
     call({ jobId: late, startedAt: T0 + 5_000 }),
     call({ startedAt: T0 + 300 }),
     call({ startedAt: T0 - 1 }),
-    call({ jobId: newJobId("claude", "critical", T0, Math.random), startedAt: T0 + 7 }),
+    call({ jobId: newJobId("claude", "critical", T0), startedAt: T0 + 7 }),
     call({ jobId: "not an id" }),
   ];
   expect(waitsOf(calls, "bulk")).toEqual([0, 300, 900]);

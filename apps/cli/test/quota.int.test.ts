@@ -2,11 +2,11 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parsePools, poolLimits } from "@sluice/config";
-import { createQuotaLog, createRedisLimiter } from "@sluice/limits";
+import { createOperations, createQuotaLog, createRedisLimiter } from "@sluice/limits";
 import { connect, keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 
@@ -40,14 +40,16 @@ async function world(poolKeys: object = {}) {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function quota(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const quota = async (...args: string[]) => sluice("quota", ...args);
+
+  async function sluice(...args: string[]): Promise<{ code: number; out: string; err: string }> {
     const env = {
       PATH: process.env["PATH"],
       SLUICE_NAMESPACE: name,
       SLUICE_POOLS: poolsFile,
       REDIS_URL: inject("redisUrl"),
     };
-    const argv = ["--conditions=@sluice/source", MAIN, "quota", ...args];
+    const argv = ["--conditions=@sluice/source", MAIN, ...args];
     return new Promise((resolve) => {
       execFile(process.execPath, argv, { env }, (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code), out, err });
@@ -55,7 +57,8 @@ async function world(poolKeys: object = {}) {
     });
   }
   const inForce = async () => (await limiter.inspect("nova")).limits.quota;
-  return { quota, inForce, log: createQuotaLog(redis, space) };
+  const operations = createOperations(redis, space);
+  return { sluice, quota, inForce, limiter, log: createQuotaLog(redis, space), operations };
 }
 
 const DECLARED = { tokensPerMinute: 1_000_000, requestsPerMinute: 600 };
@@ -99,6 +102,34 @@ test("what was set by hand is kept, shown with who and when, and taken back", as
   expect(await inForce()).toEqual(DECLARED);
   expect((await quota("show", "nova")).out).not.toContain("pools file");
   expect((await log.entries("nova", 5)).map(({ by }) => by)).toEqual(["ben", "anna"]);
+});
+
+test("what is done by hand is on record before and after, with who and from where", async () => {
+  const { sluice, quota, operations, limiter } = await world();
+  const here = `${userInfo().username}@${hostname()}`;
+  expect(await sluice("breaker", "nova", "isolate", "--by", "anna")).toMatchObject({ code: 0, err: "" });
+  expect((await limiter.inspect("nova")).breaker.phase).toBe("isolated");
+  await sluice("breaker", "nova", "open", "--for-seconds", "5");
+  await quota("set", "nova", "tokens-per-minute=800000", "--by", "ben");
+  await quota("reset", "nova");
+  const acts = (await operations.entries("nova", 20)).toReversed();
+  const twice = (action: string, by: string) =>
+    ["intent", "done"].map((phase) => ({ phase, action, by, from: here }));
+  expect(acts).toMatchObject([
+    ...twice("breaker isolate", "anna"),
+    ...twice("breaker open for 5 s", here),
+    ...twice("quota set tokens-per-minute=800000", "ben"),
+    ...twice("quota reset", here),
+  ]);
+  expect(new Set(acts.map(({ id }) => id)).size).toBe(4);
+  expect((await quota("show", "nova")).out).toMatch(
+    /by hand: quota set [^\n]*, by ben \([^\n]+@[^\n]+\) at \d{4}-/,
+  );
+
+  // What is refused before it is tried leaves nothing; what fails says so.
+  expect((await sluice("breaker", "nova", "close", "--by", "an\u001b[31mna")).code).toBe(1);
+  expect((await sluice("breaker", "nova", "explode")).code).toBe(1);
+  expect(await operations.entries("nova", 20)).toHaveLength(8);
 });
 
 test("a quota that the file does not have is taken away by a reset", async () => {

@@ -7,7 +7,7 @@ const T0 = Date.UTC(2026, 0, 1);
 
 function call(lane: string, startedAt: number, outcome = "completed"): SimulatedCall {
   const admitted = outcome === "completed";
-  const requestMetadata = { jobId: newJobId("claude", lane, T0, Math.random) };
+  const requestMetadata = { jobId: newJobId("claude", lane, T0) };
   return {
     seq: 1,
     startedAt,

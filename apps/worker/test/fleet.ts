@@ -162,7 +162,7 @@ export async function startFleet(options: FleetOptions) {
     const ids: string[] = [];
     for (const { lane = lanes[0] ?? "", fault, maxTokens = 50, cacheMs, delayMs, ...input } of jobs) {
       const now = Date.now();
-      const id = newJobId(POOL, lane, now, Math.random);
+      const id = newJobId(POOL, lane, now);
       const marker = fault === undefined ? "" : `[[sim:${fault}]] `;
       const text = `${marker}${MARKER} ${id}`;
       const request = { messages: [{ role: "user", content: [{ text }] }], maxTokens };

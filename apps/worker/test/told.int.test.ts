@@ -1,5 +1,5 @@
 /** What a worker tells of its pools file, and of what an operator has set otherwise. */
-import { createQuotaLog } from "@sluice/limits";
+import { createOperations, createQuotaLog } from "@sluice/limits";
 import { expect, inject, test, vi } from "vitest";
 import { startFleet } from "./fleet.ts";
 
@@ -29,6 +29,15 @@ test("what the file hardly means, and quotas that are not the file's with who ha
     by: "anna",
     quotas: [{ quota: "tokensPerMinute", inForce: 5_000_000, declared: 1_000_000, far: true }],
   };
+  const act = { by: "anna", from: "ops@desk", action: "breaker isolate" };
+  const operations = createOperations(fleet.redis, fleet.keySpace);
+  await operations.record(POOL, act, async () => fleet.limiter.operate(POOL, { type: "isolate" }));
+  for (const phase of ["intent", "done"]) {
+    const isIt = (line: Record<string, unknown>): boolean =>
+      line["msg"] === "operator:acted" && line["phase"] === phase;
+    expect(await first.logged("what was done by hand", isIt)).toMatchObject({ pool: POOL, ...act });
+  }
+
   // The one that runs hears of it, the next one finds it.
   expect(await first.logged("the override", isOverride)).toMatchObject(told);
   const second = await fleet.startWorker();

@@ -154,7 +154,7 @@ function poolsFile(mainPools: number): PoolsFile {
     scopes: { main: { region }, access: { region }, skew: { region }, day: { region } },
     pools: {
       ...Object.fromEntries(main),
-      video: poolOf("main", ASYNC_MODEL),
+      video: { ...poolOf("main", ASYNC_MODEL), asyncOutputs: ["s3://chaos/answers"] },
       access: poolOf("access", SPECIAL_MODEL, 3),
       skew: poolOf("skew", SPECIAL_MODEL, 3),
       day: poolOf("day", SPECIAL_MODEL, 3),

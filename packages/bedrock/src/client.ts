@@ -5,6 +5,7 @@ import { renewIdentity } from "./attempt.ts";
 import type { BedrockCaller } from "./caller.ts";
 import { converse } from "./converse.ts";
 import { countTokens } from "./count-tokens.ts";
+import { withoutEchoes } from "./echo.ts";
 import { invokeStream } from "./invoke-stream.ts";
 import { invoke } from "./invoke.ts";
 import { createClient, type ClientOptions } from "./sdk-client.ts";
@@ -18,10 +19,13 @@ export interface BedrockOptions extends ClientOptions {
 export function createBedrock({ clock, ...options }: BedrockOptions): BedrockCaller {
   const client = createClient(options);
   return {
-    converse: async (call) => converse(client, clock, call),
-    stream: async (call) => stream(client, clock, call),
-    invoke: async (call) => (call.request.stream ? invokeStream : invoke)(client, clock, call),
-    startAsync: async (call) => startAsync(client, clock, call),
+    converse: async (call) => withoutEchoes(await converse(client, clock, call), call.request),
+    stream: async (call) => withoutEchoes(await stream(client, clock, call), call.request),
+    invoke: async (call) => {
+      const made = (call.request.stream ? invokeStream : invoke)(client, clock, call);
+      return withoutEchoes(await made, call.request);
+    },
+    startAsync: async (call) => withoutEchoes(await startAsync(client, clock, call), call.request),
     pollAsync: async (call) => pollAsync(client, clock, call),
     countTokens: async (call) => countTokens(client, clock, call),
     renewIdentity: async () => renewIdentity(client, clock),

@@ -17,4 +17,5 @@ export type {
 } from "./caller.ts";
 export { classify, type Verdict } from "./classify.ts";
 export { createBedrock, type BedrockOptions } from "./client.ts";
+export { withoutEcho } from "./echo.ts";
 export { safeMessage } from "./message.ts";

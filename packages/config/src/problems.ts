@@ -91,6 +91,8 @@ function at(value: unknown, path: Path): unknown {
 
 function show(value: unknown): string {
   if (value === undefined) return "nothing";
+  // JSON has no word for them.
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   const text = JSON.stringify(value) ?? typeof value;
   return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
 }

@@ -5,6 +5,7 @@
 import { DEFAULT_LANES, nameSchema } from "@sluice/job";
 import { z } from "zod";
 import { durationSchema } from "./duration.ts";
+import { REGION_FORM } from "./regions.ts";
 import { breakerSchema, ceilingSchema, laneSchema, paceSchema, SETTINGS_KEYS } from "./settings.ts";
 
 export const NAME_RULE = "1 to 48 lower case letters, digits or inner hyphens";
@@ -25,13 +26,16 @@ const FALLBACK_RULE = "a list of at most 8 different pools of this file, first c
 const TIER_RULE = "one of default, priority, flex, reserved";
 const TIERS_RULE = "a mapping of lane names to service tiers";
 const TEXT_RULE = "a text of 1 to 2000 characters";
+const OUTPUTS_RULE = "a list of at most 16 S3 prefixes such as s3://bucket/answers";
 const BURNDOWN_RULE = "a number from 1 to 100";
+/** The same buckets as a job may name; a key without spaces, as it stands in policies. */
+const S3_PREFIX = /^s3:\/\/[a-z0-9.-]{3,63}(\/[!-~]{0,900})?$/;
 export const MAPPING_RULE = "a mapping of keys to values";
 
 /** One AWS account in one Region. */
 export const scopeFileSchema = z.strictObject(
   {
-    region: z.string(REGION_RULE).regex(/^[a-z]{2,3}(-[a-z]+)+-\d+$/, REGION_RULE),
+    region: z.string(REGION_RULE).regex(REGION_FORM, REGION_RULE),
     profile: z
       .string(PROFILE_RULE)
       .regex(/^[^\p{C}\s[\]]{1,128}$/u, PROFILE_RULE)
@@ -84,6 +88,10 @@ export const poolKeysSchema = z.strictObject(
       .record(name, z.enum(["default", "priority", "flex", "reserved"], TIER_RULE), TIERS_RULE)
       .default({}),
     filteredMessage: z.string(TEXT_RULE).min(1, TEXT_RULE).max(2_000, TEXT_RULE).nullable().default(null),
+    asyncOutputs: z
+      .array(z.string(OUTPUTS_RULE).regex(S3_PREFIX, OUTPUTS_RULE), OUTPUTS_RULE)
+      .max(16, OUTPUTS_RULE)
+      .default([]),
     cache: durationSchema("1s", "7d").nullable().default(null),
     pace: paceSchema.optional(),
     ceiling: ceilingSchema.optional(),

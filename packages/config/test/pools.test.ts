@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parsePools, PoolsFileError, readPools, type Problem } from "../src/index.ts";
+import { poolKeysSchema } from "../src/schema.ts";
 
 const SMALLEST = `
 scopes:
@@ -57,6 +58,7 @@ describe("a good file", () => {
           fallback: [],
           serviceTiers: {},
           filteredMessage: null,
+          asyncOutputs: [],
           cacheMs: null,
           maxAttempts: 5,
           callTimeoutMs: 120_000,
@@ -116,6 +118,41 @@ describe("a good file", () => {
     expect(parsePools(text, "").pools["claude"]?.deadlineMs).toBe(deadlineMs);
   });
 });
+
+test("whatever a key holds, the sentence names the key, the rule and what is there, in our words", () => {
+  const values = [
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    -1,
+    0.5,
+    "x",
+    "",
+    true,
+    [],
+    {},
+    [Number.NaN],
+    { x: Number.NaN },
+  ];
+  for (const key of Object.keys(poolKeysSchema.shape)) {
+    for (const value of values) {
+      // As YAML writes them; JSON cannot.
+      const text = withKeys({ [key]: "VALUE" }).replace('"VALUE"', yamlOf(value));
+      for (const { message } of problems(text)) {
+        expect(message).toMatch(/^Expected /);
+        expect(message).not.toMatch(/Invalid|received|expected/);
+        expect(message).not.toMatch(/got null/);
+      }
+    }
+  }
+});
+
+function yamlOf(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === "number" && !Number.isFinite(inner) ? `<${inner}>` : inner,
+  )
+    .replaceAll('"<NaN>"', ".nan")
+    .replaceAll('"<Infinity>"', ".inf");
+}
 
 describe("one problem", () => {
   const SCOPE_RULE = "one of the scopes of this file (main)";
@@ -178,6 +215,8 @@ describe("one problem", () => {
       "default, priority, flex, reserved",
     ],
     ["empty filtered message", { filteredMessage: "" }, "filteredMessage", "a text of 1 to 2000 characters"],
+    ["an output that is no place in S3", { asyncOutputs: ["/tmp"] }, "asyncOutputs.0", "S3 prefixes"],
+    ["an output as a text", { asyncOutputs: "s3://answers" }, "asyncOutputs", "a list of at most 16"],
     ["cache without end", { cache: "8d" }, "cache", "a duration from 1s to 7d"],
     ["fewer slots than lanes", { slots: 2 }, "slots", "at least one for each lane"],
     [

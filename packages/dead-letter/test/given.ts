@@ -25,7 +25,7 @@ export function death(given: Partial<Omit<Death, "data">> & { data?: Partial<Job
     ...rest,
     data: {
       version: 1,
-      id: newJobId(pool, lane, T0, Math.random),
+      id: newJobId(pool, lane, T0),
       tenant: "acme",
       pool,
       lane,

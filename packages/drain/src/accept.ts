@@ -4,6 +4,7 @@
  */
 import {
   JOB_DATA_VERSION,
+  contentProblem,
   jobRequestSchema,
   newJobId,
   type Clock,
@@ -15,6 +16,8 @@ import {
   type Random,
   type Submission,
 } from "@sluice/job";
+import { answerBytes } from "./answer-size.ts";
+import { outputProblem } from "./output.ts";
 import type { Cost } from "./ports.ts";
 
 /** Why a submission was not accepted. The code is stable, the message is for people. */
@@ -29,9 +32,11 @@ export interface Refusal {
 export type RefusalCode =
   | "unknown-pool"
   | "unknown-lane"
+  | "unsafe-content"
   | "prompt-too-large"
   | "max-tokens-too-large"
   | "cost-exceeds-quota"
+  | "output-not-allowed"
   | "idempotency-conflict"
   | "too-far-ahead"
   | "lane-full"
@@ -53,6 +58,8 @@ export interface AcceptingPool {
   readonly defaultMaxTokens: number;
   readonly deadlineMs: number;
   readonly maxAttempts: number;
+  /** S3 prefixes into which an `async` job may have its answer written. Empty: none may. */
+  readonly asyncOutputs: readonly string[];
   /** How long its answers serve equal requests, milliseconds; `null` when they do not. */
   readonly cacheMs: number | null;
   reserve(work: JobRequest): Cost;
@@ -66,7 +73,7 @@ export interface AcceptingPool {
   };
   readonly outcomes: { get(id: string): Promise<Outcome | undefined> };
   /** Whether the lane has room for one more job. */
-  capacity(lane: string): Promise<LaneCapacity>;
+  capacity(lane: string, job: JobRoom): Promise<LaneCapacity>;
   lane(name: string): AcceptingLane;
   /** Where started async calls wait for their next poll. */
   readonly polls: Pick<AcceptingLane, "has">;
@@ -84,6 +91,8 @@ interface IdempotencyKey {
   readonly tenant: string;
   readonly key: string;
   readonly request: unknown;
+  /** The request without the times that a caller reckons anew for each try: with the same key it is the same one. */
+  readonly timeless: unknown;
 }
 
 interface Claim {
@@ -91,8 +100,17 @@ interface Claim {
   readonly id: string;
 }
 
+/** What a job needs room for. */
+export interface JobRoom {
+  /** Its request, bytes. */
+  readonly bytes: number;
+  /** An answer as long as it may get, bytes. */
+  readonly answerBytes: number;
+}
+
 export type LaneCapacity =
-  | { readonly type: "free" }
+  /** The room is the job's. Call `written` when it is in its lane, or will not be. */
+  | { readonly type: "free"; readonly written?: () => void }
   | { readonly type: "full"; readonly reason: FullReason; readonly retryAfterMs: number };
 
 /** What there is no room for. */
@@ -105,7 +123,8 @@ export interface AcceptOptions {
   readonly maxRequestBytes?: number;
   readonly emit: Emit;
   readonly clock: Clock;
-  readonly random: Random;
+  /** What ids are made of. For tests only. Default: cryptographic randomness. */
+  readonly idRandom?: Random;
 }
 
 /** How long an answer serves equal requests when a job asks for it and its pool does not say. */
@@ -119,10 +138,13 @@ const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
 export function createAccept(
   options: AcceptOptions,
 ): (tenant: string, submission: Submission) => Promise<Acceptance> {
-  const { pools, encodePayload, emit, clock, random } = options;
+  const { pools, encodePayload, emit, clock, idRandom } = options;
   const maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
 
   return async (tenant, submission) => {
+    // First: what is nested too deeply would break whoever reads it.
+    const unsafe = contentProblem(submission);
+    if (unsafe !== undefined) return refused("unsafe-content", unsafe);
     const pool = pools.get(submission.pool);
     if (pool === undefined) {
       const known = [...pools.keys()].join(", ");
@@ -152,6 +174,10 @@ export function createAccept(
           `got ${maxTokens}`,
       );
     }
+    if (work.kind === "async") {
+      const forbidden = outputProblem(work.request.outputS3Uri, pool.asyncOutputs);
+      if (forbidden !== undefined) return refused("output-not-allowed", forbidden);
+    }
     const tooCostly = pool.tooCostly(pool.reserve(work));
     if (tooCostly !== undefined) return refused("cost-exceeds-quota", tooCostly);
 
@@ -164,7 +190,7 @@ export function createAccept(
     const lane = pool.lane(submission.lane);
     const keyed = keyOf(tenant, submission);
     const bound = keyed && (await pool.claims.find(keyed));
-    if (bound?.type === "conflict") return conflict(bound.id);
+    if (bound?.type === "conflict") return CONFLICT;
     const deadlineAt = now + delayMs + (submission.deadlineMs ?? pool.deadlineMs);
     const names = { tenant, pool: submission.pool, lane: submission.lane };
     // A job that is there is the first one, however full its lane is by now; one that has ended must not run again.
@@ -173,31 +199,35 @@ export function createAccept(
       return { type: "accepted", id: bound.id, repeated: true, deadlineAt };
     }
 
-    const capacity = await pool.capacity(submission.lane);
+    const room = { bytes, answerBytes: answerBytes(work) };
+    const capacity = await pool.capacity(submission.lane, room);
     if (capacity.type === "full") return full(capacity.reason, submission.lane, capacity.retryAfterMs);
-
-    const newId = newJobId(submission.pool, submission.lane, now, random);
-    const claim = keyed && (await pool.claims.claim({ ...keyed, id: newId }));
-    if (claim?.type === "conflict") return conflict(claim.id);
-    // A caller who bound the key and died before adding the job left it to be added now, under its id.
-    const id = claim?.id ?? newId;
-    const repeated = claim?.type === "repeated";
-    const cacheMs = cacheOf(submission, pool);
-    const job: JobData = {
-      version: JOB_DATA_VERSION,
-      ...names,
-      id,
-      kind: work.kind,
-      payload: await encodePayload(work.request),
-      acceptedAt: now,
-      deadlineAt,
-      maxAttempts: submission.maxAttempts ?? pool.maxAttempts,
-      ...(cacheMs === undefined ? {} : { cacheMs }),
-      ...(submission.promptClass === undefined ? {} : { promptClass: submission.promptClass }),
-    };
-    await lane.add(job, delayMs);
-    emit("job:accepted", { ...names, id, repeated, bytes });
-    return { type: "accepted", id, repeated, deadlineAt };
+    try {
+      const newId = newJobId(submission.pool, submission.lane, now, idRandom);
+      const claim = keyed && (await pool.claims.claim({ ...keyed, id: newId }));
+      if (claim?.type === "conflict") return CONFLICT;
+      // A caller who bound the key and died before adding the job left it to be added now, under its id.
+      const id = claim?.id ?? newId;
+      const repeated = claim?.type === "repeated";
+      const cacheMs = cacheOf(submission, pool);
+      const job: JobData = {
+        version: JOB_DATA_VERSION,
+        ...names,
+        id,
+        kind: work.kind,
+        payload: await encodePayload(work.request),
+        acceptedAt: now,
+        deadlineAt,
+        maxAttempts: submission.maxAttempts ?? pool.maxAttempts,
+        ...(cacheMs === undefined ? {} : { cacheMs }),
+        ...(submission.promptClass === undefined ? {} : { promptClass: submission.promptClass }),
+      };
+      await lane.add(job, delayMs);
+      emit("job:accepted", { ...names, id, repeated, bytes });
+      return { type: "accepted", id, repeated, deadlineAt };
+    } finally {
+      capacity.written?.();
+    }
   };
 }
 
@@ -227,7 +257,9 @@ function toWork(submission: Submission, defaultMaxTokens: number): JobRequest {
 
 function keyOf(tenant: string, submission: Submission): IdempotencyKey | undefined {
   const { idempotencyKey: key } = submission;
-  return key === undefined ? undefined : { tenant, key, request: submission };
+  if (key === undefined) return undefined;
+  const { runAt: _runAt, delayMs: _delayMs, deadlineMs: _deadlineMs, ...timeless } = submission;
+  return { tenant, key, request: submission, timeless };
 }
 
 /** Whether a job is in its lane, is worked on by Bedrock (its lane has forgotten it by then), or has ended. */
@@ -247,12 +279,11 @@ function cacheOf({ cache }: Submission, pool: AcceptingPool): number | undefined
   return pool.cacheMs ?? (cache === true ? DEFAULT_CACHE_MS : undefined);
 }
 
-function conflict(id: string): Refusal {
-  return refused(
-    "idempotency-conflict",
-    `This idempotency key was used for another request, job ${id}. Use a new key for a new request`,
-  );
-}
+/** It does not say whose job that is: a key that was guessed would lead to another's answer. */
+const CONFLICT: Refusal = refused(
+  "idempotency-conflict",
+  "This idempotency key was used for another request. Use a new key for a new request",
+);
 
 function full(reason: FullReason, lane: string, retryAfterMs: number): Refusal {
   const again = `Try again in ${Math.ceil(retryAfterMs / 1_000)} s`;

@@ -2,7 +2,6 @@
  * What happens to a job in hand before its call: every reason not to call comes first, then the gate. From the grant to
  * the call it is `start.ts`, from there on `run.ts`.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   deadlineFailure,
   jobDataSchema,
@@ -13,24 +12,18 @@ import {
 } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant, Turn } from "./candidate.ts";
 import { askChain } from "./chain.ts";
-import { dayRestMs } from "./day-rest.ts";
 import { openDeadline } from "./deadline.ts";
 import { Hands, names } from "./hands.ts";
 import { describe } from "./insist.ts";
 import { Line } from "./line.ts";
 import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
+import { ELSEWHERE_MS, pause, putOff } from "./put-off.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
 import { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
 import { StalledJobs } from "./stalled.ts";
 import { Starter } from "./start.ts";
-
-/** How long a job that cannot run here now stays away. */
-const ELSEWHERE_MS = 1_000;
-
-/** How long a process that is denied access keeps a job before it hands it to the others. */
-const DENIED_PAUSE_MS = 2_000;
 
 /**
  * Far more stalls than crashes of others explain, for a job that kills its worker as soon as it is fetched. A job that
@@ -127,7 +120,8 @@ export class Drain {
   async #take(job: Held, stopping: AbortSignal, visit: Visit): Promise<Turn | undefined> {
     const { clock, emit, outcomes, cancels } = this.#options;
     const parsed = jobDataSchema.safeParse(job.data);
-    if (!parsed.success) {
+    // Data of another job is no more its own than data that nobody can read: its answer would be kept under that id.
+    if (!parsed.success || parsed.data.id !== job.id) {
       await job.fail(malformed());
       emit("worker:error", { part: "intake", error: `The data of job ${job.id} cannot be read` });
       return undefined;
@@ -190,18 +184,18 @@ export class Drain {
     // Who waits behind another in the line ends at its own deadline, not at the other's.
     const deadline = openDeadline(candidate.data.deadlineAt, this.#options.clock);
     const gone = AbortSignal.any([stopping, visit.cancelled.signal, deadline.signal]);
-    const failed = candidate.notes.failures > 0;
-    const leave = await line.enter(gone, failed).finally(deadline.clear);
+    const leave = await line.enter(gone, hasFailed(candidate));
     try {
-      return await this.#waitAtGate(candidate, line, stopping, visit);
+      return await this.#waitAtGate(candidate, { line, gone }, stopping, visit);
     } finally {
+      deadline.clear();
       leave();
     }
   }
 
   async #waitAtGate(
     candidate: Candidate,
-    line: Line,
+    { line, gone }: { readonly line: Line; readonly gone: AbortSignal },
     stopping: AbortSignal,
     visit: Visit,
   ): Promise<Turn | undefined> {
@@ -209,9 +203,9 @@ export class Drain {
     const { job, data } = candidate;
     const { cancelled } = visit;
     const woken = AbortSignal.any([stopping, cancelled.signal]);
-    const failed = candidate.notes.failures > 0;
     for (let denied = false; ; denied = true) {
-      if (failed) await this.#giveWay(candidate, line, woken);
+      // While the pool takes no calls, one that has not failed shall make the probe, if one waits.
+      if (hasFailed(candidate)) await line.giveWay(gone);
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
       if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
       if (clock() >= data.deadlineAt) {
@@ -225,27 +219,13 @@ export class Drain {
       if (asked.type === "granted") {
         return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
       }
-      if (asked.type === "elsewhere" && !asked.denied) {
-        return this.#hands.defer(job, data, "no-identity", ELSEWHERE_MS);
-      }
-      if (asked.type === "elsewhere") {
-        // Nothing keeps this process from fetching: it must not pass all jobs of the lane through its hands.
-        await pause(Math.min(DENIED_PAUSE_MS, data.deadlineAt - clock()), woken);
-        if (woken.aborted || clock() >= data.deadlineAt) continue;
-        return this.#hands.defer(job, data, "denied-here", ELSEWHERE_MS);
-      }
-      if (asked.type === "apart") {
-        const againMs = asked.askMs ?? dayRestMs(asked.turnsInMs, job.attemptsStarted, random);
-        return this.#hands.defer(job, data, "day-rest", Math.min(againMs, data.deadlineAt - clock()));
+      if (asked.type !== "wait") {
+        const off = await putOff(asked, candidate, this.#options, woken);
+        if (off === undefined) continue;
+        return this.#hands.defer(job, data, off.reason, off.delayMs);
       }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
-  }
-
-  /** While the pool takes no calls, one that has not failed shall make the probe, if one waits. */
-  async #giveWay({ data }: Candidate, line: Line, woken: AbortSignal): Promise<void> {
-    const deadline = openDeadline(data.deadlineAt, this.#options.clock);
-    await line.giveWay(AbortSignal.any([woken, deadline.signal])).finally(deadline.clear);
   }
 
   /** A granted job leaves the gate at once, and waits for its start beside it. */
@@ -311,6 +291,6 @@ export class Drain {
   }
 }
 
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  if (delayMs > 0) await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+function hasFailed({ notes }: Candidate): boolean {
+  return notes.failures > 0;
 }

@@ -1,3 +1,4 @@
+export { answerBytes, learnedAnswerBytes } from "./answer-size.ts";
 export {
   createAccept,
   type Acceptance,
@@ -7,6 +8,7 @@ export {
   type Refusal,
   type RefusalCode,
 } from "./accept.ts";
+export { outputProblem } from "./output.ts";
 export { createCancel, type Cancelling, type CancellingPool, type CancelOptions } from "./cancel.ts";
 export type { DrainOptions, Turn } from "./candidate.ts";
 export { Drain } from "./drain.ts";

@@ -1,6 +1,6 @@
 /** Trying again until it works: for what must not be lost while Redis is away. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Emit } from "@sluice/job";
+import { scrubError, type Emit } from "@sluice/job";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
@@ -35,8 +35,13 @@ export async function insist<T>(
   }
 }
 
-/** The first line of an error, short enough for a log. */
+/** Room for what AWS says of a denial, whose end says why. Characters. */
+const LINE_LENGTH = 1_000;
+
+/** The first line of an error, short enough for a log, and of it only what may be told. */
 export function describe(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return (text.split("\n", 1)[0] ?? "").slice(0, 200);
+  const { name, message, code } = scrubError(error);
+  const said = message === "" ? String(code ?? "") : message;
+  const text = error instanceof Error ? `${name}: ${said}` : said;
+  return (text.split("\n", 1)[0] ?? "").slice(0, LINE_LENGTH);
 }

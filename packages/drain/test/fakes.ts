@@ -68,7 +68,7 @@ export function newData(part: Partial<JobData> = {}): JobData {
   const request = { messages: [{ role: "user", content: [{ text: SECRET }] }], maxTokens: 50 };
   return {
     version: 1,
-    id: newJobId("pool", "bulk", NOW - 1_000, Math.random),
+    id: newJobId("pool", "bulk", NOW - 1_000),
     tenant: "acme",
     pool: "pool",
     lane: "bulk",

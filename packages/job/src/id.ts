@@ -20,8 +20,14 @@ export interface JobIdParts {
 
 const ID = /^([a-z0-9-]+)\.([a-z0-9-]+)\.([0-7][0-9a-hjkmnp-tv-z]{25})(?:\.r([1-9][0-9]{0,8}))?$/;
 
-/** Issues the id of a new job. Ids of one lane sort by time of acceptance. */
-export function newJobId(pool: string, lane: string, now: number, random: Random): string {
+/** From the system's cryptographic source: whoever has ids of his own can guess no other. In [0, 1). */
+const secureRandom: Random = () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32;
+
+/**
+ * Issues the id of a new job. Ids of one lane sort by time of acceptance; the rest of an id is 80 random bits.
+ * @param random for tests only.
+ */
+export function newJobId(pool: string, lane: string, now: number, random: Random = secureRandom): string {
   return `${pool}.${lane}.${ulid(now, random).toLowerCase()}`;
 }
 

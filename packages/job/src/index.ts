@@ -1,5 +1,13 @@
 export { adviceFor } from "./advice.ts";
-export { emitter, type DeferReason, type Emit, type Listener, type SluiceEvents } from "./events.ts";
+export {
+  emitter,
+  type DeferReason,
+  type Emit,
+  type Listener,
+  type RepeatedError,
+  type SluiceEvents,
+} from "./events.ts";
+export { contentProblem, DEEPEST_CONTENT } from "./content.ts";
 export {
   failureKindSchema,
   failureSchema,
@@ -43,5 +51,6 @@ export {
   type JobKind,
   type JobRequest,
 } from "./request.ts";
+export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
 export { submissionSchema, type Submission, type ConversationInput } from "./submission.ts";
 export type { Clock, Random } from "./time.ts";

@@ -68,6 +68,9 @@ test("there is advice for every class, and for a throttle that of its quota", ()
     expect(adviceFor({ errorClass })).toBeTruthy();
   }
   expect(adviceFor({ errorClass: "ThrottlingException", dimension: "tokens-per-day" })).toMatch(/per day/);
+  expect(adviceFor({ errorClass: "ValidationException", kind: "terminal" })).toMatch(/too long/);
+  expect(adviceFor({ errorClass: "ValidationException", kind: "systemic" })).toMatch(/pools file/);
+  expect(adviceFor({ errorClass: "ValidationException" })).toMatch(/too long/);
   expect(adviceFor({ errorClass: "SomethingNew" })).toBeUndefined();
 });
 

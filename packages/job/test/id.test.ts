@@ -1,5 +1,7 @@
+import { glob, readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { lifeOf, newJobId, parseJobId, replayId } from "../src/index.ts";
 
 const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$/);
@@ -34,6 +36,44 @@ describe("newJobId", () => {
         expect(newJobId(pool, lane, now, () => 0.5)).toMatch(/^[^:]*[a-z.][^:]*$/);
       }),
     );
+  });
+});
+
+describe("randomness", () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  test("of ids is the system's: whoever knows or sets that of `Math.random` gets no id twice", () => {
+    const used = vi.spyOn(Math, "random").mockReturnValue(0.5);
+    const ids = Array.from({ length: 1_000 }, () => newJobId("p", "l", 1));
+    expect(new Set(ids).size).toBe(1_000);
+    expect(used).not.toHaveBeenCalled();
+  });
+
+  test("fills all 80 bits: every character takes every value", () => {
+    const tails = Array.from({ length: 2_000 }, () => newJobId("p", "l", 1).slice(-16));
+    for (let place = 0; place < 16; place += 1) {
+      expect(new Set(tails.map((tail) => tail[place])).size).toBe(32);
+    }
+  });
+
+  test("that can be foretold spreads waits, and nothing else", async () => {
+    const root = new URL("../../../", import.meta.url);
+    const found: string[] = [];
+    for await (const file of glob("{apps,packages,chaos,bench}/**/src/**/*.ts", {
+      cwd: fileURLToPath(root),
+      exclude: (entry) => entry === "node_modules",
+    })) {
+      const text = await readFile(new URL(file, root), "utf8");
+      if (text.includes("Math.random")) found.push(file);
+    }
+    expect(found.toSorted()).toEqual([
+      "apps/worker/src/replays.ts",
+      "apps/worker/src/worker.ts",
+      "packages/dead-letter/src/dynamodb/client.ts",
+      "packages/dead-letter/src/engine.ts",
+      "packages/dead-letter/src/store.ts",
+      "packages/queue/src/sweeper.ts",
+    ]);
   });
 });
 

@@ -31,6 +31,7 @@ export {
 } from "./limits.ts";
 export { createMemoryLimiter, type MemoryLimiter, type MemoryLimiterOptions } from "./memory-limiter.ts";
 export type { LimitsOperator, OperableLimiter, OperatorAction, QuotaChange } from "./operator.ts";
+export { createOperations, latest, type Operation, type Operations } from "./operations.ts";
 export { quotaOverrides, type QuotaOverride } from "./overrides.ts";
 export { createQuotaLog, madeBy, type QuotaEntry, type QuotaLog } from "./quota-log.ts";
 export { LimitsError, resolveLimits } from "./parameters.ts";

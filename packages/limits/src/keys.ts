@@ -12,6 +12,8 @@ export interface PoolKeys {
   readonly expiry: string;
   /** List: quotas set by hand, newest first. A hundred at most. */
   readonly changes: string;
+  /** List: what people did by hand, newest first. A hundred at most. */
+  readonly operations: string;
   /** Hash: calls and failures by slots of their start, five minutes of them, and the last answers by operation. */
   readonly starts: string;
   /** What version 0.1 counted outcomes in; nobody reads it any more, and it expires. */
@@ -32,6 +34,7 @@ export function poolKeys(space: KeySpace, pool: string): PoolKeys {
     reservations: `${prefix}:reservations`,
     expiry: `${prefix}:expiry`,
     changes: `${prefix}:changes`,
+    operations: `${prefix}:operations`,
     starts: `${prefix}:starts`,
     formerOutcomes: `${prefix}:outcomes`,
     // A pool's name has no upper case, so no pool's prefix is this key.

@@ -4,6 +4,7 @@
  */
 import type { Cost, Dimension, RateDimension } from "./cost.ts";
 import type { PoolLimits } from "./limits.ts";
+import type { Operation } from "./operations.ts";
 
 export interface AdmitRequest {
   readonly pool: string;
@@ -158,7 +159,9 @@ export type LimitsChange =
       readonly denied: boolean;
       readonly process?: string;
     }
-  | { readonly type: "limits"; readonly pool: string; readonly version: number };
+  | { readonly type: "limits"; readonly pool: string; readonly version: number }
+  /** Somebody acts by hand, or has. */
+  | ({ readonly type: "operated"; readonly pool: string } & Operation);
 
 export interface Limiter {
   /**

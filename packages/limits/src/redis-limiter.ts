@@ -16,6 +16,7 @@ import {
   isUnconfigured,
 } from "./replies.ts";
 import { joinScript } from "./script.ts";
+import { unpublished } from "./unpublished.ts";
 
 export interface RedisLimiterOptions {
   /** A connection of the `command` profile: answers must come in bounded time. */
@@ -26,39 +27,54 @@ export interface RedisLimiterOptions {
   readonly now?: () => number;
 }
 
-const configureScript = joinScript("state", "configure");
+/**
+ * What a pool keeps is bounded by its calls in flight, and a job that cannot be admitted or settled cannot end, so that a
+ * full Redis would never have room again.
+ */
+const WHEN_FULL = { whenFull: true } as const;
+
+const configureScript = joinScript(["state", "configure"], WHEN_FULL);
 const level = ["state", "ceiling", "throttles", "quota"];
 const admitScript = joinScript(
-  ...level,
-  "lanes",
-  "starts",
-  "probes",
-  "askers",
-  "breaker",
-  "denied-processes",
-  "door",
-  "day",
-  "holds",
-  "decide",
-  "admit",
+  [
+    ...level,
+    "lanes",
+    "starts",
+    "probes",
+    "askers",
+    "breaker",
+    "denied-processes",
+    "door",
+    "day",
+    "holds",
+    "decide",
+    "admit",
+  ],
+  WHEN_FULL,
 );
 const settleScript = joinScript(
-  ...level,
-  "lanes",
-  "starts",
-  "probes",
-  "askers",
-  "breaker",
-  "answers",
-  "evidence",
-  "denied",
-  "denied-processes",
-  "day",
-  "holds",
-  "settle",
+  [
+    ...level,
+    "lanes",
+    "starts",
+    "probes",
+    "askers",
+    "breaker",
+    "answers",
+    "evidence",
+    "denied",
+    "denied-processes",
+    "day",
+    "holds",
+    "settle",
+  ],
+  WHEN_FULL,
 );
-const operateScript = joinScript(...level, "starts", "probes", "askers", "breaker", "day", "operate");
-const inspectScript = joinScript(...level, "day", "inspect");
+const operateScript = joinScript(
+  [...level, "starts", "probes", "askers", "breaker", "day", "operate"],
+  WHEN_FULL,
+);
+const inspectScript = joinScript([...level, "day", "inspect"]);
 
 /** A change by an operator is tried again so often when another one came between its read and its write. */
 const CHANGE_TRIES = 5;
@@ -90,7 +106,7 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
     const reply = outdated ? await run() : first;
     if (!isUnconfigured(reply)) return reply;
     const limits = declared.get(pool);
-    if (!limits) throw new RangeError(`Expected pool '${pool}' to be configured, call configure() first`);
+    if (!limits) throw unpublished(pool);
     await write(pool, "declare", limits, ["1"]);
     return run();
   };
@@ -141,6 +157,10 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
         if (next > 0) return next;
       }
       throw new Error(`The limits of pool '${pool}' keep changing under this change; try again`);
+    },
+    async restore(pool, limits) {
+      await write(pool, "declare", limits, ["lost"]);
+      declared.set(pool, limits);
     },
     async operate(pool, action) {
       const { limits, state, starts, day } = poolKeys(keySpace, pool);

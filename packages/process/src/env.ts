@@ -1,5 +1,7 @@
 /** The environment of a program, parsed once in its `main.ts`. Libraries never read it. */
+import { scrubText } from "@sluice/job";
 import { z } from "zod";
+import { nameList, oneOf, wholeNumber, yesOrNo } from "./env-values.ts";
 
 /** Variables that every program of a deployment shares. Spread into a program's own schema. */
 export const deploymentEnv = {
@@ -9,7 +11,7 @@ export const deploymentEnv = {
   SLUICE_NAMESPACE: z.string().default("sluice"),
   REDIS_URL: z.url({ protocol: /^rediss?$/, error: "Expected a URL such as redis://127.0.0.1:6379" }),
   SLUICE_DEAD_LETTER_TABLE: z.string().default("sluice-dead-letters"),
-  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  LOG_LEVEL: oneOf(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 };
 
 /** Variables of a program that listens. */
@@ -17,9 +19,11 @@ export function listenerEnv(defaultPort: number) {
   return {
     HOST: z.string().default("127.0.0.1"),
     /** 0 takes any free port. */
-    PORT: z.coerce.number().int().min(0).max(65_535).default(defaultPort),
+    PORT: wholeNumber({ min: 0, max: 65_535 }).default(defaultPort),
     /** Nobody is asked who they are yet: any address but loopback needs this. */
-    SLUICE_ALLOW_UNAUTHENTICATED: z.stringbool().default(false),
+    SLUICE_ALLOW_UNAUTHENTICATED: yesOrNo().default(false),
+    /** Names under which callers reach it, beside loopback and the address it listens on. `*`: any. */
+    SLUICE_ALLOWED_HOSTS: nameList().default([]),
   };
 }
 
@@ -30,7 +34,13 @@ export type EnvSource = Readonly<Record<string, string | undefined>>;
 export function parseEnv<Schema extends z.ZodType>(schema: Schema, source: EnvSource): z.output<Schema> {
   const parsed = schema.safeParse(source);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
+  const problems = parsed.error.issues.map((issue) => {
+    const name = issue.path.join(".");
+    const isMissing = issue.code === "invalid_type" && source[name] === undefined;
+    const message =
+      isMissing && issue.message.startsWith("Invalid input") ? "Expected a value, found none" : issue.message;
+    return `  ${name}: ${scrubText(message)}`;
+  });
   throw new Error(
     `The environment is not complete:\n${problems.join("\n")}\ndocs/deployment.md has every variable`,
   );

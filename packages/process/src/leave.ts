@@ -2,18 +2,38 @@
  * The life of a program: it starts or says why not, and leaves once, in order, on the signals of an operator and when
  * the process that started it is gone.
  */
+import { scrubError, scrubText } from "@sluice/job";
+import { assertNode } from "./node-version.ts";
 
 /**
  * Runs a program's start. What it throws becomes one message for the operator, without a stack trace, and exit code 1:
  * a variable that is missing is no bug to be traced.
  */
 export async function runProgram(name: string, start: () => Promise<void>): Promise<void> {
+  tellUncaught(name);
   try {
+    assertNode();
     await start();
   } catch (error) {
-    process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${name}: ${error instanceof Error ? scrubText(error.message) : describe(error)}\n`);
     process.exit(1);
   }
+}
+
+/**
+ * Ends the program on what nobody catches, and prints what may be told of it. Node itself would print every field of the
+ * error, passwords of commands and bodies of requests among them.
+ */
+export function tellUncaught(name: string): void {
+  process.on("uncaughtException", (error) => {
+    const { name: kind, message, stack = "" } = scrubError(error);
+    process.stderr.write(`${name}: ${kind}: ${message}\n${stack}\n`);
+    process.exit(1);
+  });
+}
+
+function describe(thrown: unknown): string {
+  return scrubError(thrown).message;
 }
 
 /**

@@ -14,6 +14,7 @@ test("fills in what has a default", () => {
     HOST: "127.0.0.1",
     PORT: 8080,
     SLUICE_ALLOW_UNAUTHENTICATED: false,
+    SLUICE_ALLOWED_HOSTS: [],
   });
 });
 
@@ -27,6 +28,17 @@ test("names every problem at once, each on a line", () => {
   expect(() => parseEnv(schema, source)).toThrow(
     /^The environment is not complete:\n {2}SLUICE_POOLS: .+\n {2}REDIS_URL: .+\n {2}LOG_LEVEL: .+\n {2}PORT: .+\ndocs\/deployment\.md has every variable$/,
   );
+});
+
+test.each([
+  ["PORT", "abc", "Expected a whole number from 0 to 65535, found 'abc'"],
+  ["PORT", "", "Expected a whole number from 0 to 65535, found ''"],
+  ["PORT", "1e3", "Expected a whole number from 0 to 65535, found '1e3'"],
+  ["PORT", "-1", "Expected a whole number from 0 to 65535, found '-1'"],
+  ["LOG_LEVEL", "loud", "Expected one of trace, debug, info, warn, error, silent, found 'loud'"],
+  ["SLUICE_ALLOW_UNAUTHENTICATED", "perhaps", "Expected true or false, found 'perhaps'"],
+])("says of %s=%s what was expected and what was found", (name, value, says) => {
+  expect(() => parseEnv(schema, { ...least, [name]: value })).toThrow(`  ${name}: ${says}\n`);
 });
 
 test.each(["redis://h", "rediss://user:secret@h:6380/1"])("takes %s as a Redis URL", (url) => {

@@ -26,12 +26,16 @@ const fieldsSchema = z.union([
 
 const entry = z.tuple([z.string(), z.array(z.string())]);
 
-const replySchema = z.tuple([z.tuple([z.string(), z.array(entry)])]).nullable();
+const replySchema = z.array(z.tuple([z.string(), z.array(entry)])).nullable();
 
-/** Decodes the reply to XREAD of one stream. */
-export function chunkEvents(reply: unknown): ChunkEvent[] {
-  const [[, entries] = []] = replySchema.parse(reply) ?? [];
-  return (entries ?? []).map(([id, list]) => ({ id, ...fieldsSchema.parse(fieldsOf(list)) }));
+/** Decodes the reply to XREAD: the events of each stream, by key. */
+export function chunkEvents(reply: unknown): Map<string, ChunkEvent[]> {
+  return new Map(
+    (replySchema.parse(reply) ?? []).map(([key, entries]) => [
+      key,
+      entries.map(([id, list]) => ({ id, ...fieldsSchema.parse(fieldsOf(list)) })),
+    ]),
+  );
 }
 
 /** Whether nothing follows the event. */

@@ -2,20 +2,19 @@
  * Streamed text, readable while it is written, from any process: one Redis stream per job, capped, with a time to
  * live from its end. Broken calls are visible as `restarted`; a text is whole only if it ends in `completed`.
  */
-import { connectionOptions, type KeySpace } from "@sluice/redis";
+import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
-import { chunkEvents, isLast, type ChunkEvent } from "./chunk-events.ts";
+import { isLast, type ChunkEvent } from "./chunk-events.ts";
+import { ChunkReader } from "./chunk-reader.ts";
 import { ChunkWriter, type ChunkWriterOptions } from "./chunk-writer.ts";
 import { chunkKeys } from "./keys.ts";
 import { OutcomeStore } from "./outcomes.ts";
 
-/** Below the connection's socket timeout, and how soon a reader notices an end that nobody wrote, milliseconds. */
-const BLOCK_MS = 5_000;
+/** How soon a reader notices an end that nobody wrote, milliseconds. */
+const LOOK_MS = 5_000;
 
 /** An outcome is stored just before the last event: how long that event may take, milliseconds. */
 const LAST_EVENT_MS = 1_000;
-
-const PAGE = 100;
 
 export interface ChunkRead {
   readonly id: string;
@@ -30,11 +29,17 @@ export interface ChunkRead {
 export class ChunkStream {
   readonly #redis: Redis;
   readonly #keySpace: KeySpace;
+  readonly #reader: ChunkReader;
 
-  /** @param redis writes with it; every `read` opens a connection of its own to the same server. */
-  constructor(redis: Redis, keySpace: KeySpace) {
+  /**
+   * @param redis writes with it.
+   * @param reader reads, for all who read in this process; its owner closes it. Default: one of its own, which stays
+   * open with the first `read`, for tests.
+   */
+  constructor(redis: Redis, keySpace: KeySpace, reader: ChunkReader = new ChunkReader(redis)) {
     this.#redis = redis;
     this.#keySpace = keySpace;
+    this.#reader = reader;
   }
 
   /** Begins to write for one call. Never waits: what Redis does not take yet is kept. */
@@ -49,33 +54,13 @@ export class ChunkStream {
    */
   async *read({ id, after, ended, signal }: ChunkRead): AsyncGenerator<ChunkEvent, void, undefined> {
     signal?.throwIfAborted();
-    const redis = this.#redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
-    // It reconnects by itself, and the reader has nothing to do about it.
-    redis.on("error", () => {});
-    const cut = (): void => redis.disconnect();
-    signal?.addEventListener("abort", cut, { once: true });
-    try {
-      yield* this.#follow(redis, { id, after, ended });
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw error;
-    } finally {
-      signal?.removeEventListener("abort", cut);
-      redis.disconnect();
-    }
-  }
-
-  async *#follow(
-    redis: Redis,
-    { id, after, ended }: Omit<ChunkRead, "signal">,
-  ): AsyncGenerator<ChunkEvent, void, undefined> {
-    const outcomes = new OutcomeStore(redis, this.#keySpace);
-    const [events] = chunkKeys(this.#keySpace, id);
+    const outcomes = new OutcomeStore(this.#reader.connection, this.#keySpace);
+    const [key] = chunkKeys(this.#keySpace, id);
     let last = after ?? "0";
-    let blockMs = 1;
+    let waitMs = 0;
     let end: "failed" | "incomplete" | undefined = ended;
     for (;;) {
-      const page = chunkEvents(await redis.xread("COUNT", PAGE, "BLOCK", blockMs, "STREAMS", events, last));
+      const page = await this.#reader.page({ key, after: last, waitMs, signal });
       for (const event of page) {
         // Whoever comes with the id of an event has text of an earlier life, and this one begins anew.
         yield event.type === "started" && after !== undefined ? { ...event, type: "restarted" } : event;
@@ -87,9 +72,24 @@ export class ChunkStream {
         yield { id: last, type: end };
         return;
       }
-      const outcome = await outcomes.get(id);
+      // In an outage the question waits, and whoever has left does not.
+      const outcome = await unlessAborted(outcomes.get(id), signal);
       if (outcome !== undefined) end = "answer" in outcome ? "incomplete" : "failed";
-      blockMs = end === undefined ? BLOCK_MS : LAST_EVENT_MS;
+      waitMs = end === undefined ? LOOK_MS : LAST_EVENT_MS;
     }
+  }
+}
+
+/** As the promise, or rejected with the signal's reason as soon as it fires. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }

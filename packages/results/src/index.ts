@@ -9,6 +9,7 @@ export {
 export { canonicalJson } from "./canonical-json.ts";
 export type { ChunkEnd, ChunkEvent } from "./chunk-events.ts";
 export { CHUNKS_TTL_MS, type ChunkWriter, type ChunkWriterOptions } from "./chunk-writer.ts";
+export { ChunkReader, type PageQuery } from "./chunk-reader.ts";
 export { ChunkStream, type ChunkRead } from "./chunks.ts";
 export { ClaimStore, IDEMPOTENCY_WINDOW_MS, type Claim, type ClaimRequest } from "./claims.ts";
 export { Heartbeat, HEARTBEAT_TTL_MS, type HeartbeatOptions } from "./heartbeat.ts";

@@ -1,8 +1,16 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
-import { ChunkStream, CHUNKS_TTL_MS, OutcomeStore, type ChunkEvent, type ChunkWriter } from "../src/index.ts";
+import {
+  ChunkReader,
+  ChunkStream,
+  CHUNKS_TTL_MS,
+  OutcomeStore,
+  type ChunkEvent,
+  type ChunkWriter,
+} from "../src/index.ts";
 import { completed, dead, id } from "./samples.ts";
 
 function given() {
@@ -148,36 +156,89 @@ describe("a reader", () => {
     expect(types(await reading)).toEqual(["started", "completed"]);
   });
 
-  test("ends with its signal, and gives its connection back", async () => {
-    const { chunks, redis } = given();
+  test("ends with its signal, while it waits and before it begins", async () => {
+    const { chunks } = given();
     const abort = new AbortController();
-    const name = `reader-${String(process.pid)}-${String(Date.now())}`;
-    // For connections made from now on.
-    await redis.ping();
-    redis.options.connectionName = name;
     const reading = all(chunks.read({ id, signal: abort.signal }));
-    const connected = async (): Promise<boolean> => String(await redis.client("LIST")).includes(name);
-    await expect.poll(connected, { timeout: 5_000 }).toBe(true);
     abort.abort(new Error("the caller left"));
     await expect(reading).rejects.toThrow("the caller left");
-    await expect.poll(connected, { timeout: 5_000 }).toBe(false);
     await expect(all(chunks.read({ id, signal: abort.signal }))).rejects.toThrow("the caller left");
   });
 
-  test("that stops early gives its connection back", async () => {
-    const { chunks, open, redis } = given();
-    const name = `reader-${String(process.pid)}-${String(Date.now())}`;
-    // For connections made from now on.
-    await redis.ping();
-    redis.options.connectionName = name;
-    open(1);
+  test("who stops early leaves the others alone", async () => {
+    const { chunks, open } = given();
+    const writer = open(1);
+    const reading = all(chunks.read({ id }));
     for await (const event of chunks.read({ id })) {
       expect(event.type).toBe("started");
       break;
     }
-    await expect
-      .poll(async () => String(await redis.client("LIST")).includes(name), { timeout: 5_000 })
-      .toBe(false);
+    writer.write("whole");
+    await writer.end("completed");
+    expect(textOf(await reading)).toBe("whole");
+  });
+});
+
+/** Connections to this Redis by a name of their own. */
+async function named(redis: ReturnType<typeof testRedis>) {
+  const name = `reader-${randomUUID()}`;
+  // For connections made from now on.
+  await redis.ping();
+  redis.options.connectionName = name;
+  return async () => String(await redis.client("LIST")).split(`name=${name}`).length - 1;
+}
+
+describe("many readers", () => {
+  test("of many jobs share one connection, each with the events of its own", async () => {
+    const { redis, space } = given();
+    const connections = await named(redis);
+    const reader = new ChunkReader(redis);
+    const chunks = new ChunkStream(redis, space, reader);
+    const jobs = Array.from({ length: 150 }, (_, index) => `p.bulk.${index}`);
+    const readings = jobs.flatMap((job) => [all(chunks.read({ id: job })), all(chunks.read({ id: job }))]);
+    const writers = jobs.map((job) => chunks.open({ id: job, call: 1, maxTokens: 100, onError: unexpected }));
+    for (const [index, writer] of writers.entries()) writer.write(`text of ${jobs[index]}`);
+    expect(await connections()).toBeLessThanOrEqual(1);
+    await Promise.all(writers.map(async (writer) => writer.end("completed")));
+    const texts = (await Promise.all(readings)).map(textOf);
+    expect(texts).toEqual(jobs.flatMap((job) => [`text of ${job}`, `text of ${job}`]));
+    reader.close();
+    await expect.poll(connections, { timeout: 5_000 }).toBe(0);
+    await expect(all(chunks.read({ id: "p.bulk.1" }))).rejects.toThrow("closed");
+  });
+
+  test("of one text may be at different places of it", async () => {
+    const { chunks, open } = given();
+    const writer = open(1);
+    for (const text of ["a", "b", "c"]) writer.write(text.repeat(600));
+    await writer.leave();
+    const seen: ChunkEvent[] = [];
+    for await (const event of chunks.read({ id })) {
+      seen.push(event);
+      if (event.type === "text" && event.text.includes("c")) break;
+    }
+    const readings = [undefined, ...seen.map((event) => event.id)].map(async (after) =>
+      all(chunks.read({ id, after })),
+    );
+    const again = open(2);
+    again.write("whole");
+    await again.end("completed");
+    for (const events of await Promise.all(readings)) expect(textOf(events)).toBe("whole");
+  });
+
+  test("are not held up by a stream that cannot be read", async () => {
+    const { redis, space, chunks, open } = given();
+    const broken = "p.bulk.broken";
+    const strange = "p.bulk.strange";
+    await redis.set(`${space}:chunks:${broken}`, "no stream");
+    await redis.xadd(`${space}:chunks:${strange}`, "*", "type", "sung");
+    const failing = Promise.allSettled([broken, strange].map(async (job) => all(chunks.read({ id: job }))));
+    const reading = all(chunks.read({ id }));
+    const writer = open(1);
+    writer.write("whole");
+    expect((await failing).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    await writer.end("completed");
+    expect(textOf(await reading)).toBe("whole");
   });
 });
 

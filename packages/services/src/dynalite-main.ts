@@ -6,6 +6,9 @@
 import dynalite from "dynalite";
 import { z } from "zod";
 
+// Dead letters hold prompts: what is written is for its user alone.
+process.umask(0o077);
+
 const [path, port] = z
   .tuple([z.string().min(1), z.coerce.number().int().min(0).max(65_535)])
   .parse(process.argv.slice(2));

@@ -1,6 +1,7 @@
 /** DynamoDB for a demo, a test or a bench: dynalite on disk, a process of its own on loopback. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { scrubText } from "@sluice/job";
 import { z } from "zod";
 import { ServicesError } from "./errors.ts";
 import { startProgram } from "./program.ts";
@@ -18,7 +19,7 @@ export interface DynamoDbOptions {
  */
 export async function startDynamoDb(options: DynamoDbOptions): Promise<RunningService> {
   const folder = join(options.dataDir, "dynamodb");
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const spec = {
     name: "DynamoDB (dynalite)",
     entry: "dynalite-main",
@@ -57,7 +58,7 @@ export async function checkDynamoDb(url: string): Promise<void> {
     const advice = "Start it, correct the URL, or leave the URL out and a DynamoDB is started for you.";
     throw new ServicesError(
       "UNREACHABLE",
-      `Expected a DynamoDB at ${url} to answer, got: ${reason}. ${advice}`,
+      `Expected a DynamoDB at ${scrubText(url)} to answer, got: ${reason}. ${advice}`,
       {
         cause: error,
       },

@@ -11,6 +11,9 @@ import { parseGuardOrder } from "./guard-order.ts";
 /** Redis writes its append-only file on SIGTERM; normally done within milliseconds. */
 const TERM_TIMEOUT_MS = 5_000;
 
+// What the service writes is for its user alone.
+process.umask(0o077);
+
 const order = parseGuardOrder(process.argv[2]);
 
 const service = spawn(order.command, order.args, {

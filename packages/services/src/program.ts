@@ -56,7 +56,7 @@ export async function startProgram<Ready>(
   spec: ProgramSpec<Ready>,
   readyTimeoutMs: number,
 ): Promise<Program<Ready>> {
-  const log = await open(spec.logFile, "a");
+  const log = await open(spec.logFile, "a", 0o600);
   // Run from source our own files end in .ts, and workspace packages must resolve to source as well.
   const source = import.meta.url.endsWith(".ts");
   const file = new URL(`./${spec.entry}.${source ? "ts" : "js"}`, import.meta.url);

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { scrubText, scrubUrl } from "@sluice/job";
 import { Redis } from "ioredis";
 import { z } from "zod";
 import { isServicesError, ServicesError } from "./errors.ts";
@@ -23,6 +24,8 @@ export interface RedisOptions {
    * then loses it. `always`: no acknowledged write is lost, for tests that kill. Default `everysec`.
    */
   readonly fsync?: "everysec" | "always";
+  /** Further settings, as arguments of redis-server; they win over those above. Default: none. */
+  readonly settings?: readonly string[];
   /** Hears what is being done, one line each. Default: nobody. */
   readonly onProgress?: ((line: string) => void) | undefined;
   /** Where to look for programs and keep downloads. Default: this machine's PATH and cache folder. */
@@ -37,12 +40,13 @@ export interface RedisOptions {
 export async function startRedis(options: RedisOptions): Promise<RunningService> {
   const way = await findRedis(options.host ?? thisHost(), options.onProgress ?? (() => {}));
   const folder = join(options.dataDir, "redis");
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const server: Server = {
     way,
     folder,
     logFile: join(options.dataDir, "redis.log"),
     fsync: options.fsync ?? "everysec",
+    settings: options.settings ?? [],
     dumpName: `${randomBytes(8).toString("hex")}.rdb`,
   };
   return runService(way.origin, async (port) =>
@@ -55,6 +59,7 @@ interface Server {
   readonly folder: string;
   readonly logFile: string;
   readonly fsync: "everysec" | "always";
+  readonly settings: readonly string[];
   /** A setting without effect here (no snapshots are taken), so its value can tell our server from another. */
   readonly dumpName: string;
 }
@@ -103,7 +108,7 @@ async function endWithGuard(guard: Program<unknown>, pid: number): Promise<void>
 function guardOrder(server: Server, port: number): GuardOrder {
   const settings = ["--appendonly", "yes", "--appendfsync", server.fsync, "--maxmemory-policy", "noeviction"];
   const noSnapshots = ["--save", "", "--dbfilename", server.dumpName];
-  return server.way.order(server.folder, port, [...settings, ...noSnapshots]);
+  return server.way.order(server.folder, port, [...settings, ...noSnapshots, ...server.settings]);
 }
 
 /** PING until it answers; while it loads its data it does not. Then makes sure that it is ours. */
@@ -163,13 +168,9 @@ export async function checkRedis(url: string): Promise<void> {
 }
 
 function withoutPassword(url: string): string {
-  if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
-    throw new ServicesError(
-      "UNREACHABLE",
-      `Expected the Redis URL to look like redis://host:port, got '${url}'.`,
-    );
-  }
-  const parsed = new URL(url);
-  parsed.password &&= "***";
-  return parsed.href;
+  if (URL.canParse(url) && /^rediss?:$/.test(new URL(url).protocol)) return scrubText(url);
+  throw new ServicesError(
+    "UNREACHABLE",
+    `Expected the Redis URL to look like redis://host:port, got '${scrubUrl(url)}'.`,
+  );
 }

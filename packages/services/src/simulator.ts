@@ -20,11 +20,11 @@ export interface SimulatorOptions {
  * @throws ServicesError EXITED (bad models included, see the log lines in the message), NOT_READY.
  */
 export async function startSimulator(options: SimulatorOptions): Promise<RunningService> {
-  await mkdir(options.dataDir, { recursive: true });
+  await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   const models: string[] = [];
   if (options.models !== undefined) {
     const file = join(options.dataDir, "simulator-models.json");
-    await writeFile(file, JSON.stringify(options.models, undefined, 2));
+    await writeFile(file, JSON.stringify(options.models, undefined, 2), { mode: 0o600 });
     models.push("--models", file);
   }
   const spec = {

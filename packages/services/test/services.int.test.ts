@@ -1,4 +1,4 @@
-import { access, mkdtemp, readdir, rm } from "node:fs/promises";
+import { access, chmod, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
@@ -74,6 +74,11 @@ test.each([
     "127.0.0.1:6379",
     "Expected the Redis URL to look like redis://host:port, got '127.0.0.1:6379'",
   ],
+  [
+    "redisUrl",
+    "user:secret@127.0.0.1:6379",
+    "Expected the Redis URL to look like redis://host:port, got '***@127.0.0.1:6379'",
+  ],
   ["dynamoDbUrl", "http://127.0.0.1:1", "Expected a DynamoDB at http://127.0.0.1:1 to answer"],
 ])("a %s that does not work (%s) says what is wrong", async (option, url, message) => {
   const start = startServices({ dataDir, only: ["redis", "dynamoDb"], [option]: url });
@@ -81,6 +86,20 @@ test.each([
     code: "UNREACHABLE",
     message: expect.stringContaining(message) as unknown,
   });
+});
+
+test("what a run writes is for its user alone, also below a folder that was open to all", async () => {
+  const runs = join(dataDir, "runs");
+  await mkdir(runs, { recursive: true });
+  await chmod(runs, 0o755);
+  await using services = await startServices({ dataDir, simulator: { models: {} } });
+  for (const path of [runs, services.runFolder]) expect((await stat(path)).mode & 0o777).toBe(0o700);
+  const entries = await readdir(services.runFolder, { recursive: true, withFileTypes: true });
+  expect(entries.length).toBeGreaterThan(3);
+  for (const entry of entries) {
+    const path = join(entry.parentPath, entry.name);
+    expect([path, (await stat(path)).mode & 0o077]).toEqual([path, 0]);
+  }
 });
 
 test("a service that ends at its start shows its last log lines", async () => {

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
+import { assertNode, tellUncaught } from "@sluice/process";
 import { z } from "zod";
 import { faultRuleSchema } from "./faults/rule.ts";
 import { modelTableSchema } from "./models/model.ts";
@@ -31,6 +32,7 @@ function readJsonFile<T>(schema: z.ZodType<T>, path: string): T {
 interface Flags {
   port: number;
   host: string;
+  allowedHosts?: string[];
   models?: z.infer<typeof modelTableSchema>;
   faults?: z.infer<typeof faultRuleSchema>[];
   tokensPerDay?: number;
@@ -47,6 +49,11 @@ const command = new Command("sluice-simulator")
   )
   .option("--port <number>", "TCP port; 0 takes a free one", number, 0)
   .option("--host <address>", "address to listen on", "127.0.0.1")
+  .option(
+    "--allowed-hosts <names>",
+    "more names under which it is asked, separated by commas; * for any (default: loopback and its address)",
+    (names: string) => names.split(/[\s,]+/).filter((name) => name !== ""),
+  )
   .option("--models <file>", "JSON file: quotas and latencies by model id or pattern", (path) =>
     readJsonFile(modelTableSchema, path),
   )
@@ -70,6 +77,12 @@ Faults:   GET, POST and DELETE /_sim/faults, a header "x-sim-fault: ThrottlingEx
           or a marker in a prompt: [[sim:ThrottlingException]]`,
   );
 
+tellUncaught("sluice-simulator");
+try {
+  assertNode();
+} catch (error) {
+  command.error(error instanceof Error ? error.message : String(error));
+}
 const { exitWithParent, ...flags } = command.parse().opts<Flags>();
 const simulator = await start(flags).catch((error: unknown) => {
   return command.error(`Cannot listen on ${flags.host}:${flags.port}: ${String(error)}`);

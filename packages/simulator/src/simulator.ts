@@ -1,4 +1,5 @@
 /** Starts a simulator: a port in front of a simulation. */
+import { hostCheck, isSafeFromOtherSites, misdirected } from "@sluice/process";
 import { z } from "zod";
 import { type Clock, systemClock } from "./clock.ts";
 import { control } from "./evidence/control.ts";
@@ -8,9 +9,12 @@ import { serve } from "./operations/serve.ts";
 import { faultRuleSchema, type FaultRuleInput } from "./faults/rule.ts";
 import { peaksByPool, type Peak } from "./evidence/peak.ts";
 import { createSimulation } from "./simulation.ts";
-import { openExchange, sendError } from "./wire/exchange.ts";
+import { openExchange, sendError, sendJson } from "./wire/exchange.ts";
 import { listen } from "./wire/port.ts";
 import { ServiceError } from "./wire/service-error.ts";
+
+/** Load balancers ask by address. */
+const HEALTH = "/_sim/health";
 
 const faultRulesSchema = z.array(faultRuleSchema);
 
@@ -20,6 +24,8 @@ export interface SimulatorOptions {
   readonly port?: number;
   /** Address to listen on. Default 127.0.0.1; there is no authentication worth the name, so keep it there. */
   readonly host?: string;
+  /** Names under which it is asked, beside loopback and the address it listens on. `*`: any. Default: none. */
+  readonly allowedHosts?: readonly string[];
   /** Quotas and latencies by model id or pattern. Default: the built-in table, which also fills the gaps. */
   readonly models?: ModelTable;
   /** Tokens per day and Region across all models. Default: none. */
@@ -76,8 +82,20 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
     simulation.faults.add(check("faults", faultRulesSchema, rules), simulation.clock.now());
   addFaults(options.faults ?? []);
 
-  const port = await listen(options.host ?? "127.0.0.1", options.port ?? 0, (request, response, socket) => {
+  const host = options.host ?? "127.0.0.1";
+  const isOurs = hostCheck(host, options.allowedHosts ?? []);
+  const port = await listen(host, options.port ?? 0, (request, response, socket) => {
     const exchange = openExchange(request, response, socket);
+    const { headers } = request;
+    // What a page of another site makes a browser send: under a name that was made to lead here, or a form.
+    if (exchange.path !== HEALTH && !isOurs({ headers, socket })) {
+      sendJson(exchange, 421, { message: misdirected("--allowed-hosts") });
+      return;
+    }
+    if (!isSafeFromOtherSites(request.method, headers)) {
+      sendJson(exchange, 403, { message: "This request comes from a page of another site." });
+      return;
+    }
     const isControl = exchange.path.startsWith("/_sim/");
     const handle = isControl ? control : serve;
     handle(simulation, exchange, request).catch((error: unknown) => {
@@ -85,7 +103,14 @@ export async function start(options: SimulatorOptions = {}): Promise<Simulator> 
       // A client that cut its own request short hears nothing; anything else unforeseen is an honest 500.
       if (exchange.signal.aborted || response.headersSent) response.destroy();
       else if (error instanceof ServiceError) sendError(exchange, error);
-      else sendError(exchange, new ServiceError("InternalFailure", `Simulator: ${String(error)}`));
+      else
+        sendError(
+          exchange,
+          new ServiceError(
+            "InternalFailure",
+            `Simulator: ${error instanceof Error ? error.name : typeof error}`,
+          ),
+        );
     });
   });
 

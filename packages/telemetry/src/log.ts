@@ -1,6 +1,7 @@
 /** Events as structured logs. Every line has an event name and the job's references; none has text of a prompt. */
-import type { Listener, SluiceEvents } from "@sluice/job";
-import { pino, type DestinationStream, type Level, type Logger } from "pino";
+import { scrubText, type Listener, type SluiceEvents } from "@sluice/job";
+import { pino, type DestinationStream, type Level, type LogFn, type Logger } from "pino";
+import { scrubFields } from "./scrub.ts";
 
 /** How loud each event is. One entry per event: a new event does not compile until somebody decided. */
 const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
@@ -29,8 +30,18 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "pool:held": "warn",
   "limits:changed": "info",
   "quota:overridden": "warn",
+  "operator:acted": "warn",
   "config:warning": "warn",
   "worker:error": "error",
+  "error:repeated": "error",
+  "error:over": "info",
+  "redis:trouble": "error",
+  "redis:recovered": "info",
+  "redis:new": "info",
+  "redis:emptied": "error",
+  "redis:restarted": "warn",
+  "start:lacks": "error",
+  "start:found": "info",
   "worker:started": "info",
   "worker:stopped": "info",
 };
@@ -44,7 +55,10 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream;
 }
 
-/** A JSON logger. Times are ISO 8601, so that a person can read them too. */
+/**
+ * A JSON logger. Times are ISO 8601, so that a person can read them too. Whatever it is given, an error is logged as
+ * what may be told of it, and no text with the password of a URL.
+ */
 export function createLogger({ name, level = "info", destination }: LoggerOptions): Logger {
   return pino(
     {
@@ -52,7 +66,21 @@ export function createLogger({ name, level = "info", destination }: LoggerOption
       level,
       base: { pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: scrubFields },
+      // What `scrubFields` has made of it; the default would add an error's own fields again.
+      serializers: { err: (told: unknown) => told },
+      hooks: {
+        logMethod(args, method) {
+          const [first, ...rest] = args;
+          // An error by itself becomes a field, and its message the line's.
+          const fields: unknown = first;
+          if (!(fields instanceof Error)) return method.apply(this, scrubbed(args));
+          return method.apply(
+            this,
+            scrubbed([{ err: fields }, ...(rest.length > 0 ? rest : [fields.message])]),
+          );
+        },
+      },
     },
     // Synchronous: a line that is still on its way is lost when the process exits, and the last lines matter most.
     destination ?? pino.destination({ sync: true }),
@@ -65,4 +93,10 @@ export function logEvents(logger: Logger): Listener {
     const fields: object = event;
     logger[LEVELS[name]](fields, name);
   };
+}
+
+function scrubbed(args: readonly unknown[]): Parameters<LogFn> {
+  const texts = args.map((arg) => (typeof arg === "string" ? scrubText(arg) : arg));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same places, with texts where texts were
+  return texts as unknown as Parameters<LogFn>;
 }

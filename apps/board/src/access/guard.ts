@@ -1,21 +1,9 @@
 /** What every request passes before it reaches a page: who is it, does it come from our own pages, and the record of it. */
 import type { Request, RequestHandler } from "express";
 import helmet from "helmet";
-import { asUser, currentUser, type User } from "./user.ts";
-import type { Identify } from "./identify.ts";
-
-/** One write, or one look at a prompt: who, what, and how it went. */
-export interface AuditEntry {
-  readonly user: string;
-  readonly role: string;
-  readonly method: string;
-  readonly path: string;
-  readonly status: number;
-  /** What the path does not say, e.g. how many letters a replay was started for. */
-  readonly detail?: string;
-}
-
-export type Audit = (entry: AuditEntry) => void;
+import { asUser } from "./user.ts";
+import type { FailedLogins } from "./failed-logins.ts";
+import { addressOf, type Identify } from "./identify.ts";
 
 /**
  * Bull Board's styles are written by its script. Nothing else is allowed from anywhere else, so what a prompt smuggles
@@ -42,21 +30,33 @@ export const securityHeaders: RequestHandler = helmet({
 });
 
 /** Lets nobody in but users. The board's own script polls: it gets JSON, never a login page. */
-export function authenticated(identify: Identify, asksForPassword: boolean): RequestHandler {
+export function authenticated(
+  identify: Identify,
+  { asksForPassword, failures }: { readonly asksForPassword: boolean; readonly failures: FailedLogins },
+): RequestHandler {
   return async (request, response, next) => {
-    const user = await identify(request);
-    if (user !== undefined) {
-      asUser(user, next);
+    const identity = await identify(request);
+    if (identity.type === "known") {
+      asUser(identity.user, next);
       return;
     }
-    response.status(401);
+    if (identity.type !== "nobody") {
+      const reason = identity.type === "wrong" ? identity.reason : "too many tries";
+      failures.add({ from: addressOf(request), user: identity.user, reason });
+    }
+    const isLater = identity.type === "later";
+    response.status(isLater ? 429 : 401);
+    if (isLater) response.set("retry-after", String(identity.afterS));
     // Also for the script's polls: a browser sends a password it knows to other folders of a site only when asked there.
-    if (asksForPassword) response.set("www-authenticate", 'Basic realm="Sluice", charset="UTF-8"');
+    else if (asksForPassword) response.set("www-authenticate", 'Basic realm="Sluice", charset="UTF-8"');
+    const message = isLater
+      ? `Too many wrong passwords. Try again in ${identity.afterS} s`
+      : "Your session has ended. Load the page again";
     if (request.path.startsWith("/api/")) {
-      response.json({ error: "Unauthorized", message: "Your session has ended. Load the page again" });
+      response.json({ error: isLater ? "Too Many Requests" : "Unauthorized", message });
       return;
     }
-    response.type("text").send("This board is for people it knows.\n");
+    response.type("text").send(isLater ? `${message}.\n` : "This board is for people it knows.\n");
   };
 }
 
@@ -78,26 +78,4 @@ function isFromHere({ headers }: Request): boolean {
   const { origin, host } = headers;
   if (origin === undefined) return true;
   return URL.canParse(origin) && new URL(origin).host === host;
-}
-
-/** Writes down every write when it is over, refused ones too. */
-export function audited(audit: Audit): RequestHandler {
-  return (request, response, next) => {
-    const user: User = currentUser();
-    const { method, originalUrl } = request;
-    response.once("finish", () => {
-      const detail: unknown = response.locals["audit"];
-      const isWrite = method !== "GET" && method !== "HEAD";
-      if (!isWrite && typeof detail !== "string") return;
-      audit({
-        user: user.name,
-        role: user.role,
-        method,
-        path: originalUrl.split("?", 1)[0] ?? "",
-        status: response.statusCode,
-        ...(typeof detail === "string" ? { detail } : {}),
-      });
-    });
-    next();
-  };
 }

@@ -1,76 +1,42 @@
 /** Who a request comes from, by what the board was told to believe. */
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { isIPv4 } from "node:net";
-import { hashPassword, verifyPassword } from "./passwords.ts";
-import type { AccessSettings, Account } from "./settings.ts";
+import { createPasswordCheck } from "./password-check.ts";
+import type { AccessSettings } from "./settings.ts";
 import type { Role, User } from "./user.ts";
 
-/** `undefined`: nobody the board knows. */
-export type Identify = (request: IncomingMessage) => Promise<User | undefined>;
+/** What the board makes of who asks. */
+export type Identity =
+  | { readonly type: "known"; readonly user: User }
+  /** Nothing was said of who asks: a browser before its first password. */
+  | { readonly type: "nobody" }
+  /** What was said is wrong. `user`: whose name was given, where the board knows such a name. */
+  | { readonly type: "wrong"; readonly user?: string; readonly reason: string }
+  /** Nothing was checked: too many wrong ones, or too many at once. */
+  | { readonly type: "later"; readonly user?: string; readonly afterS: number };
 
-/** Resolves when it is ready to answer. */
-export async function createIdentify(settings: AccessSettings): Promise<Identify> {
+export type Identify = (request: IncomingMessage) => Promise<Identity>;
+
+export function createIdentify(settings: AccessSettings): Identify {
   switch (settings.type) {
     case "local":
-      return async (request) => (isForLoopback(request) ? { name: "local", role: "admin" } : undefined);
+      // Under which name it was asked for has been judged before.
+      return async () => ({ type: "known", user: { name: "local", role: "admin" } });
     case "open":
-      return async () => ({ name: "anonymous", role: "viewer" });
-    case "basic":
-      return basic(settings.accounts);
+      return async () => ({ type: "known", user: { name: "anonymous", role: "viewer" } });
+    case "basic": {
+      const check = createPasswordCheck({ accounts: settings.accounts, clock: Date.now });
+      return async (request) => {
+        const credentials = readBasic(only(request, "authorization"));
+        if (credentials === undefined) return { type: "nobody" };
+        const [name, password] = credentials;
+        return check({ name, password, address: addressOf(request) });
+      };
+    }
     case "proxy":
       return async (request) => fromProxy(request, settings);
   }
-}
-
-/** A page of another site whose name was made to lead to this machine asks under that name. */
-function isForLoopback({ headers }: IncomingMessage): boolean {
-  return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers.host ?? "");
-}
-
-/** How long a password that was right is not computed again: the board's pages ask every few seconds. */
-const REMEMBER_MS = 5 * 60_000;
-
-/** Checks that wait for their turn. More are turned away: each costs memory and time. */
-const MOST_WAITING = 16;
-
-async function basic(accounts: readonly Account[]): Promise<Identify> {
-  const byName = new Map(accounts.map((account) => [account.name, account]));
-  // Somebody who does not exist costs as much as somebody who does.
-  const nobody = await hashPassword(randomBytes(16).toString("hex"));
-  const salt = randomBytes(32);
-  const remembered = new Map<string, number>();
-  const checking = new Map<string, Promise<boolean>>();
-  let turn: Promise<unknown> = Promise.resolve();
-
-  /** One at a time, and each password once: a page asks for all its parts together. */
-  async function check(key: string, name: string, password: string): Promise<boolean> {
-    const underWay = checking.get(key);
-    if (underWay !== undefined) return underWay;
-    if (checking.size >= MOST_WAITING) return false;
-    const account = byName.get(name);
-    const checked = turn
-      .then(async () => (await verifyPassword(password, account?.hash ?? nobody)) && account !== undefined)
-      .finally(() => checking.delete(key));
-    checking.set(key, checked);
-    turn = checked.catch(() => undefined);
-    return checked;
-  }
-
-  return async (request) => {
-    const credentials = readBasic(request.headers.authorization);
-    if (credentials === undefined) return undefined;
-    const [name, password] = credentials;
-    const key = createHash("sha256").update(salt).update(`${name}\0${password}`).digest("hex");
-    const now = Date.now();
-    if ((remembered.get(key) ?? 0) < now) {
-      if (!(await check(key, name, password))) return undefined;
-      for (const [old, until] of remembered) if (until < now) remembered.delete(old);
-      remembered.set(key, now + REMEMBER_MS);
-    }
-    const account = byName.get(name);
-    return account && { name: account.name, role: account.role };
-  };
 }
 
 function readBasic(header: string | undefined): [string, string] | undefined {
@@ -81,18 +47,33 @@ function readBasic(header: string | undefined): [string, string] | undefined {
   return at < 1 ? undefined : [text.slice(0, at), text.slice(at + 1)];
 }
 
+/** The other end of the connection; `unknown` when it has gone. */
+export function addressOf({ socket }: IncomingMessage): string {
+  return (socket.remoteAddress ?? "unknown").replace(/^::ffff:/, "");
+}
+
+/** A user's name, as proxies write it. A comma is none of it: that is how two headers of one name are joined. */
+const PROXIED_NAME = /^[\x20-\x2b\x2d-\x7e]{1,100}$/;
+
 /** Its headers are believed only from its address and with its secret: anybody can write a header. */
 function fromProxy(
-  { headers, socket }: IncomingMessage,
+  request: IncomingMessage,
   { peers, secret, groups }: Extract<AccessSettings, { type: "proxy" }>,
-): User | undefined {
-  const address = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
-  if (!peers.check(address, isIPv4(address) ? "ipv4" : "ipv6")) return undefined;
-  if (!isSame(single(headers["x-sluice-proxy-secret"]), secret)) return undefined;
-  const name = single(headers["x-forwarded-user"]);
-  if (!/^[\x20-\x7e]{1,100}$/.test(name)) return undefined;
-  const role = highest(single(headers["x-forwarded-groups"]).split(","), groups);
-  return role && { name, role };
+): Identity {
+  const address = addressOf(request);
+  if (!peers.check(address, isIPv4(address) ? "ipv4" : "ipv6")) {
+    return { type: "wrong", reason: "not an address of the proxy" };
+  }
+  if (!isSame(only(request, "x-sluice-proxy-secret") ?? "", secret)) {
+    return { type: "wrong", reason: "not the secret of the proxy" };
+  }
+  const name = only(request, "x-forwarded-user") ?? "";
+  if (!PROXIED_NAME.test(name)) return { type: "wrong", reason: "no name of a user, or more than one" };
+  const given = request.headersDistinct["x-forwarded-groups"] ?? [];
+  if (given.length > 1) return { type: "wrong", reason: "groups more than once" };
+  const role = highest((given[0] ?? "").split(","), groups);
+  if (role === undefined) return { type: "wrong", reason: "no group that has a role" };
+  return { type: "known", user: { name, role } };
 }
 
 function highest(names: readonly string[], groups: ReadonlyMap<string, Role>): Role | undefined {
@@ -100,9 +81,13 @@ function highest(names: readonly string[], groups: ReadonlyMap<string, Role>): R
   return (["admin", "operator", "viewer"] as const).find((role) => given.has(role));
 }
 
-/** A header that came twice is none: a proxy sends its own once. */
-function single(value: string | string[] | undefined): string {
-  return typeof value === "string" ? value : "";
+/**
+ * The one value of a header; `undefined` when there is none, or more than one. Node joins those of one name, so that a
+ * caller's own and the proxy's would be read as one; which of them is the proxy's nobody can tell.
+ */
+function only({ headersDistinct }: IncomingMessage, name: string): string | undefined {
+  const values = headersDistinct[name] ?? [];
+  return values.length === 1 ? values[0] : undefined;
 }
 
 /** Of equal length whatever was given, as the comparison wants it. */

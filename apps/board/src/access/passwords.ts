@@ -20,6 +20,12 @@ export async function hashPassword(password: string): Promise<string> {
   return `scrypt:${N}:${R}:${P}:${salt.toString("hex")}:${key.toString("hex")}`;
 }
 
+/** A hash of no password: what is compared with it costs as much as with any other. */
+export function noPasswordHash(): string {
+  const [salt, key] = [randomBytes(SALT_BYTES), randomBytes(KEY_BYTES)];
+  return `scrypt:${N}:${R}:${P}:${salt.toString("hex")}:${key.toString("hex")}`;
+}
+
 export function isPasswordHash(text: string): boolean {
   return HASH.test(text);
 }

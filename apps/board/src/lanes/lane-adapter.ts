@@ -3,42 +3,53 @@
  * Whatever Redis does, the board stays up and says what it knows.
  */
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
-import type { JobCounts, JobStatus } from "@bull-board/api/typings/app";
+import type { JobCounts, JobStatus, QueueJob } from "@bull-board/api/typings/app";
 import type { Quota } from "@sluice/limits";
-import type { Queue } from "bullmq";
+import { LaneListing } from "@sluice/queue";
+import type { connect } from "@sluice/redis";
+import type { Job, Queue } from "bullmq";
 import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
-import { redactData } from "../redact.ts";
 import { Refused } from "../refusal.ts";
-import { closedForMs, poolLine, type PoolState } from "./pool-line.ts";
+import type { Turns } from "../turns.ts";
+import { listedLaneJob, openedLaneJob } from "./lane-job.ts";
+import { closedForMs, poolNow } from "./pool-line.ts";
+import type { PoolWatch } from "./pool-watches.ts";
 
 export interface LaneAdapterOptions {
   readonly queue: Queue;
   /** The pool's quota and breaker, shared by its lanes. */
-  readonly pool: Kept<PoolState>;
+  readonly pool: PoolWatch;
   /** The pool's quota as the pools file has it. */
   readonly declared: Quota;
-  /** Whether the connection to Redis stands. */
-  readonly isConnected: () => boolean;
+  readonly redis: ReturnType<typeof connect>;
+  /** Of the pages that all lanes of this process read. */
+  readonly turns: Turns;
 }
 
+/** Points of the chart, minutes: as many as workers keep. */
+const MOST_POINTS = 24 * 60;
+
 export class LaneAdapter extends BullMQAdapter {
-  readonly #pool: Kept<PoolState>;
+  readonly #pool: PoolWatch;
   readonly #declared: Quota;
-  readonly #isConnected: () => boolean;
+  readonly #redis: ReturnType<typeof connect>;
+  readonly #turns: Turns;
+  readonly #listing: LaneListing;
   readonly #counts: Kept<JobCounts>;
 
-  constructor({ queue, pool, declared, isConnected }: LaneAdapterOptions) {
+  constructor({ queue, pool, declared, redis, turns }: LaneAdapterOptions) {
     super(queue, { readOnlyMode: true, delimiter: "." });
     this.#pool = pool;
     this.#declared = declared;
-    this.#isConnected = isConnected;
+    this.#redis = redis;
+    this.#turns = turns;
+    this.#listing = new LaneListing(queue, redis);
     this.#counts = new Kept<JobCounts>({
       load: async () => this.#ask(() => super.getJobCounts()),
       maxAgeMs: 0,
       patienceMs: PATIENCE_MS,
       clock: Date.now,
     });
-    this.setFormatter("data", redactData);
   }
 
   override getDescription(): string {
@@ -46,9 +57,8 @@ export class LaneAdapter extends BullMQAdapter {
     if (this.#counts.problem !== undefined) {
       return `Redis does not answer. ${since === undefined ? "Nothing is known" : `Counts are of ${time(since)}`}`;
     }
-    if (this.#pool.value === undefined) return "No worker has started this pool yet";
-    const old = this.#pool.problem === undefined ? "" : " (old: Redis does not answer)";
-    return `${poolLine(this.#pool.value, this.#declared)}${old}`;
+    const { value: state, problem } = this.#pool;
+    return poolNow(this.getName(), { state, problem }, this.#declared).line;
   }
 
   override async getActiveRateLimitTtl(): Promise<number> {
@@ -60,12 +70,17 @@ export class LaneAdapter extends BullMQAdapter {
     return (await this.#counts.read()) ?? NO_COUNTS;
   }
 
+  /** Bull Board's own reads every job whole, with its request, and as many as somebody asks for. */
   override async getJobs(
     statuses: JobStatus[],
-    start?: number,
-    end?: number,
+    start = 0,
+    end = start + 9,
   ): ReturnType<BullMQAdapter["getJobs"]> {
-    return this.#orElse(() => super.getJobs(statuses, start, end), []);
+    const states = LISTED.filter((state) => statuses.includes(state));
+    const what = `${this.getName()} ${states.join(" ")} ${start} ${end}`;
+    const read = async (): Promise<Job[]> =>
+      (await this.#listing.page(states, start, end - start + 1)).map((job) => asJob(listedLaneJob(job)));
+    return this.#orElse(() => this.#turns.take(what, read), []);
   }
 
   override async isPaused(): Promise<boolean> {
@@ -76,8 +91,27 @@ export class LaneAdapter extends BullMQAdapter {
     return this.#orElse(async () => super.getGlobalConcurrency(), null);
   }
 
+  /** A lane has none: jobs are enqueued by their callers. */
   override async getJobSchedulersCount(): Promise<number> {
-    return this.#orElse(() => super.getJobSchedulersCount(), 0);
+    return 0;
+  }
+
+  override async getJobSchedulers(): Promise<[]> {
+    return [];
+  }
+
+  /** Nor parents and children. Without this, the flow view would read the job whole. */
+  override async getFlowProducer(): Promise<null> {
+    return null;
+  }
+
+  /** What happened to a job is in the program's log, by its id. */
+  override async getJobLogs(): Promise<string[]> {
+    return [];
+  }
+
+  override async getMetrics(type: "completed" | "failed"): ReturnType<BullMQAdapter["getMetrics"]> {
+    return this.#ask(() => super.getMetrics(type, 0, MOST_POINTS));
   }
 
   override async getRedisInfo(): Promise<string | null> {
@@ -85,7 +119,10 @@ export class LaneAdapter extends BullMQAdapter {
   }
 
   override async getJob(id: string): ReturnType<BullMQAdapter["getJob"]> {
-    return this.#ask(() => super.getJob(id));
+    const job = await this.#ask(() =>
+      this.#turns.take(`${this.getName()} ${id}`, async () => this.#listing.open(id)),
+    );
+    return job && asJob(openedLaneJob(job));
   }
 
   async #orElse<T>(question: () => Promise<T>, fallback: T): Promise<T> {
@@ -94,12 +131,27 @@ export class LaneAdapter extends BullMQAdapter {
 
   /** @throws Refused when Redis does not answer in time; at once when there is no connection. */
   async #ask<T>(question: () => Promise<T>): Promise<T> {
-    if (!this.#isConnected()) throw new Refused(503, "Redis does not answer");
-    return withPatience(question()).catch(() => {
-      throw new Refused(503, "Redis does not answer");
+    if (this.#redis.status !== "ready") throw new Refused(503, "Redis does not answer");
+    return withPatience(question()).catch((error: unknown) => {
+      throw error instanceof Refused ? error : new Refused(503, "Redis does not answer");
     });
   }
 }
+
+/** The base class speaks of BullMQ's jobs. What Bull Board asks of them, and of those of any other adapter, is less. */
+function asJob(job: QueueJob): Job {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as said
+  return job as unknown as Job;
+}
+
+const LISTED = [
+  "active",
+  "waiting",
+  "prioritized",
+  "completed",
+  "failed",
+  "delayed",
+] as const satisfies readonly JobStatus[];
 
 const NO_COUNTS = {
   active: 0,

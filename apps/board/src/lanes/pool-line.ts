@@ -1,13 +1,26 @@
 /** A pool in one line, for the title of its lanes: its breaker, and what is left of its quota. Pure. */
-import { quotaOverrides, type Inspection, type Quota } from "@sluice/limits";
+import type { PoolNow } from "../pages/pools.ts";
+import { quotaOverrides, type Inspection, type Operation, type Quota } from "@sluice/limits";
 
 const DIMENSIONS = ["tokens", "requests", "input-tokens", "output-tokens"] as const;
+
+const QUOTA_OF = {
+  tokens: "tokensPerMinute",
+  requests: "requestsPerMinute",
+  "input-tokens": "inputTokensPerMinute",
+  "output-tokens": "outputTokensPerMinute",
+} as const satisfies Record<(typeof DIMENSIONS)[number], keyof Quota>;
 
 /** A pool as it is now. */
 export type PoolState = Inspection & {
   /** Which of its workers have no valid credentials. */
   readonly identity?: string;
+  /** What was done to it by hand last. */
+  readonly operation?: Operation;
 };
+
+/** How long what was done by hand is told, milliseconds. */
+const TOLD_MS = 24 * 3_600_000;
 
 /** @param declared as the pools file has it. */
 export function poolLine(pool: PoolState, declared: Quota): string {
@@ -15,10 +28,12 @@ export function poolLine(pool: PoolState, declared: Quota): string {
     const dimension = pool.dimensions[name];
     if (dimension === undefined) return [];
     const { level, capacity, perMinute, ceiling } = dimension;
-    const share = ceiling < 0.995 ? `, ${percent(ceiling)} of the quota` : "";
+    const quota = pool.limits.quota[QUOTA_OF[name]];
+    const part = quota === undefined ? "" : `, ${percent(perMinute / quota)} of the quota`;
+    const held = ceiling < 0.995 ? ` (throttles hold it at ${percent(ceiling)} of its rate)` : "";
     const saved = capacity > 0 ? percent(Math.max(0, level) / capacity) : "0 %";
     return [
-      `${Math.round(perMinute).toLocaleString("en")} ${name.replace("-", " ")}/min${share}, ${saved} saved up`,
+      `${Math.round(perMinute).toLocaleString("en")} ${name.replace("-", " ")}/min${part}${held}, ${saved} saved up`,
     ];
   });
   const calls = `${pool.reservations} ${pool.reservations === 1 ? "call" : "calls"} under way`;
@@ -26,12 +41,27 @@ export function poolLine(pool: PoolState, declared: Quota): string {
   return [
     ...identity,
     breakerLine(pool),
+    ...operationLine(pool),
     ...holdLine(pool),
     ...dayLine(pool),
     ...quotas,
     ...overrideLine(pool.limits.quota, declared),
     calls,
   ].join(" · ");
+}
+
+/** A pool in one line, as far as it is known. */
+export function poolNow(
+  name: string,
+  { state, problem }: { readonly state: PoolState | undefined; readonly problem: string | undefined },
+  declared: Quota,
+): PoolNow {
+  if (state === undefined) {
+    const line = problem === undefined ? "No worker has started this pool yet" : "Redis does not answer";
+    return { name, takesCalls: false, line };
+  }
+  const old = problem === undefined ? "" : " (old: Redis does not answer)";
+  return { name, takesCalls: state.takesCalls, line: `${poolLine(state, declared)}${old}` };
 }
 
 /** How long the pool takes no calls, milliseconds; 0 while it does. */
@@ -43,7 +73,9 @@ export function closedForMs({ takesCalls, shutMs }: Inspection): number {
 function breakerLine({ atMs, breaker }: Inspection): string {
   switch (breaker.phase) {
     case "closed":
-      return "Breaker closed";
+      return breaker.suspects === 0
+        ? "Breaker closed"
+        : `Breaker closed, but access was denied (${breaker.suspects} in a row)`;
     case "suspected":
       return `Breaker suspects that access is denied, ${breaker.suspects} times in a row: one call finds out`;
     case "half-open":
@@ -53,6 +85,13 @@ function breakerLine({ atMs, breaker }: Inspection): string {
     case "isolated":
       return "Breaker isolated: access is denied. Mend it, then close it";
   }
+}
+
+function operationLine({ atMs, operation }: PoolState): string[] {
+  if (operation === undefined || atMs - operation.atMs > TOLD_MS) return [];
+  const { action, by, phase } = operation;
+  const at = `${new Date(operation.atMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  return [`By hand${phase === "failed" ? ", and failed" : ""}: ${action}, by ${by} at ${at}`];
 }
 
 function holdLine({ atMs, breaker }: Inspection): string[] {

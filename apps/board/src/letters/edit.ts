@@ -1,7 +1,8 @@
 /** The request of a letter, to be read and to be replaced. */
 import type { Pools } from "@sluice/config";
 import type { DeadLetter, DeadLetterStore, ShownLetter } from "@sluice/dead-letter";
-import { jobRequestSchema } from "@sluice/job";
+import { outputProblem } from "@sluice/drain";
+import { contentProblem, jobRequestSchema } from "@sluice/job";
 import { decodePayload, encodePayload } from "@sluice/queue";
 import { refusedChange, Refused } from "../refusal.ts";
 import { restoreRequest } from "./placeholders.ts";
@@ -43,8 +44,11 @@ export async function editLetter(
   { by, revision, request: submitted }: Edit,
 ): Promise<void> {
   if (letter.revision !== revision) throw refusedChange("changed");
+  // Before anything walks through it, and again with the stored texts in their places.
+  refuseUnsafe(submitted);
   const stored = await readRequest(letter);
   const request = restoreRequest(submitted, stored.readable ? stored.request : undefined, revision);
+  refuseUnsafe(request);
   const parsed = jobRequestSchema.safeParse({ kind: letter.kind, request });
   if (!parsed.success) {
     // Only places and rules: what was put in may be a prompt.
@@ -59,7 +63,18 @@ export async function editLetter(
   if (parsed.data.kind !== "async" && parsed.data.request.maxTokens > most) {
     throw new Refused(400, `Expected maxTokens to be at most ${most}, the most this pool's model writes`);
   }
+  if (parsed.data.kind === "async") {
+    const outputs = pools.pools[letter.pool]?.asyncOutputs ?? [];
+    const forbidden = outputProblem(parsed.data.request.outputS3Uri, outputs);
+    if (forbidden !== undefined) throw new Refused(422, forbidden);
+  }
   const payload = await encodePayload(parsed.data.request);
   const change = await store.edit(letter.id, { by, revision, payload });
   if (change.outcome === "refused") throw refusedChange(change.reason);
+}
+
+/** @throws Refused for what could not be kept as it is. */
+function refuseUnsafe(request: unknown): void {
+  const problem = contentProblem(request);
+  if (problem !== undefined) throw new Refused(400, problem);
 }

@@ -43,6 +43,7 @@ export const PAGE = "/dead-letters";
 
 export class LetterAdapter extends BaseAdapter {
   readonly #options: LetterAdapterOptions;
+  #isDeleting = false;
 
   constructor(options: LetterAdapterOptions) {
     super("bull", {
@@ -88,9 +89,9 @@ export class LetterAdapter extends BaseAdapter {
 
   /** A letter that has died of something else since still opens here: a link to it stays good. */
   async getJob(id: string): Promise<QueueJob | undefined> {
-    const { view, actions } = this.#options;
+    const { view, actions, writable } = this.#options;
     const letter = await view.get(id);
-    return letter && openedJob(letter, await readRequest(letter), actions);
+    return letter && openedJob(letter, await readRequest(letter), actions, { editable: writable });
   }
 
   async getJobLogs(id: string): Promise<string[]> {
@@ -109,7 +110,16 @@ export class LetterAdapter extends BaseAdapter {
     await this.#delete(["dead", "parked"], Date.now());
   }
 
+  /** One at a time: a second click would read and delete the same letters. */
   async #delete(states: readonly DeadLetterState[], until: number): Promise<void> {
+    if (this.#isDeleting) throw new Refused(409, "Letters of this class are being deleted already");
+    this.#isDeleting = true;
+    await this.#deleteAll(states, until).finally(() => {
+      this.#isDeleting = false;
+    });
+  }
+
+  async #deleteAll(states: readonly DeadLetterState[], until: number): Promise<void> {
     const { actions, errorClass } = this.#options;
     let deleted = 0;
     for (const state of states) {

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { currentUser } from "../access/user.ts";
 import { Refused, refusedChange } from "../refusal.ts";
 import { editLetter, type ReadRequest } from "./edit.ts";
-import { redactRequest } from "./placeholders.ts";
+import { redactRequest, sizeOfRequest } from "./placeholders.ts";
 import { replayOne } from "./replay-one.ts";
 
 export interface LetterActions {
@@ -37,10 +37,17 @@ export function listedJob(letter: Letter, actions: LetterActions): QueueJob {
   return new LetterJob(letter, data, actions);
 }
 
-/** As its own page shows it: with its request, redacted. */
-export function openedJob(letter: ShownLetter, read: ReadRequest, actions: LetterActions): QueueJob {
+/** As its own page shows it: with its request redacted, for those who may edit it. */
+export function openedJob(
+  letter: ShownLetter,
+  read: ReadRequest,
+  actions: LetterActions,
+  { editable }: { readonly editable: boolean },
+): QueueJob {
   const { tenant, kind, revision } = letter;
-  const request = read.readable ? redactRequest(read.request, kind, revision) : null;
+  const shown = (stored: unknown): unknown =>
+    editable ? redactRequest(stored, kind, revision) : sizeOfRequest(stored);
+  const request = read.readable ? shown(read.request) : null;
   const unreadable = read.readable ? {} : { hidden: "The stored request cannot be read" };
   const whole = letter.data === undefined ? undefined : { ...letter, data: letter.data };
   return new LetterJob(letter, { tenant, kind, revision, ...unreadable, request }, actions, whole);
@@ -81,7 +88,7 @@ class LetterJob implements QueueJob {
   }
 
   toJSON(): QueueJobJson {
-    const { id, kind, tenant, acceptedAt, diedAt, attempts, failure, history, state } = this.#letter;
+    const { id, kind, tenant, attempts, failure, history, state } = this.#letter;
     // Bull Board draws whatever has a reason or a stack as failed.
     const isFailed = state === "dead" || state === "parked";
     const deaths = history.flatMap((entry) =>
@@ -96,8 +103,7 @@ class LetterJob implements QueueJob {
       name: `${kind} for ${tenant}`,
       progress: 0,
       attemptsMade: attempts,
-      timestamp: acceptedAt,
-      finishedOn: state === "replaying" ? null : diedAt,
+      ...lifeTimes(this.#letter),
       failedReason: isFailed ? `${failure.errorClass}: ${failure.message}` : "",
       stacktrace: isFailed ? deaths : [],
       data: this.#data,
@@ -143,4 +149,22 @@ class LetterJob implements QueueJob {
     this.#actions.onChange();
     if (change.outcome === "refused") throw refusedChange(change.reason);
   }
+}
+
+/**
+ * When the latest life of the job began and when it ended: its first began when it was accepted, each replay when it was
+ * claimed. Without a beginning Bull Board counts from 1970.
+ */
+function lifeTimes(letter: Letter): { timestamp: number; processedOn: number; finishedOn: number | null } {
+  const { acceptedAt, diedAt, history, state } = letter;
+  const endedAt = history.findLast(({ event }) => event === "resolved")?.at ?? diedAt;
+  const claims = history.filter(
+    ({ event, at }) => event === "claimed" && (state === "replaying" || at <= endedAt),
+  );
+  const processedOn = claims.at(-1)?.at ?? acceptedAt;
+  const finishedOn = state === "resolved" ? endedAt : diedAt;
+  // The clocks of those who accept, replay and run a job are not the same.
+  const from = state === "replaying" ? processedOn : Math.min(processedOn, finishedOn);
+  const timestamp = Math.min(acceptedAt, from);
+  return { timestamp, processedOn: from, finishedOn: state === "replaying" ? null : finishedOn };
 }

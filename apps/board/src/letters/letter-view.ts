@@ -13,6 +13,7 @@ import {
 import type { Clock } from "@sluice/job";
 import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
 import { Refused } from "../refusal.ts";
+import { Turns } from "../turns.ts";
 
 export const STATES = [
   "dead",
@@ -31,11 +32,15 @@ const PLACES_AGE_MS = 60_000;
 const MOST_SKIPPED = 5_000;
 
 const MOST_PER_PAGE = 300;
+
+/** Pages that are read at once, and that wait: stepping to a far one reads thousands of letters. */
+const PAGES = { atOnce: 4, waiting: 50 };
 const STEP = 100;
 
 export class LetterView {
   readonly #store: DeadLetterStore;
   readonly #clock: Clock;
+  readonly #turns = new Turns(PAGES);
   readonly #counts = new Map<string, Kept<number>>();
   /** Group to offset to cursor. */
   readonly #places = new Map<string, { readonly at: number; readonly cursors: Map<number, string> }>();
@@ -73,7 +78,9 @@ export class LetterView {
   ): Promise<readonly Letter[]> {
     const size = Math.min(end - start + 1, MOST_PER_PAGE);
     try {
-      const letters = await withPatience(this.#read(errorClass, states, start, size));
+      const what = `${errorClass} ${states.join(" ")} ${start} ${size}`;
+      const reading = this.#turns.take(what, async () => this.#read(errorClass, states, start, size));
+      const letters = await withPatience(reading);
       this.#problem = undefined;
       return letters;
     } catch (error) {

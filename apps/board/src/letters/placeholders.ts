@@ -17,7 +17,18 @@ const OPEN: Readonly<Record<JobKind, RegExp | undefined>> = {
   async: /^\/outputS3Uri$/,
 };
 
-/** The request with every text of its own replaced. */
+/**
+ * What somebody sees who may neither read nor edit: how long it is. The keys and numbers of a body of a model's own can
+ * say as much as its texts.
+ */
+export function sizeOfRequest(request: unknown): object {
+  return {
+    hidden: "The request is shown to operators, without its texts",
+    bytes: Buffer.byteLength(JSON.stringify(request)),
+  };
+}
+
+/** The request with every text of its own replaced, for somebody who may edit it. Keys and numbers stay. */
 export function redactRequest(request: unknown, kind: JobKind, revision: string): unknown {
   return mapTexts(request, (text, pointer) =>
     OPEN[kind]?.test(pointer) === true

@@ -4,10 +4,12 @@
  */
 import type { DeadLetterStore } from "@sluice/dead-letter";
 import type { RequestHandler } from "express";
+import { auditOf } from "../access/audit.ts";
 import { currentUser, may } from "../access/user.ts";
+import { Refused } from "../refusal.ts";
 import { QUEUE_PREFIX } from "./letter-adapter.ts";
 import { unavailable } from "./letter-view.ts";
-import { selectLetters, type Runs } from "./runs.ts";
+import { joinedMessage, selectLetters, type Runs } from "./runs.ts";
 
 export interface RetryAllOptions {
   readonly store: DeadLetterStore;
@@ -29,15 +31,22 @@ export function retryAll({ store, runs }: RetryAllOptions): RequestHandler<Param
     const errorClass = queueName.slice(QUEUE_PREFIX.length);
     try {
       const groups = [{ errorClass }];
-      const { run, more } = await runs.startFound(
+      const { run, joined, more } = await runs.startFound(
         async () => selectLetters(store, { groups, states: ["dead"], until: Date.now() }),
-        { by: user.name, what: `class ${errorClass}` },
+        { by: user.name, what: `class ${errorClass}`, key: `class ${errorClass}` },
       );
-      response.locals["audit"] = `replay of ${run.total} letters: class ${errorClass}`;
+      if (joined) {
+        auditOf(response).detail(`nothing: replay ${run.id} has the letters`);
+        response.status(409).json({ error: "Conflict", message: joinedMessage(run) });
+        return;
+      }
+      auditOf(response).detail(`replay ${run.id} of ${run.total} letters: class ${errorClass}`);
       response.json({ retried: run.total, skipped: run.elsewhere + (more ? 1 : 0) });
     } catch (error) {
-      const { statusCode, message } = unavailable(error);
-      response.status(statusCode).json({ error: "Service unavailable", message });
+      const { statusCode, message } = error instanceof Refused ? error : unavailable(error);
+      response
+        .status(statusCode)
+        .json({ error: statusCode === 409 ? "Conflict" : "Service unavailable", message });
     }
   };
 }

@@ -3,6 +3,7 @@ import { may, type User } from "../access/user.ts";
 import { html, type Html } from "./html.ts";
 
 export const PAGE = "/dead-letters";
+export const POOLS = "/pools";
 
 export interface Page {
   readonly title: string;
@@ -30,6 +31,7 @@ export function layout({ title, user, body, refreshS }: Page): string {
           <a href="/">Board</a>
           <a href="${PAGE}">Dead letters</a>
           <a href="${PAGE}/replays">Replays</a>
+          <a href="${POOLS}">Pools</a>
           <span>${user.name} (${user.role})</span>
         </nav>
         <main>

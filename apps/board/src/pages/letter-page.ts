@@ -55,7 +55,10 @@ function facts(letter: Letter, job: string): Html {
   const rows: [string, Html | string | number][] = [
     ["State", state],
     ["The job now", job],
-    ["Error", `${failure.errorClass}: ${failure.message}`],
+    [
+      state === "resolved" ? "Died of, before it was answered" : "Error",
+      `${failure.errorClass}: ${failure.message}`,
+    ],
     ["What to do", adviceFor(failure) ?? "See the message: no table knows this class"],
     ["Kind of failure", failure.kind],
     ["HTTP status", failure.status ?? "none"],

@@ -10,14 +10,15 @@ import {
   type ShownLetter,
 } from "@sluice/dead-letter";
 import type { JobView, LetterRef, Replayer } from "@sluice/drain";
-import { parseJobId } from "@sluice/job";
+import { parseJobId, replayId } from "@sluice/job";
 import type { Request, Response } from "express";
 import { z } from "zod";
+import { auditOf } from "../access/audit.ts";
 import { currentUser, demand, may } from "../access/user.ts";
 import { withPatience } from "../kept.ts";
 import { editLetter, readRequest } from "../letters/edit.ts";
 import { unavailable } from "../letters/letter-view.ts";
-import { redactRequest } from "../letters/placeholders.ts";
+import { redactRequest, sizeOfRequest } from "../letters/placeholders.ts";
 import { replayOne } from "../letters/replay-one.ts";
 import { Refused, refusedChange } from "../refusal.ts";
 import { damagedPage, letterPage } from "./letter-page.ts";
@@ -85,9 +86,11 @@ export async function showLetter(
   }
   const read = await readRequest(letter);
   const open = wantsPrompt && may(user, "admin");
-  if (open) response.locals["audit"] = "read the prompt";
+  if (open) auditOf(response).intent("read the prompt");
   const stored = read.readable ? read.request : undefined;
-  const shown = open || stored === undefined ? stored : redactRequest(stored, letter.kind, letter.revision);
+  const redacted = (whole: unknown): unknown =>
+    may(user, "operator") ? redactRequest(whole, letter.kind, letter.revision) : sizeOfRequest(whole);
+  const shown = open || stored === undefined ? stored : redacted(stored);
   const job = await withPatience(find(letter.tenant, letter.id)).then(
     (view) => (view === undefined ? "its outcome is no longer kept" : nowOf(view)),
     () => "not known while Redis does not answer",
@@ -175,10 +178,14 @@ async function takeBack({ store, pools }: LetterOptions, id: string, by: string)
 export async function refOf(store: DeadLetterStore, id: string, replays: number): Promise<LetterRef> {
   if (!Number.isSafeInteger(replays)) throw new Refused(400, "Expected the number of replays that were seen");
   const parts = parseJobId(id);
-  if (parts !== undefined) return { id: recordId(id), pool: parts.pool, lane: parts.lane, replays };
+  if (parts !== undefined) {
+    const record = recordId(id);
+    const jobId = replays === 0 ? record : replayId(record, replays);
+    return { id: record, jobId, pool: parts.pool, lane: parts.lane, replays };
+  }
   const letter = await patiently(store.look(id));
   if (letter === undefined) throw refusedChange("not-found");
-  return { id: letter.id, pool: letter.pool, lane: letter.lane, replays };
+  return { id: letter.id, jobId: letter.jobId, pool: letter.pool, lane: letter.lane, replays };
 }
 
 export function formOf<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {

@@ -1,7 +1,7 @@
 /** What a replay of many would do, and what one is doing. */
 import type { LetterRef } from "@sluice/drain";
 import type { User } from "../access/user.ts";
-import type { Run, Selection } from "../letters/runs.ts";
+import { joinedMessage, type Run, type Selection } from "../letters/runs.ts";
 import { html, type Html } from "./html.ts";
 import { forRole, layout, letterUrl, PAGE, time } from "./layout.ts";
 
@@ -64,7 +64,8 @@ function firstOf(letters: readonly LetterRef[]): Html {
     </ul>`;
 }
 
-export function runPage(user: User, run: Run): string {
+/** @param joined whether the user has asked for letters that this run had already. */
+export function runPage(user: User, run: Run, { joined }: { readonly joined: boolean }): string {
   const { id, by, what, total, elsewhere, startedAt, endedAt, trouble, queued, claimed, refused, stopped } =
     run;
   const counts = [
@@ -77,6 +78,7 @@ export function runPage(user: User, run: Run): string {
   const ended = stopped ? "Stopped" : replayed === total ? "All are on their way" : "Ended";
   const state = endedAt === undefined ? "Under way" : ended;
   const body = html` <p role="status">${state}: ${replayed} of ${total}.</p>
+    ${joined ? html`<p class="problem">No other replay was started: this one has the letters. ${joinedMessage(run)}.</p>` : ""}
     ${elsewhere === 0 ? "" : html`<p>${elsewhere} more were asked for; a run before this one has them.</p>`}
     <progress max="${Math.max(1, total)}" value="${done}" aria-label="Letters replayed"></progress>
     ${trouble === undefined ? "" : html`<p class="problem" role="alert">It waits: ${trouble}</p>`}
@@ -111,6 +113,8 @@ const REASONS: Readonly<Record<string, string>> = {
   changed: "somebody else was faster",
   "not-found": "gone",
   unreadable: "what is stored of the job cannot be read",
+  answered: "answered after all",
+  "under-way": "under way again",
   "no-lane": "the pools file has no such lane",
 };
 

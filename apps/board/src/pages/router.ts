@@ -5,11 +5,13 @@ import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-lett
 import { distinct, type LetterRef } from "@sluice/drain";
 import express, { type ErrorRequestHandler, type Request, type Response, type Router } from "express";
 import { z } from "zod";
+import { auditOf } from "../access/audit.ts";
 import { currentUser, demand } from "../access/user.ts";
 import { withPatience } from "../kept.ts";
 import { unavailable } from "../letters/letter-view.ts";
 import { selectLetters, type Runs, type Selection } from "../letters/runs.ts";
 import { Refused } from "../refusal.ts";
+import { Turns } from "../turns.ts";
 import { describeFilter, parseFilter, searchOf, type Filter } from "./filter.ts";
 import { html, type Html } from "./html.ts";
 import { letterUrl, PAGE } from "./layout.ts";
@@ -27,6 +29,9 @@ export interface PagesOptions extends LetterOptions {
 }
 
 const PER_PAGE = 25;
+
+/** Searches of all who search, at once and waiting: one for text looks at a thousand letters. */
+const SEARCHES = { atOnce: 4, waiting: 50 };
 
 /** An edited request of 1 MiB, as a form encodes its worst. */
 const FORM_LIMIT = "4mb";
@@ -49,11 +54,12 @@ const replaysFormSchema = z.looseObject({
 
 export function pages(options: PagesOptions): Router {
   const { runs } = options;
+  const searches = new Turns(SEARCHES);
   const router = express.Router();
   router.use(express.urlencoded({ extended: false, limit: FORM_LIMIT }));
   router.get("/page.css", (_request, response) => void response.type("css").send(css));
   router.get("/page.js", (_request, response) => void response.type("js").send(script));
-  router.get("/", async (request, response) => search(options, request, response));
+  router.get("/", async (request, response) => search({ ...options, searches }, request, response));
   router.get("/letter/:id", async (request, response) => showLetter(options, request, response));
   router.post("/letter/:id/:action", async (request, response) => operate(options, request, response));
   router.get("/replays", (_request, response) => void response.send(runsPage(currentUser(), runs.all)));
@@ -61,7 +67,7 @@ export function pages(options: PagesOptions): Router {
   router.get("/replays/:run", (request, response) => {
     const run = runs.get(request.params.run);
     if (run === undefined) throw new Refused(404, "There is no such replay (any more)");
-    response.send(runPage(currentUser(), run));
+    response.send(runPage(currentUser(), run, { joined: request.query["joined"] !== undefined }));
   });
   router.post("/replays/:run/stop", (request, response) => {
     demand(currentUser(), "operator");
@@ -75,8 +81,11 @@ export function pages(options: PagesOptions): Router {
   return router;
 }
 
-async function search(options: PagesOptions, request: Request, response: Response): Promise<void> {
-  const { store, pools, classes } = options;
+async function search(
+  { store, pools, classes, searches }: PagesOptions & { readonly searches: Turns },
+  request: Request,
+  response: Response,
+): Promise<void> {
   const { id, cursor, ...rest } = searchQuerySchema.parse(request.query);
   if (id !== undefined && id !== "") return response.redirect(303, letterUrl(recordId(id.trim())));
   const filter = parseFilter(rest);
@@ -84,11 +93,12 @@ async function search(options: PagesOptions, request: Request, response: Respons
   try {
     const from = cursor === undefined ? {} : { cursor };
     const asked = { ...searchOf(filter, { pools, classes: classes() }), ...from, limit: PER_PAGE };
-    const found = await withPatience(searchLetters(store, asked), PAGE_PATIENCE_MS);
+    const key = JSON.stringify([filter, cursor]);
+    const searching = searches.take(key, async () => searchLetters(store, asked));
+    const found = await withPatience(searching, PAGE_PATIENCE_MS);
     response.send(searchPage({ ...page, found }));
   } catch (error) {
-    const { statusCode, message } =
-      error instanceof RangeError ? new Refused(400, error.message) : unavailable(error);
+    const { statusCode, message } = asRefused(error);
     response.status(statusCode).send(searchPage({ ...page, found: undefined, problem: message }));
   }
 }
@@ -108,11 +118,17 @@ async function replayMany(options: PagesOptions, request: Request, response: Res
     const letters = await Promise.all(ticked.map(async (value) => parseTicked(store, value)));
     return { letters: distinct(letters), more: false };
   };
-  const what = scope === "ticked" ? `${ticked.length} ticked` : describeFilter(filter);
+  // Without the time of the click: clicks on the same search are for the same letters.
+  const words = describeFilter(parsed);
+  const [what, key] = scope === "ticked" ? [`${ticked.length} ticked`, ticked.join(" ")] : [words, words];
   if (start !== undefined) {
-    const { run } = await runs.startFound(selected, { by: user.name, what });
-    response.locals["audit"] = `replay of ${run.total} letters: ${what}`;
-    response.redirect(303, `${PAGE}/replays/${run.id}`);
+    const { run, joined } = await runs.startFound(selected, { by: user.name, what, key });
+    auditOf(response).detail(
+      joined
+        ? `nothing: replay ${run.id} has the letters`
+        : `replay ${run.id} of ${run.total} letters: ${what}`,
+    );
+    response.redirect(303, `${PAGE}/replays/${run.id}${joined ? "?joined" : ""}`);
     return;
   }
   const lanes = new Set(
@@ -123,7 +139,7 @@ async function replayMany(options: PagesOptions, request: Request, response: Res
     ...hidden(filter),
     ...ticked.map((value) => html`<input type="hidden" name="letter" value="${value}" />`),
   ];
-  const selection = await selected();
+  const selection = await runs.preview(key, selected);
   response.send(dryRunPage({ user, selection, lanes, perLane, fields: again }));
 }
 

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
-import { DEFAULT_LANES } from "@sluice/job";
+import { DEFAULT_LANES, scrubUrl } from "@sluice/job";
 import { createLogUpdate } from "log-update";
+import { print, printJson, tell } from "../terminal.ts";
 import { findDocuments } from "./documents.ts";
 import { Evidence } from "./evidence.ts";
 import { firstStart, recentUtilisation } from "./figures.ts";
@@ -71,8 +72,8 @@ export async function dev(options: DevOptions): Promise<number> {
       const report = await Promise.race([run, system.broken]);
       if (report === undefined) return 130;
       lost = report.lost;
-      process.stdout.write(`\n${renderReport(report, workload.tokensPerMinute)}\n`);
-      if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+      print(`\n${renderReport(report, workload.tokensPerMinute)}`);
+      if (options.json) printJson(report);
     }
     if (process.stdout.isTTY && !options.exit) {
       tell(`\nRunning. Board ${system.boardUrl}  API ${system.apiUrl}  Ctrl-C ends it`);
@@ -209,7 +210,7 @@ class Watch {
 function givenRedis(url: string | undefined, taken: boolean): string | undefined {
   if (url === undefined || url === "") return undefined;
   if (!URL.canParse(url))
-    throw new Error(`Expected REDIS_URL to be a URL such as redis://127.0.0.1:6379, got '${url}'`);
+    throw new Error(`Expected REDIS_URL to be a URL such as redis://127.0.0.1:6379, got '${scrubUrl(url)}'`);
   const { hostname } = new URL(url);
   if (taken || ["127.0.0.1", "[::1]", "localhost"].includes(hostname)) return url;
   tell(
@@ -222,8 +223,4 @@ function givenRedis(url: string | undefined, taken: boolean): string | undefined
 async function rejection(promise: Promise<unknown>): Promise<never> {
   await promise;
   return new Promise<never>(() => {});
-}
-
-function tell(line: string): void {
-  process.stderr.write(`${line}\n`);
 }

@@ -38,7 +38,7 @@ export async function startProgram(
   env: Readonly<Record<string, string>>,
 ): Promise<Program> {
   const logFile = join(folder, `${name}.log`);
-  const log = openSync(logFile, "a");
+  const log = openSync(logFile, "a", 0o600);
   const child: ChildProcess = fork(entry(app), [], {
     env: { ...withoutAws(process.env), ...env },
     stdio: ["ignore", log, log, "ipc"],

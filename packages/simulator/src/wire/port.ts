@@ -6,6 +6,7 @@ import { createServer as createHttp1 } from "node:http";
 import { createServer as createHttp2, type Http2Session } from "node:http2";
 import { createServer as createTcp, type Socket } from "node:net";
 import type { WireRequest, WireResponse } from "./exchange.ts";
+import { boundSession, SOCKET_BOUNDS, type SocketBounds } from "./slow-sockets.ts";
 
 /** Handles one request of either protocol. `socket` is the TCP connection that carries it. */
 export type RequestListener = (request: WireRequest, response: WireResponse, socket: Socket) => void;
@@ -23,12 +24,26 @@ const HTTP2_PREFACE = "PRI";
 const KEEP_ALIVE_MS = 120_000;
 
 /** Listens. `port` 0 takes a free one. */
-export async function listen(host: string, port: number, listener: RequestListener): Promise<Port> {
+export async function listen(
+  host: string,
+  port: number,
+  listener: RequestListener,
+  bounds: SocketBounds = SOCKET_BOUNDS,
+): Promise<Port> {
   const sockets = new Set<Socket>();
   const socketOfSession = new WeakMap<Http2Session, Socket>();
-  const http1 = createHttp1({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, (request, response) =>
-    listener(request, response, request.socket),
+  const http1 = createHttp1(
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      noDelay: true,
+      headersTimeout: bounds.headersMs,
+      requestTimeout: bounds.requestMs,
+      connectionsCheckingInterval: bounds.checkEveryMs,
+    },
+    (request, response) => listener(request, response, request.socket),
   );
+  // It never listens itself, and node:http begins to look for slow connections when it does.
+  http1.emit("listening");
   const http2 = createHttp2((request, response) => {
     const { session } = request.stream;
     const socket = session === undefined ? undefined : socketOfSession.get(session);
@@ -36,6 +51,7 @@ export async function listen(host: string, port: number, listener: RequestListen
     if (socket !== undefined) listener(request, response, socket);
   });
   http1.on("clientError", (_error, socket) => socket.destroy());
+  http2.on("session", (session) => boundSession(session, bounds));
   http2.on("sessionError", () => {
     // A client that breaks the protocol loses its session; http2 has already closed it.
   });
@@ -44,10 +60,13 @@ export async function listen(host: string, port: number, listener: RequestListen
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
+    const silent = setTimeout(() => socket.destroy(), bounds.headersMs);
+    socket.once("close", () => clearTimeout(silent));
     let head: Buffer = Buffer.alloc(0);
     const look = (chunk: Buffer): void => {
       head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
       if (head.length < HTTP2_PREFACE.length) return;
+      clearTimeout(silent);
       socket.off("data", look);
       socket.pause();
       if (head.subarray(0, HTTP2_PREFACE.length).toString("latin1") === HTTP2_PREFACE) {

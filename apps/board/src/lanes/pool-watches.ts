@@ -1,0 +1,81 @@
+/** How the pools stand, read from Redis once for everybody who watches. */
+import { poolLimits, type Pool, type Pools } from "@sluice/config";
+import { createOperations, createRedisLimiter, type Inspection, type Quota } from "@sluice/limits";
+import { keySpace, type connect } from "@sluice/redis";
+import { describeIdentities, readIdentities } from "@sluice/results";
+import { Kept, PATIENCE_MS } from "../kept.ts";
+import type { PoolNow } from "../pages/pools.ts";
+import { poolNow, type PoolState } from "./pool-line.ts";
+
+export interface PoolWatchesOptions {
+  readonly pools: Pools;
+  readonly namespace: string;
+  readonly redis: ReturnType<typeof connect>;
+}
+
+/** A pool's state; `undefined` where no worker has started it yet. */
+export type PoolWatch = Kept<PoolState | undefined>;
+
+/** How long a pool's figures serve, milliseconds. */
+const POOL_AGE_MS = 1_000;
+
+export class PoolWatches {
+  readonly #options: PoolWatchesOptions;
+  readonly #watches = new Map<string, PoolWatch>();
+
+  constructor(options: PoolWatchesOptions) {
+    this.#options = options;
+  }
+
+  /** The quota as the pools file has it. */
+  declared(pool: Pool): Quota {
+    return poolLimits(pool, this.#options.pools.scopes[pool.scope] ?? { tokensPerDay: null }).quota;
+  }
+
+  of(pool: Pool): PoolWatch {
+    const known = this.#watches.get(pool.name);
+    if (known !== undefined) return known;
+    const { redis, namespace } = this.#options;
+    const space = keySpace(namespace, pool.scope);
+    const limiter = createRedisLimiter({ redis, keySpace: space });
+    const operations = createOperations(redis, space);
+    const watch: PoolWatch = new Kept<PoolState | undefined>({
+      load: async () => {
+        const [inspection, identities, [operation]] = await Promise.all([
+          limiter.inspect(pool.name).catch(unlessUnknown),
+          readIdentities(redis, space),
+          operations.entries(pool.name, 1),
+        ]);
+        if (inspection === undefined) return undefined;
+        const identity = describeIdentities(identities)?.line;
+        return {
+          ...inspection,
+          ...(identity === undefined ? {} : { identity }),
+          ...(operation === undefined ? {} : { operation }),
+        };
+      },
+      maxAgeMs: POOL_AGE_MS,
+      patienceMs: PATIENCE_MS,
+      clock: Date.now,
+    });
+    this.#watches.set(pool.name, watch);
+    return watch;
+  }
+
+  /** All pools, each in one line. */
+  async now(): Promise<PoolNow[]> {
+    return Promise.all(
+      Object.values(this.#options.pools.pools).map(async (pool) => {
+        const watch = this.of(pool);
+        const state = await watch.read();
+        return poolNow(pool.name, { state, problem: watch.problem }, this.declared(pool));
+      }),
+    );
+  }
+}
+
+/** The limiter's word for a pool that nobody has declared. */
+function unlessUnknown(error: unknown): Inspection | undefined {
+  if (error instanceof RangeError) return undefined;
+  throw error;
+}
