@@ -11,7 +11,7 @@ const TIMES = {
   SLUICE_HEARTBEAT_TTL_MS: "12000",
 };
 
-test("one of three workers is denied: the others are never stopped, no job dies, and a warning names the worker", async () => {
+test("one of three workers is denied: the pool is not isolated, no job dies, and a warning names the worker", async () => {
   await using fleet = await startFleet({
     redisUrl: inject("redisUrl"),
     dynamoDbUrl: inject("dynamoDbUrl"),
@@ -37,7 +37,10 @@ test("one of three workers is denied: the others are never stopped, no job dies,
   );
 
   const logged = [...well, sick].flatMap(({ lines }) => lines);
-  expect(logged.filter(({ msg }) => msg === "breaker:changed")).toEqual([]);
+  // Where nobody else has called yet it may be suspected for a moment: then one of the others tries it.
+  const changes = logged.filter(({ msg }) => msg === "breaker:changed");
+  expect(changes.filter(({ to }) => to !== "suspected" && to !== "closed")).toEqual([]);
+  expect(changes.length).toBeLessThanOrEqual(2);
   expect(logged.filter(({ msg }) => msg === "job:dead")).toEqual([]);
   const warnings = sick.lines.filter(({ msg }) => msg === "operation:denied");
   expect(warnings).toMatchObject([{ operation: "converse", denied: true, process: expect.any(String) }]);

@@ -2,9 +2,14 @@
 -- turns a few calls away at any rate, and there a hold costs everything. So a hold needs most of the latest calls to have
 -- failed, or a pool that answers nobody; the job itself waits in any case. Twin of `src/model/holds.ts`.
 
+-- A share so small that the next call need not look.
+local FORGOTTEN = 0.001
+
 -- A call was let go. The share is one of starts: failures end first, answers of slow models seconds later.
 local function countForHolds(parameters, state)
-  if state.failing then state.failing = state.failing * (1 - parameters.ceiling.lateWeight) end
+  if not state.failing then return end
+  state.failing = state.failing * (1 - parameters.ceiling.lateWeight)
+  if state.failing < FORGOTTEN then state.failing = nil end
 end
 
 -- A call has failed, or was turned away with a time to wait.

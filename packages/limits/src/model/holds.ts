@@ -8,9 +8,14 @@ import type { SettleOutcome } from "../limiter.ts";
 import type { Parameters } from "../parameters.ts";
 import type { PoolState } from "./state.ts";
 
+/** A share so small that the next call need not look. */
+const FORGOTTEN = 0.001;
+
 /** A call was let go. The share is one of starts: failures end first, answers of slow models seconds later. */
-export function countForHolds({ ceiling }: Parameters, state: PoolState): void {
-  if (state.failing !== undefined) state.failing *= 1 - ceiling.lateWeight;
+export function countForHolds(parameters: Parameters, state: PoolState): void {
+  if (state.failing === undefined) return;
+  state.failing *= 1 - parameters.ceiling.lateWeight;
+  if (state.failing < FORGOTTEN) delete state.failing;
 }
 
 /** A call has failed, or was turned away with a time to wait. */
