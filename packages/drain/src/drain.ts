@@ -31,6 +31,9 @@ import { Starter } from "./start.ts";
  */
 const MAX_STALLS = 20;
 
+/** How long a job stays away that has failed, while the pool is shut and others wait that have not. Up to twice that. */
+const SHUT_AGAIN_MS = 5_000;
+
 /** How long a job stays away about which something could not be found out. */
 const UNANSWERED_MS = 30_000;
 
@@ -181,6 +184,10 @@ export class Drain {
     const { lane } = candidate.data;
     const line = this.#lines.get(lane) ?? new Line();
     this.#lines.set(lane, line);
+    if (hasFailed(candidate) && line.goesBack()) {
+      const delayMs = SHUT_AGAIN_MS * (1 + this.#options.random());
+      return this.#hands.defer(candidate.job, candidate.data, "pool-shut", delayMs);
+    }
     // Who waits behind another in the line ends at its own deadline, not at the other's.
     const deadline = openDeadline(candidate.data.deadlineAt, this.#options.clock);
     const gone = AbortSignal.any([stopping, visit.cancelled.signal, deadline.signal]);

@@ -17,6 +17,10 @@ export class Line {
   #width = 1;
   #inside = 0;
   #shut = false;
+  /** In the line or inside. */
+  #failed = 0;
+  /** Whether one that has not failed has come since a failed one went back. */
+  #freshCame = true;
   #waiting: Waiter[] = [];
 
   /**
@@ -25,15 +29,28 @@ export class Line {
    * @param failed a call of the job has failed before.
    */
   async enter(signal: AbortSignal, failed: boolean): Promise<() => void> {
+    if (failed) this.#failed += 1;
+    else this.#freshCame = true;
     if (this.#inside < this.#width || signal.aborted) this.#inside += 1;
     else await this.#turn(signal, failed);
     let inside = true;
     return () => {
       if (!inside) return;
       inside = false;
+      if (failed) this.#failed -= 1;
       this.#inside -= 1;
       this.#next();
     };
+  }
+
+  /**
+   * Whether a job that has failed shall go back to its lane instead of entering: while the pool takes no calls one of them
+   * is enough, and others would fill the places of jobs that have not failed. Where those come no more, it stays.
+   */
+  goesBack(): boolean {
+    if (!this.#shut || this.#failed === 0 || !this.#freshCame) return false;
+    this.#freshCame = false;
+    return true;
   }
 
   /**
