@@ -110,6 +110,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
               put: async (outcome) => crashes.around(async () => outcomes.put(outcome)),
             },
             cancels: { isRequested: async () => false },
+            left: { settleAll: async () => {} },
             size: async () => failed.size(),
             oldest: async (limit) => failed.oldest(limit),
             drop: async (job) => crashes.around(async () => failed.drop(job)),

@@ -2,6 +2,7 @@
 import type { Clock, Outcome } from "@sluice/job";
 import { jobDataSchema, parseJobId } from "@sluice/job";
 import { lifeId, type JobView, type ReadingLane } from "./find.ts";
+import type { LeftCalls } from "./left-calls.ts";
 
 /** `cancelled`: it had not started. `requested`: it runs, and ends as soon as its process hears. `ended`: too late. */
 export type Cancelling = "cancelled" | "requested" | "ended";
@@ -11,6 +12,8 @@ export interface CancellingPool {
   readonly outcomes: { put(outcome: Outcome): Promise<boolean> };
   /** `ended`: the job has an outcome. */
   readonly cancels: { request(id: string, by: string): Promise<"first" | "again" | "ended"> };
+  /** What calls of its jobs hold whose worker vanished. */
+  readonly left: Pick<LeftCalls, "settleAll">;
   lane(name: string): ReadingLane & {
     /** Takes the job out of its lane, if it has not started. */
     withdraw(id: string): Promise<boolean>;
@@ -50,6 +53,8 @@ export function createCancel(
       endedAt: options.clock(),
       attempts: found.attemptsMade,
     });
+    const { fetched = 0, stalls = 0 } = found;
+    await pool.left.settleAll({ id: jobId, fetched, stalls });
     return (await lane.withdraw(jobId)) ? "cancelled" : requestedOrEnded(options, tenant, id);
   };
 }

@@ -2,6 +2,7 @@
  * What happens to a job in hand before its call: every reason not to call comes first, then the gate. From the grant to
  * the call it is `start.ts`, from there on `run.ts`.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   deadlineFailure,
   jobDataSchema,
@@ -15,11 +16,13 @@ import { askChain } from "./chain.ts";
 import { openDeadline } from "./deadline.ts";
 import { Hands, names } from "./hands.ts";
 import { describe } from "./insist.ts";
+import { leftInChain, type LeftCalls } from "./left-calls.ts";
 import { Line } from "./line.ts";
 import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
-import { ELSEWHERE_MS, pause, putOff } from "./put-off.ts";
+import { ELSEWHERE_MS, putOff } from "./put-off.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
+import { Rest } from "./rest.ts";
 import { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
 import { StalledJobs } from "./stalled.ts";
@@ -52,18 +55,22 @@ export class Drain {
   readonly #runner: Runner;
   readonly #starter: Starter;
   readonly #stalled: StalledJobs;
+  readonly #left: LeftCalls;
   readonly #visits = new Set<Visit>();
   /** Jobs whose call runs in this process: one that is fetched again meanwhile waits for its own result. */
   readonly #running = new Set<string>();
+  readonly #rest: Rest;
   /** One per lane. */
   readonly #lines = new Map<string, Line>();
 
   constructor(options: DrainOptions) {
     this.#options = options;
     this.#hands = new Hands(options.emit);
+    this.#rest = new Rest(options);
     this.#runner = new Runner(options, this.#hands);
-    this.#starter = new Starter(options, this.#hands, this.#runner);
-    this.#stalled = new StalledJobs(options, this.#hands, this.#runner, this.#starter);
+    this.#left = leftInChain(options);
+    this.#starter = new Starter(options, this.#hands, this.#runner, this.#left);
+    this.#stalled = new StalledJobs(options, this.#hands, this.#runner, this.#starter, this.#left);
   }
 
   /**
@@ -74,6 +81,11 @@ export class Drain {
     const visit: Visit = { id: job.id, cancelled: new AbortController(), shut: new AbortController() };
     this.#visits.add(visit);
     return this.#orPutOff(job, visit, stopping, async () => this.#take(job, stopping, visit));
+  }
+
+  /** Resolves when jobs may be fetched: at once, but for a while after one had to be handed back. */
+  async ready(signal: AbortSignal): Promise<void> {
+    return this.#rest.over(signal);
   }
 
   /** The jobs that can be cancelled here: before their call, or in it. */
@@ -137,15 +149,19 @@ export class Drain {
       this.#starter.ask(() => cancels.isRequested(job.id), "cancels", stopping),
       job.attemptsStarted > 1 ? this.#starter.ask(() => job.notes(), "notes", stopping) : NO_NOTES,
     ]);
+    const left = { id: job.id, fetched: job.attemptsStarted - 1, stalls: job.stalls };
     if (ended !== undefined) {
-      if (job.stalls > 0) await this.#stalled.settleEnded(job, ended);
+      await this.#left.settleAll(left, ended);
       return this.#hands.recover(job, data, ended);
     }
     if (job.deferredFailure !== undefined || job.stalls > MAX_STALLS) {
       return this.#hands.die(job, data, stalledTooOften(job.stalls, job.deferredFailure));
     }
     if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure(notes.last));
-    if (cancelled) return this.#runner.cancel({ job, data });
+    if (cancelled) {
+      await this.#left.settleAll(left);
+      return this.#runner.cancel({ job, data });
+    }
     if (this.#running.has(job.id)) return this.#hands.defer(job, data, "running-here", ELSEWHERE_MS);
 
     const work = await this.#readWork(job, data, stopping);
@@ -227,9 +243,9 @@ export class Drain {
         return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
       }
       if (asked.type !== "wait") {
-        const off = await putOff(asked, candidate, this.#options, woken);
-        if (off === undefined) continue;
-        return this.#hands.defer(job, data, off.reason, off.delayMs);
+        const { reason, delayMs, restMs } = putOff(asked, candidate, this.#options);
+        if (restMs > 0) this.#rest.begin(restMs);
+        return this.#hands.defer(job, data, reason, delayMs);
       }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
@@ -246,12 +262,13 @@ export class Drain {
     const cancelled = visit.cancelled.signal;
     const shut = visit.shut.signal;
     visit.grant = grant;
+    const off = AbortSignal.any([stopping, cancelled, shut]);
     const start = async (): Promise<(() => Promise<void>) | undefined> => {
       try {
         return await this.#starter.start(candidate, grant, { stopping, cancelled, shut });
       } catch (error) {
         // What could not be asked holds nothing: no slot, and no reservation, which would count as a call under way.
-        grant.release();
+        grant.slot.release();
         this.#giveBack(grant);
         throw error;
       } finally {
@@ -260,7 +277,7 @@ export class Drain {
     };
     return {
       waitMs,
-      off: AbortSignal.any([stopping, cancelled, shut]),
+      off,
       start: async () => {
         const run = await this.#orPutOff(job, visit, stopping, start);
         if (run === undefined) return undefined;
@@ -296,6 +313,10 @@ export class Drain {
     if (job.stalls > 0) return this.#stalled.read(job, data, decode, stopping);
     return (await decode()) ?? this.#hands.die(job, data, malformed());
   }
+}
+
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  if (delayMs > 0) await sleep(delayMs, undefined, { signal }).catch(() => undefined);
 }
 
 function hasFailed({ notes }: Candidate): boolean {

@@ -90,7 +90,7 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
   const { failure } = failed;
   const { attemptsMade, maxAttempts, index, pools, now, deadlineAt, random } = tried;
   const attempt = countsAgainst(failed, tried);
-  const notes = noted(failed, tried);
+  const notes = noted(failed, tried, attempt);
   if (index + 1 < pools && mayAnswerElsewhere(row, tried.notes)) {
     return {
       type: "retry",
@@ -100,8 +100,9 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
     };
   }
   if (row.costs === "life") return { type: "dead", failure };
-  if (attempt && attemptsMade + 1 >= Math.min(maxAttempts, row.attempts ?? maxAttempts))
+  if (attempt && (attemptsMade + 1 >= maxAttempts || attemptsOfRow(notes, failed) >= mostOfRow(row))) {
     return { type: "dead", failure };
+  }
   const leftMs = deadlineAt - now;
   if (leftMs < LAST_TRY_MS + FLOOR_MS) return { type: "dead", failure: deadlineFailure(notes.last) };
   // A job dies at its deadline, not at the last try that happened to fit before it.
@@ -168,16 +169,31 @@ function delayOf(row: FailureRow, failure: Failure, notes: Notes, { settled, poo
   return retry === "exhausted" ? Math.max(delayMs, capMs * (0.5 + random() / 2)) : delayMs;
 }
 
-/** What the next try shall know of this one. */
-function noted({ rule, failure }: Failed, tried: Try): Notes {
+/** How many attempts of a job may fail by this row. */
+function mostOfRow({ attempts = Infinity }: FailureRow): number {
+  return attempts;
+}
+
+function attemptsOfRow({ byRow }: Notes, { rule }: Failed): number {
+  return byRow[rule] ?? 0;
+}
+
+/**
+ * What the next try shall know of this one.
+ * @param attempt whether it counts against the job's attempts.
+ */
+function noted(failed: Failed, tried: Try, attempt: boolean): Notes {
+  const { rule, failure } = failed;
   const { notes, index, pools, now, settled } = tried;
-  const { kind, dimension } = FAILURES[rule];
+  const { kind, dimension, attempts } = FAILURES[rule];
+  const isCounted = attempt && attempts !== undefined;
   const quota = kind === "throttled" && dimension !== "capacity";
   const throttles = quota ? notes.throttles + 1 : 0;
   // Others pass where this one does not: it would come back ahead of them for ever.
   const apart = throttles >= APART_THROTTLES && within(settled.answeredAgoMs, sinceLastMs(tried));
   return {
     failures: notes.failures + 1,
+    byRow: isCounted ? { ...notes.byRow, [rule]: attemptsOfRow(notes, failed) + 1 } : notes.byRow,
     throttles,
     apart,
     failedAt: now,

@@ -140,15 +140,12 @@ describe("a job at the gate", () => {
     expect(await waiting.through(newData())).toMatchObject({ deferral: { delayMs: 700, attempt: false } });
   });
 
-  test("of a process that alone is denied access is handed to the others after a while, at no cost", async () => {
+  test("of a process that alone is denied access is handed to the others, at no cost", async () => {
     const w = world({ admit: () => ({ type: "open", cause: "denied", afterMs: 10_000 }) });
-    const startedAt = performance.now();
-    // No longer than its deadline is away.
-    expect(await w.through(newData({ deadlineAt: NOW + 50 }))).toEqual({
+    expect(await w.through(newData())).toEqual({
       how: "deferred",
       deferral: { delayMs: 1_000, attempt: false },
     });
-    expect(performance.now() - startedAt).toBeGreaterThan(45);
     expect(w.event("job:deferred")).toMatchObject({ reason: "denied-here" });
   });
 
@@ -280,7 +277,7 @@ describe("a granted job", () => {
   });
 
   test("that has had all the calls it may have gives its grant back and is dead", async () => {
-    const w = world({ ledger: () => ({ type: "cap", calls: 5 }) });
+    const w = world({ ledger: () => ({ type: "cap", calls: 5, left: [] }) });
     expect(await w.through(newData())).toMatchObject({ how: "failed", failure: { kind: "terminal" } });
     expect(w.settlements).toMatchObject([refunded]);
   });

@@ -1,4 +1,12 @@
-import { FAILURES, NO_NOTES, type FailureRow, type FailureRule, type Notes } from "@sluice/job";
+import {
+  FAILURES,
+  NO_NOTES,
+  readNotes,
+  writeNotes,
+  type FailureRow,
+  type FailureRule,
+  type Notes,
+} from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { countsAgainst, mayBePaid, nextStep, type NextStep, type Try } from "../src/index.ts";
@@ -18,6 +26,7 @@ const tried: fc.Arbitrary<Try> = fc
       throttles: fc.nat({ max: 2_000 }),
       apart: fc.boolean(),
       failedAt: fc.option(fc.integer({ min: 0, max: 1_000_000 }), { nil: undefined }),
+      byRow: fc.constant({}),
       entry: fc.constant(0),
     }),
     settled: fc.record(
@@ -102,9 +111,22 @@ describe("a job's life", () => {
 
   test("has three attempts at an error of the model that names no status, whatever its pool allows", () => {
     const tries = { ...first, maxAttempts: 20 };
-    expect(nextStep(failed("modelUnclear"), { ...tries, attemptsMade: 1 }).type).toBe("retry");
-    expect(nextStep(failed("modelUnclear"), { ...tries, attemptsMade: 2 }).type).toBe("dead");
-    expect(nextStep(failed("modelFailed"), { ...tries, attemptsMade: 2 }).type).toBe("retry");
+    const steps = (...failures: readonly FailureRule[]): string => {
+      let { notes } = tries;
+      const types = failures.map((each, attemptsMade) => {
+        const step = nextStep(failed(each), { ...tries, attemptsMade, notes });
+        if (step.type === "retry") notes = readNotes(writeNotes(step.notes));
+        return step.type;
+      });
+      return types.join(" ");
+    };
+    expect(steps("modelUnclear", "modelUnclear", "modelUnclear")).toBe("retry retry dead");
+    // Those of other kinds are none of them.
+    expect(steps("internal", "internal", "modelUnclear", "modelUnclear")).toBe("retry retry retry retry");
+    expect(steps("modelUnclear", "internal", "modelUnclear", "internal", "modelUnclear")).toBe(
+      "retry retry retry retry dead",
+    );
+    expect(steps("modelFailed", "modelFailed", "modelFailed")).toBe("retry retry retry");
   });
 
   test("lasts to its deadline: the last tries come closer together", () => {

@@ -1,7 +1,7 @@
 /** Everything that is decided about a job before it asks for quota. */
 import { describe, expect, test } from "vitest";
 import { NOTHING } from "../src/settlement.ts";
-import { answer, answered, failed, NOW, newData, SECRET, usage, world, type World } from "./fakes.ts";
+import { answer, answered, failed, go, NOW, newData, SECRET, usage, world, type World } from "./fakes.ts";
 
 describe("a job is dead at once", () => {
   test.each([
@@ -39,7 +39,7 @@ describe("a job is dead at once", () => {
   });
 
   test("when its worker died in the middle of its call more often than crashes explain", async () => {
-    const w = world({ ledger: () => ({ type: "go", call: 5, lost: 4, justLost: false }) });
+    const w = world({ ledger: () => go({ call: 5, lost: 4 }) });
     expect(await w.through(newData())).toMatchObject({
       failure: {
         kind: "terminal",
@@ -47,7 +47,7 @@ describe("a job is dead at once", () => {
         message: "Its worker vanished under it 4 times",
       },
     });
-    const once = world({ ledger: () => ({ type: "go", call: 4, lost: 3, justLost: false }) });
+    const once = world({ ledger: () => go({ call: 4, lost: 3 }) });
     expect(await once.through(newData())).toMatchObject({ how: "completed" });
   });
 
@@ -129,7 +129,7 @@ describe("a job is put off", () => {
   test("when two calls ended with its worker, while many like it run here: soon, and at no cost", async () => {
     const call = Promise.withResolvers<undefined>();
     const w = world({
-      ledger: () => ({ type: "go", call: 3, lost: 2, justLost: false }),
+      ledger: () => go({ call: 3, lost: 2 }),
       call: async () => {
         await call.promise;
         return answered;
@@ -152,7 +152,7 @@ describe("a job is put off", () => {
     const call = Promise.withResolvers<undefined>();
     const lost = new Map<string, number>();
     const w = world({
-      ledger: (id) => ({ type: "go", call: 4, lost: lost.get(id) ?? 0, justLost: false }),
+      ledger: (id) => go({ call: 4, lost: lost.get(id) ?? 0 }),
       call: async (_call, calls) => {
         if (calls === 1) await call.promise;
         return answered;
@@ -222,9 +222,9 @@ describe("a job whose worker vanished", () => {
     w.stop.abort();
   });
 
-  test("in its call pays for a call that was cut, and no more", async () => {
+  test("in its call under a worker of the version before, which has noted nothing, pays what was reserved", async () => {
     const w = world({
-      ledger: () => ({ type: "go", call: 2, lost: 1, justLost: true }),
+      ledger: () => go({ call: 2, lost: 1, unnamed: true }),
       admit: () => ({ type: "wait", afterMs: 60_000 }),
     });
     const { job } = w.hold(newData(), { stalls: 1, attemptsStarted: 2 });

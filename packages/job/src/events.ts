@@ -87,6 +87,13 @@ export interface SluiceEvents {
   "identity:lost": { readonly scope: string; readonly errorClass: string };
   /** It has some again, after so long. */
   "identity:found": { readonly scope: string; readonly afterMs: number };
+  /**
+   * This process finds no way to a scope's Bedrock (refused connections, DNS, TLS) while others are answered: it asks for
+   * nothing of it, and lets one call try now and then. `errorClass`: what the last call met.
+   */
+  "way:lost": { readonly scope: string; readonly errorClass: string };
+  /** A call was sent again, after so long. */
+  "way:found": { readonly scope: string; readonly afterMs: number };
   /** The server asked for it: a pool takes no calls until then, milliseconds since the epoch. */
   "pool:held": { readonly pool: string; readonly untilMs: number };
   /** New limits of a pool are in force. */
@@ -157,12 +164,16 @@ export type DeferReason =
   | "suspect"
   /** The pool that had granted its call takes none now. */
   | "pool-shut"
+  /** The pool of its chain that had granted its call has no slot free in this process. */
+  | "no-slot"
   /** An earlier run of the job is still under way in this process. */
   | "running-here"
   /** Another process that is alive has a call for it in flight. */
   | "running-elsewhere"
   /** This process has no credentials for the scope; another may. */
   | "no-identity"
+  /** This process finds no way to the scope's Bedrock; another may. */
+  | "no-way"
   /** This process alone is denied what the job asks for; another may make the call. */
   | "denied-here"
   /** It reserves more than is left of the day's tokens; smaller jobs may go. */

@@ -30,6 +30,8 @@ const examples: SluiceEvents = {
   "operation:denied": { pool: "p", operation: "stream", denied: true, process: "worker" },
   "identity:lost": { scope: "main", errorClass: "ExpiredTokenException" },
   "identity:found": { scope: "main", afterMs: 45_000 },
+  "way:lost": { scope: "main", errorClass: "ConnectionError" },
+  "way:found": { scope: "main", afterMs: 45_000 },
   "pool:held": { pool: "p", untilMs: 30_000 },
   "limits:changed": { pool: "p", version: 2 },
   "quota:overridden": {
