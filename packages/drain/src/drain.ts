@@ -12,14 +12,14 @@ import {
   type JobRequest,
 } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant, Turn } from "./candidate.ts";
+import { tryCache } from "./cached.ts";
 import { askChain } from "./chain.ts";
 import { openDeadline } from "./deadline.ts";
-import { Hands, names } from "./hands.ts";
+import { Hands } from "./hands.ts";
 import { describe } from "./insist.ts";
 import { leftInChain, type LeftCalls } from "./left-calls.ts";
 import { Line } from "./line.ts";
 import type { Held } from "./ports.ts";
-import { pollDelayMs } from "./poll.ts";
 import { ELSEWHERE_MS, putOff } from "./put-off.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
 import { Rest } from "./rest.ts";
@@ -166,30 +166,14 @@ export class Drain {
 
     const work = await this.#readWork(job, data, stopping);
     if (work === undefined) return undefined;
-    const shared = await this.#tryCache(job, data, work, stopping);
+    const shared = await tryCache(
+      { job, data, work },
+      this.#options,
+      { starter: this.#starter, hands: this.#hands, runner: this.#runner },
+      stopping,
+    );
     if (shared) return undefined;
     return this.#admit({ job, data, work, notes }, stopping, visit);
-  }
-
-  /** Answers from the cache, or waits for the job that is being answered the same. False: make the call. */
-  async #tryCache(job: Held, data: JobData, work: JobRequest, stopping: AbortSignal): Promise<boolean> {
-    if (data.cacheMs === undefined) return false;
-    const { cache, emit } = this.#options;
-    const { id, tenant, pool, cacheMs: ttlMs } = data;
-    // As long as the leader lives: whatever ends it gives the lead away.
-    const leadMs = data.deadlineAt - this.#options.clock();
-    const question = { id, tenant, pool, work, ttlMs };
-    const lead = await this.#starter.ask(() => cache.lead(question, leadMs), "cache", stopping);
-    if (lead.type === "leader") return false;
-    if (lead.type === "follow") {
-      // Nobody wakes it when the answer is there: it looks again, ever less often.
-      const delayMs = Math.min(lead.retryAfterMs, pollDelayMs(job.attemptsStarted - 1, 0));
-      await this.#hands.defer(job, data, "shared", delayMs);
-    } else {
-      emit("job:cache-hit", names(data));
-      await this.#runner.finish(job, data, "completed", { ...lead.answer, cached: true });
-    }
-    return true;
   }
 
   /**

@@ -171,20 +171,20 @@ describe("a job at the gate", () => {
     expect(jobs.slice(1).toSorted()).toEqual(failed.map(({ job }) => job.id).toSorted());
   });
 
-  test("that has failed asks on when nobody else waits, and ends at its deadline while it gives way", async () => {
+  test("that has failed asks on when nobody else waits, and can be cancelled while it gives way", async () => {
     const w = world({
       notes: { ...NO_NOTES, failures: 1 },
       admit: () => ({ type: "open", afterMs: 5 }),
     });
-    const failed = w.hold(newData({ deadlineAt: NOW + 60 }), { attemptsStarted: 2 });
+    const failed = w.hold(newData(), { attemptsStarted: 2 });
     const ending = w.drain.take(failed.job, w.stop.signal);
     await vi.waitUntil(() => w.admitted.length > 2);
     const fresh = w.hold(newData());
     const asking = w.drain.take(fresh.job, w.stop.signal);
     await vi.waitUntil(() => w.admitted.at(-1)?.job === fresh.job.id);
-    w.now += 60;
+    w.drain.cancel(failed.job.id);
     await ending;
-    expect(failed.left).toMatchObject([{ how: "failed" }]);
+    expect(failed.left).toMatchObject([{ reference: { outcome: "cancelled" } }]);
     w.stop.abort();
     await asking;
   });
