@@ -25,12 +25,12 @@ import { malformed, stalledTooOften } from "./reasons.ts";
 import { Rest } from "./rest.ts";
 import { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
-import { StalledJobs } from "./stalled.ts";
+import { outlived, StalledJobs } from "./stalled.ts";
 import { Starter } from "./start.ts";
 
 /**
- * Far more stalls than crashes of others explain, for a job that kills its worker as soon as it is fetched. A job that
- * merely waits while its worker dies is counted too, and must not die of it.
+ * Far more stalls than crashes of others explain, for a job that kills its worker as soon as it is fetched. What comes
+ * to the gate has not done that: its stalls so far are forgiven.
  */
 const MAX_STALLS = 20;
 
@@ -154,8 +154,9 @@ export class Drain {
       await this.#left.settleAll(left, ended);
       return this.#hands.recover(job, data, ended);
     }
-    if (job.deferredFailure !== undefined || job.stalls > MAX_STALLS) {
-      return this.#hands.die(job, data, stalledTooOften(job.stalls, job.deferredFailure));
+    const stalls = job.stalls - notes.stallsOutlived;
+    if (job.deferredFailure !== undefined || stalls > MAX_STALLS) {
+      return this.#hands.die(job, data, stalledTooOften(stalls, job.deferredFailure));
     }
     if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure(notes.last));
     if (cancelled) {
@@ -173,7 +174,7 @@ export class Drain {
       stopping,
     );
     if (shared) return undefined;
-    return this.#admit({ job, data, work, notes }, stopping, visit);
+    return this.#admit({ job, data, work, notes: await outlived(job, notes) }, stopping, visit);
   }
 
   /**

@@ -34,6 +34,8 @@ export interface Held {
   readonly stalls: number;
   readonly deferredFailure: string | undefined;
   notes(): Promise<Notes>;
+  /** Replaces the notes now, and not only when the job is handed back. */
+  keepNotes(notes: Notes): Promise<void>;
   complete(reference: Readonly<Record<string, string | number>>): Promise<void>;
   defer(deferral: Deferral): Promise<void>;
   fail(failure: Failure): Promise<void>;
