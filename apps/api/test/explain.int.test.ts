@@ -1,7 +1,7 @@
 /** Why a job is where it is: every reason, on a real Redis with a real limiter. */
 import { adviceFor, newJobId, NO_NOTES, type Failure, type JobData } from "@sluice/job";
 import { createRedisLimiter, lanesNamed } from "@sluice/limits";
-import { Intake, LaneQueue, LockKeeper, POLLS_LANE, Slots, type HeldJob } from "@sluice/queue";
+import { Intake, LaneQueue, LockKeeper, POLLS_LANE, Slots, WaitingGrants, type HeldJob } from "@sluice/queue";
 import { connect, keySpace, type KeySpace } from "@sluice/redis";
 import { cacheKey, CallLedger, ResponseCache } from "@sluice/results";
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from "vitest";
@@ -56,6 +56,7 @@ async function fetched(pool = "claude"): Promise<HeldJob & { vanish(): Promise<v
     lane: "critical",
     redis,
     slots: new Slots(["critical"], 1),
+    waiting: new WaitingGrants(),
     locks,
     take: async (job) => {
       taken.resolve(job);

@@ -38,6 +38,20 @@ test("what the file hardly means, and quotas that are not the file's with who ha
     expect(await first.logged("what was done by hand", isIt)).toMatchObject({ pool: POOL, ...act });
   }
 
+  // What lasts is told when it begins, and when it is over.
+  const isPool = (event: string) => (line: Record<string, unknown>) => line["msg"] === event;
+  expect(await first.logged("that it takes no calls", isPool("pool:shut"))).toMatchObject({
+    pool: POOL,
+    cause: "isolated",
+  });
+  await fleet.limiter.operate(POOL, { type: "close" });
+  expect(await first.logged("that it takes calls again", isPool("pool:reopened"))).toMatchObject({
+    pool: POOL,
+    cause: "isolated",
+    lastedMs: expect.any(Number),
+  });
+  expect(first.lines.filter(isPool("pool:shut"))).toHaveLength(1);
+
   // The one that runs hears of it, the next one finds it.
   expect(await first.logged("the override", isOverride)).toMatchObject(told);
   const second = await fleet.startWorker();

@@ -34,6 +34,8 @@ export interface Held {
   readonly stalls: number;
   readonly deferredFailure: string | undefined;
   notes(): Promise<Notes>;
+  /** Replaces the notes now, and not only when the job is handed back. */
+  keepNotes(notes: Notes): Promise<void>;
   complete(reference: Readonly<Record<string, string | number>>): Promise<void>;
   defer(deferral: Deferral): Promise<void>;
   fail(failure: Failure): Promise<void>;
@@ -82,6 +84,8 @@ export interface AdmitRequest {
   readonly job: string;
   /** Names the reservation. */
   readonly id: string;
+  /** What access is about, as in the settlement. */
+  readonly operation?: string;
   readonly cost: Cost;
   readonly ttlMs: number;
 }

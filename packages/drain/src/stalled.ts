@@ -2,7 +2,7 @@
  * A job whose worker vanished under it. Its request is read with a call of its own open in the ledger: if reading it is
  * what kills workers, that is counted like a call that did.
  */
-import type { JobData, JobRequest } from "@sluice/job";
+import type { JobData, JobRequest, Notes } from "@sluice/job";
 import type { DrainOptions } from "./candidate.ts";
 import type { Hands } from "./hands.ts";
 import type { LeftCalls } from "./left-calls.ts";
@@ -71,4 +71,12 @@ export class StalledJobs {
   async #orDie(job: Held, data: JobData, work: JobRequest | undefined): Promise<JobRequest | undefined> {
     return work ?? this.#hands.die(job, data, malformed());
   }
+}
+
+/** The notes of a job that comes to the gate. On record only if it has stalled, which is rare, and if Redis has room. */
+export async function outlived(job: Held, notes: Notes): Promise<Notes> {
+  if (notes.stallsOutlived === job.stalls) return notes;
+  const kept = { ...notes, stallsOutlived: job.stalls };
+  await job.keepNotes(kept).catch(() => undefined);
+  return kept;
 }

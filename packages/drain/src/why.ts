@@ -81,6 +81,8 @@ const CLOSED: Readonly<Record<string, (afterMs: number) => string>> = {
   isolated: (ms) =>
     `access to the model is denied to every call, so the pool makes none but one in ${spell(ms)}. Mend the access, or close the breaker by hand if an operator has isolated it`,
   day: (ms) => `the tokens of the day are used up: the pool is parked for ${spell(ms)}`,
+  "day-rest": (ms) =>
+    `it reserves more than is left of the day's tokens, and smaller jobs pass it: the day ends in ${spell(ms)}`,
   hold: (ms) => `Bedrock has asked for no calls (Retry-After) for another ${spell(ms)}`,
 };
 
@@ -199,6 +201,7 @@ function delayed(situation: Situation): Reason {
     const throttled = `It was throttled ${notes.throttles} times in a row while others were answered, so it is kept apart and tried ever more rarely`;
     return { reason: "apart", why: sentences([`${throttled}${last}`, `Its next try ${due}`, also]) };
   }
+  if (shut?.reason === "day-rest") return shut;
   if (notes.failures > 0) {
     return { reason: "retry", why: sentences([`Its last call failed${last}`, `Its next try ${due}`, also]) };
   }

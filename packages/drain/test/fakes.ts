@@ -255,6 +255,7 @@ export function world(script: Script = {}): World {
       stalls: 0,
       deferredFailure: undefined,
       notes: async () => script.notes ?? NO_NOTES,
+      keepNotes: async () => {},
       complete: async (reference) => leave({ how: "completed", reference }, "job.complete"),
       defer: async (deferral) => leave({ how: "deferred", deferral }, "job.defer"),
       fail: async (failure) => leave({ how: "failed", failure }, "job.fail"),

@@ -25,6 +25,7 @@ const tried: fc.Arbitrary<Try> = fc
       failures: fc.nat({ max: 2_000 }),
       throttles: fc.nat({ max: 2_000 }),
       apart: fc.boolean(),
+      stallsOutlived: fc.nat({ max: 100 }),
       failedAt: fc.option(fc.integer({ min: 0, max: 1_000_000 }), { nil: undefined }),
       byRow: fc.constant({}),
       entry: fc.constant(0),
@@ -157,6 +158,26 @@ describe("what counts against a job", () => {
     expect(countsAgainst(failed("internal"), { ...first, settled: { answeredAgoMs: 100 } })).toBe(true);
     expect(countsAgainst(failed("internal"), { ...first, settled: { answeredAgoMs: 101 } })).toBe(false);
     expect(countsAgainst(failed("internal"), { ...first, settled: {} })).toBe(false);
+  });
+
+  test("is none of an operation that is out while others of its pool are answered", () => {
+    const isOut = { ...first, callMs: 500, settled: { answeredAgoMs: 100, operationAnsweredAgoMs: 20_000 } };
+    expect(countsAgainst(failed("streamError"), isOut)).toBe(false);
+    // What it may have cost is bounded all the same, and comes seldom.
+    expect(mayBePaid(failed("streamError"), isOut)).toBe(true);
+    const fourth = nextStep(failed("streamError"), { ...isOut, notes: noted({ failures: 3 }) });
+    expect(fourth).toMatchObject({ type: "retry", attempt: false });
+    expect(fourth).toHaveProperty(
+      "delayMs",
+      expect.toSatisfy((ms) => Number(ms) >= 30_000),
+    );
+    // One that has long been silent, or was never answered, is asked in vain.
+    for (const settled of [
+      { answeredAgoMs: 100, operationAnsweredAgoMs: 3_600_000 },
+      { answeredAgoMs: 100 },
+    ]) {
+      expect(countsAgainst(failed("streamError"), { ...isOut, settled })).toBe(true);
+    }
   });
 
   test("is no probe, and no call its process slept through", () => {

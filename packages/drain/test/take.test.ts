@@ -1,4 +1,5 @@
 /** Everything that is decided about a job before it asks for quota. */
+import { NO_NOTES, type Notes } from "@sluice/job";
 import { describe, expect, test } from "vitest";
 import { NOTHING } from "../src/settlement.ts";
 import { answer, answered, failed, go, NOW, newData, SECRET, usage, world, type World } from "./fakes.ts";
@@ -57,6 +58,20 @@ describe("a job is dead at once", () => {
       failure: { errorClass: "StalledTooOften", message: "Its worker vanished under it 21 times" },
     });
     expect(await w.through(newData(), { stalls: 20 })).toMatchObject({ how: "completed" });
+  });
+
+  test("but not of the crashes of others while it waited at the gate", async () => {
+    const outlived = { ...NO_NOTES, stallsOutlived: 30 };
+    const kept: Notes[] = [];
+    const keepNotes = async (notes: Notes): Promise<void> => void kept.push(notes);
+    const w = world({ notes: outlived });
+    const comesToTheGate = { stalls: 50, attemptsStarted: 51, keepNotes };
+    expect(await w.through(newData(), comesToTheGate)).toMatchObject({ how: "completed" });
+    expect(kept).toEqual([{ ...outlived, stallsOutlived: 50 }]);
+    const next = { stalls: 51, attemptsStarted: 52 };
+    expect(await w.through(newData(), next)).toMatchObject({
+      failure: { errorClass: "StalledTooOften", message: "Its worker vanished under it 21 times" },
+    });
   });
 
   test("when something outside has decided so", async () => {

@@ -35,7 +35,7 @@ describe("what keeps every job of the lane comes before its turn", () => {
     expect(reasonOf(all).why).toBe(unserved);
   });
 
-  test.each(["breaker", "probing", "isolated", "day", "hold", "something new", undefined])(
+  test.each(["breaker", "probing", "isolated", "day", "day-rest", "hold", "something new", undefined])(
     "closed by %s",
     (cause) => {
       const { reason, why } = reasonOf({ ...situation, gate: open(cause), fallback: ["other", "third"] });

@@ -15,6 +15,8 @@ export interface Notes {
   readonly throttles: number;
   /** It is throttled again and again while others are answered: it is tried ever more rarely, whatever else is idle. */
   readonly apart: boolean;
+  /** Times its worker vanished under it before it last came to the gate: it is not what its workers died of. */
+  readonly stallsOutlived: number;
   /** When its last call failed, milliseconds since the epoch. */
   readonly failedAt?: number | undefined;
   /** The entry of the pool's chain with which the next try begins; 0 is the pool itself. */
@@ -35,7 +37,14 @@ export function deadlineFailure(last?: LastFailure): Failure {
 }
 
 /** Of a job no call has failed yet. */
-export const NO_NOTES: Notes = { failures: 0, byRow: {}, throttles: 0, apart: false, entry: 0 };
+export const NO_NOTES: Notes = {
+  failures: 0,
+  byRow: {},
+  throttles: 0,
+  apart: false,
+  stallsOutlived: 0,
+  entry: 0,
+};
 
 const count = z.int().nonnegative();
 
@@ -45,6 +54,7 @@ const notesSchema: z.ZodType<Notes> = z.object({
   byRow: z.record(z.string(), count).catch(NO_NOTES.byRow),
   throttles: count.catch(NO_NOTES.throttles),
   apart: z.boolean().catch(NO_NOTES.apart),
+  stallsOutlived: count.catch(NO_NOTES.stallsOutlived),
   failedAt: z.number().optional().catch(undefined),
   entry: count.catch(NO_NOTES.entry),
   last: failureSchema.pick({ kind: true, errorClass: true, message: true }).optional().catch(undefined),

@@ -94,6 +94,11 @@ export class LaneQueue {
     await this.#queue.add(job.kind, job, options);
   }
 
+  /** The key of the set of its failed jobs. */
+  get failedSet(): string {
+    return this.#keys.failed;
+  }
+
   /** Whether the lane knows the job, in whatever state. */
   async has(id: string): Promise<boolean> {
     return (await this.#options.redis.exists(this.#keys.jobPrefix + id)) === 1;
