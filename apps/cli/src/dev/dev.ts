@@ -47,8 +47,10 @@ export async function dev(options: DevOptions): Promise<number> {
   // Once asks for an orderly end; twice ends at once, and what was started here ends with this process.
   const interrupt = (): void => {
     if (interrupted.signal.aborted) process.exit(130);
-    tell(`\n${INTERRUPTED[stage]}`);
+    // First: what is drawn from now on would be drawn over the word.
     interrupted.abort();
+    progress.end();
+    tell(`\n${INTERRUPTED[stage]}`);
   };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
 
@@ -65,7 +67,11 @@ export async function dev(options: DevOptions): Promise<number> {
     tokensPerMinute: workload.tokensPerMinute,
     burndown: BURNDOWN,
     slots: workload.slots,
-    onProgress: (line) => progress.step(line),
+    onProgress(line) {
+      // No further step is begun: Ctrl-C ends what looks for a Redis too, and the next way would be a download.
+      interrupted.signal.throwIfAborted();
+      progress.step(line);
+    },
   })
     .catch((error: unknown) => {
       // Ctrl-C reaches a program in the moment of its birth too, before it has a process group of its own.
@@ -114,6 +120,8 @@ async function runWorkload(
   const lanes = new Map<string, number>(DEFAULT_LANES.map((lane) => [lane, 0]));
   for (const { lane } of workload.submissions) lanes.set(lane, (lanes.get(lane) ?? 0) + 1);
   const watch = new Watch(system, workload, lanes);
+  const freeze = (): void => watch.freeze();
+  signal.addEventListener("abort", freeze, { once: true });
   const startedAt = Date.now();
   try {
     const submitted = submitAll(system.apiUrl, workload.submissions, (lane) => watch.accepted(lane));
@@ -140,6 +148,7 @@ async function runWorkload(
       ...(stays ? { urls: { api: system.apiUrl, board: system.boardUrl } } : {}),
     });
   } finally {
+    signal.removeEventListener("abort", freeze);
     await watch.close();
   }
 }
@@ -155,6 +164,7 @@ class Watch {
   readonly #deadLetters: DynamoDbStore;
   readonly #screen = createLogUpdate(process.stderr);
   #toldAt = 0;
+  #frozen = false;
 
   constructor(system: System, workload: Workload, jobs: ReadonlyMap<string, number>) {
     this.#system = system;
@@ -178,6 +188,7 @@ class Watch {
   /** Draws the state. Resolves to whether nothing waits, runs or is on its way to the dead letters. */
   async show(elapsedMs: number): Promise<boolean> {
     const snapshot = await this.#look(elapsedMs);
+    if (this.#frozen) return false;
     if (process.stderr.isTTY) {
       this.#screen(render(snapshot));
     } else if (elapsedMs - this.#toldAt >= LINE_EVERY_MS) {
@@ -193,8 +204,14 @@ class Watch {
     return this.#evidence.calls;
   }
 
-  async close(): Promise<void> {
+  /** Leaves what is drawn as it is, and draws no more. */
+  freeze(): void {
+    this.#frozen = true;
     this.#screen.done();
+  }
+
+  async close(): Promise<void> {
+    this.freeze();
     this.#deadLetters.close();
     await this.#lanes.close();
   }
