@@ -10,7 +10,7 @@ import { jsonBody } from "./body.ts";
 import { iso, present, stateOf } from "./present.ts";
 import { Problem, problemHandler, sendProblem, sendRefusal } from "./problem.ts";
 import { sentence } from "./sentence.ts";
-import { sendStream, type StreamEvent } from "./stream.ts";
+import { leaving, sendStream, type StreamEvent } from "./stream.ts";
 import type { OpenStreams } from "./open-streams.ts";
 
 export interface AppOptions {
@@ -151,13 +151,14 @@ export function createApp(options: AppOptions): Express {
       return;
     }
     using place = options.streams.enter(request.socket.remoteAddress);
+    const left = leaving(response);
     const view = await find(TENANT, id);
     if (view === undefined) {
       unknownJob(response);
       return;
     }
     const ended = view.state === "dead" ? "failed" : undefined;
-    await sendStream(response, place.over, (signal) =>
+    await sendStream(response, { left, over: place.over }, (signal) =>
       read(lifeId(view), { after: after.data, ended, signal }),
     );
   });
