@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import {
+  baselineOf,
   isNotReady,
   isUnfitting,
   isUnsafe,
@@ -85,7 +86,7 @@ export class RedisWatch {
   readonly #onClose = (): void => {
     if (!this.#troubles.has("away")) void this.look();
   };
-  #first: ServerState | undefined;
+  #before: ServerState | undefined;
   #looking: Promise<Health> | undefined;
   #looked: { readonly at: number; readonly health: Health } | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -161,9 +162,10 @@ export class RedisWatch {
     const news: RedisNews[] = [];
     try {
       const server = parseServer(await redis.info());
-      problems.push(...serverProblems(server, this.#first));
-      if (this.#first === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
-      this.#first ??= server;
+      const before = baselineOf(this.#before, server);
+      problems.push(...serverProblems(server, before));
+      if (this.#before === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
+      this.#before = before;
       for (const keySpace of keySpaces) news.push(...(await this.#mark(keySpace, server.runId)));
     } catch (error) {
       const problem = problemOf(error, redis);
