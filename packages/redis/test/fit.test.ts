@@ -7,11 +7,14 @@ const info = (fields: Record<string, string | number>): string =>
   ["# Server", ...Object.entries(fields).map(([name, value]) => `${name}:${value}`)].join("\r\n");
 
 describe("the version of a server", () => {
-  test.each(["6.2.14", "5.0.7", "6.3.4", "2.8"])("%s cannot run the scripts, and no program starts", (version) => {
-    const problems = serverProblems(parseServer(info({ redis_version: version })));
-    expect(problems).toMatchObject([{ code: "old", message: expect.stringContaining(version) }]);
-    expect(problems.every(isUnfitting)).toBe(true);
-  });
+  test.each(["6.2.14", "5.0.7", "6.3.4", "2.8"])(
+    "%s cannot run the scripts, and no program starts",
+    (version) => {
+      const problems = serverProblems(parseServer(info({ redis_version: version })));
+      expect(problems).toMatchObject([{ code: "old", message: expect.stringContaining(version) }]);
+      expect(problems.every(isUnfitting)).toBe(true);
+    },
+  );
 
   test.each(["7.0.0", "7.2.4", "8.0.1", "10.1", "255.255.255", "", "of my own"])("%s is taken", (version) => {
     expect(serverProblems(parseServer(info({ redis_version: version })))).toEqual([]);
