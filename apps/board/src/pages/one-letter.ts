@@ -10,7 +10,7 @@ import {
   type ShownLetter,
 } from "@sluice/dead-letter";
 import type { JobView, LetterRef, Replayer } from "@sluice/drain";
-import { parseJobId, replayId } from "@sluice/job";
+import { parseExact, parseJobId, replayId } from "@sluice/job";
 import type { Request, Response } from "express";
 import { z } from "zod";
 import { auditOf } from "../access/audit.ts";
@@ -198,11 +198,10 @@ export function formOf<T extends z.ZodType>(schema: T, body: unknown): z.output<
 }
 
 function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Refused(400, "Expected the request to be JSON. Go back, and check its commas and quotes");
-  }
+  const read = parseExact(text);
+  if (read.type === "value") return read.value;
+  if (read.type === "changed") throw new Refused(400, read.problem);
+  throw new Refused(400, "Expected the request to be JSON. Go back, and check its commas and quotes");
 }
 
 function settled(change: Change | Purge): void {
