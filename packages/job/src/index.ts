@@ -53,4 +53,4 @@ export {
 } from "./request.ts";
 export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
 export { submissionSchema, type Submission, type ConversationInput } from "./submission.ts";
-export type { Clock, Random } from "./time.ts";
+export { localTime, type Clock, type LocalTime, type Random, type Sleep, type Time } from "./time.ts";
