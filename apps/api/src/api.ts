@@ -5,7 +5,7 @@ import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
-import { connect, keySpace } from "@sluice/redis";
+import { connect, keySpace, RedisClock } from "@sluice/redis";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
@@ -49,6 +49,8 @@ export class Api {
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
     const guard = new CapacityGuard(redis);
+    const redisClock = new RedisClock({ redis });
+    const clock = redisClock.now;
     const reader = new ChunkReader(redis);
     this.#reader = reader;
     this.#streams = new OpenStreams(settings.streams ?? STREAM_BOUNDS);
@@ -62,14 +64,16 @@ export class Api {
           redis,
           reader,
           guard,
+          clock,
           onError,
         }),
       ]),
     );
     this.#pools = pools;
-    this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
+    this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable, now: clock });
     this.#standing = new Standing({
       redis,
+      clock: redisClock,
       keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(namespace, scope)),
       needs: [
         {
@@ -81,10 +85,15 @@ export class Api {
       onUnfit: settings.onUnfit,
     });
     const find = createFind({ pools, deadLetters: this.#deadLetters });
+    const accept = createAccept({ pools, encodePayload, emit, clock });
     const app = createApp({
-      accept: createAccept({ pools, encodePayload, emit, clock: Date.now }),
+      accept: async (...submitted) => {
+        // A job of the first moment must not get the machine's time.
+        await redisClock.known();
+        return accept(...submitted);
+      },
       find,
-      cancel: createCancel({ pools, find, clock: Date.now }),
+      cancel: createCancel({ pools, find, clock }),
       explain: createExplain({ pools, find, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (name) => {

@@ -3,7 +3,7 @@ import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate"
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import { answerBytes, learnedAnswerBytes } from "@sluice/drain";
 import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
-import type { JobRequest } from "@sluice/job";
+import type { Clock, JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
@@ -37,6 +37,8 @@ export interface ApiPoolOptions {
   /** Reads streamed text for all pools. */
   readonly reader: ChunkReader;
   readonly guard: CapacityGuard;
+  /** The shared time. */
+  readonly clock: Clock;
   readonly onError: (error: unknown) => void;
 }
 
@@ -47,10 +49,11 @@ export function createApiPool({
   redis,
   reader,
   guard,
+  clock,
   onError,
 }: ApiPoolOptions): ApiPool {
   const open = (lane: string): LaneQueue =>
-    new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
+    new LaneQueue({ redis, keySpace, pool: pool.name, lane, clock, onError });
   const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
   const polls = open(POLLS_LANE);
   const limiter = createRedisLimiter({ redis, keySpace });

@@ -5,10 +5,10 @@ import { ExpressAdapter } from "@bull-board/express";
 import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
-import { emitter, queueName, type Listener } from "@sluice/job";
+import { emitter, queueName, type Clock, type Listener } from "@sluice/job";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { EVENTS_KEPT, LaneQueue, POLLS_LANE } from "@sluice/queue";
-import { connect, keySpace } from "@sluice/redis";
+import { connect, keySpace, RedisClock } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
@@ -79,25 +79,30 @@ export class Board {
   readonly #laneTurns = new Turns(LANE_PAGES);
   readonly #classes: ClassWatch;
   readonly #standing: Standing;
+  /** The shared time: for the letters that it reads and writes, too. */
+  readonly clock: Clock;
   #server: Server | undefined;
 
   constructor(settings: BoardSettings) {
     this.#settings = settings;
     const { deadLetters, replaysPerLane, onError } = settings;
     this.#redis = connect(settings.redisUrl, "producer", onError);
-    this.#poolWatches = new PoolWatches({ ...settings, redis: this.#redis });
-    this.#view = new LetterView(deadLetters, Date.now);
+    const redisClock = new RedisClock({ redis: this.#redis });
+    const clock = redisClock.now;
+    this.clock = clock;
+    this.#poolWatches = new PoolWatches({ ...settings, redis: this.#redis, clock });
+    this.#view = new LetterView(deadLetters, clock);
     const jobs = this.#openPools();
     this.#find = createFind({ pools: jobs, deadLetters });
     this.#replayer = new Replayer({
       letters: deadLetters,
       pools: jobs,
       perLane: replaysPerLane,
-      clock: Date.now,
+      clock,
     });
     this.#runs = new Runs({
       replayer: this.#replayer,
-      clock: Date.now,
+      clock,
       onChange: () => this.#view.changed(),
       onEnd: (run) => settings.audit(runEntry(run)),
     });
@@ -110,6 +115,7 @@ export class Board {
     });
     this.#standing = new Standing({
       redis: this.#redis,
+      clock: redisClock,
       keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
       needs: [{ name: "dead letter table", check: async () => deadLetters.check() }],
       emit: emitter(settings.listener === undefined ? [] : [settings.listener]),
@@ -172,6 +178,7 @@ export class Board {
         classes: () => this.#classes.known,
         replayer: this.#replayer,
         runs: this.#runs,
+        clock: this.clock,
         find: this.#find,
         perLane: replaysPerLane,
         onChange: () => this.#view.changed(),
@@ -183,7 +190,8 @@ export class Board {
       POOLS,
       poolPages(async () => this.#poolWatches.now()),
     );
-    app.put("/api/queues/:queueName/retry/:queueStatus", retryAll({ store: deadLetters, runs: this.#runs }));
+    const retrying = { store: deadLetters, runs: this.#runs, clock: this.clock };
+    app.put("/api/queues/:queueName/retry/:queueStatus", retryAll(retrying));
     app.get("/api/queues", boundedPages);
     app.use(express.json({ limit: JSON_LIMIT }));
     app.use(withStrip, (request, response, next) => {
@@ -224,7 +232,9 @@ export class Board {
     this.#boards.push({
       // After the lanes: Bull Board asks its first queue about Redis.
       addClass: (errorClass) =>
-        addQueue(new LetterAdapter({ errorClass, writable, view: this.#view, actions, progress })),
+        addQueue(
+          new LetterAdapter({ errorClass, writable, view: this.#view, actions, progress, clock: this.clock }),
+        ),
     });
     return serverAdapter.getRouter();
   }
@@ -247,6 +257,7 @@ export class Board {
         pool: this.#poolWatches.of(pool),
         declared: this.#poolWatches.declared(pool),
         redis: this.#redis,
+        clock: this.clock,
         turns: this.#laneTurns,
       });
     });
@@ -260,7 +271,7 @@ export class Board {
       Object.values(pools.pools).map((pool) => {
         const space = keySpace(namespace, pool.scope);
         const open = (lane: string): LaneQueue =>
-          new LaneQueue({ redis, keySpace: space, pool: pool.name, lane, onError });
+          new LaneQueue({ redis, keySpace: space, pool: pool.name, lane, clock: this.clock, onError });
         const lanes = new Map(pool.lanes.map((lane) => [lane, open(lane)]));
         const polls = open(POLLS_LANE);
         this.#laneQueues.push(polls, ...lanes.values());

@@ -13,7 +13,7 @@ import { deploymentEnv, parseEnv } from "@sluice/process";
 import { keySpace } from "@sluice/redis";
 import { UsageStore } from "@sluice/results";
 import { z } from "zod";
-import { openRedis } from "./redis.ts";
+import { openRedis, sharedClock } from "./redis.ts";
 import { tell } from "./terminal.ts";
 
 export interface Deployment extends AsyncDisposable {
@@ -26,6 +26,8 @@ export interface Deployment extends AsyncDisposable {
   quotaLog(pool: Pool): QuotaLog;
   operations(pool: Pool): Operations;
   usage(pool: Pool): UsageStore;
+  /** The shared time. */
+  readonly clock: () => number;
 }
 
 const envSchema = z.object(deploymentEnv).pick({
@@ -42,6 +44,7 @@ export async function openDeployment(): Promise<Deployment> {
     tell(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}`);
   }
   const redis = await openRedis(env.REDIS_URL, "command");
+  const clock = await sharedClock(redis);
   const spaceOf = (pool: Pool) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
   return {
     pools: Object.values(pools),
@@ -53,7 +56,8 @@ export async function openDeployment(): Promise<Deployment> {
     limiter: (pool) => createRedisLimiter({ redis, keySpace: spaceOf(pool) }),
     declared: (pool) => poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null }),
     quotaLog: (pool) => createQuotaLog(redis, spaceOf(pool)),
-    operations: (pool) => createOperations(redis, spaceOf(pool)),
+    operations: (pool) => createOperations(redis, spaceOf(pool), clock),
+    clock,
     usage: (pool) => new UsageStore(redis, spaceOf(pool)),
     async [Symbol.asyncDispose]() {
       await redis.quit();

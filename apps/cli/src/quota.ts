@@ -84,7 +84,7 @@ async function changeQuota(
   }
   // First the entries: a change that somebody may wonder about is never one that nobody made.
   return deployment.operations(pool).record(pool.name, { by, from: accountHere(), action }, async () => {
-    await deployment.quotaLog(pool).add(pool.name, { atMs: Date.now(), by, from, to });
+    await deployment.quotaLog(pool).add(pool.name, { atMs: deployment.clock(), by, from, to });
     return limiter.setQuota(pool.name, change);
   });
 }

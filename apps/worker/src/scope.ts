@@ -12,7 +12,7 @@ import {
   type Ledger,
   type Outcomes,
 } from "@sluice/drain";
-import type { Emit } from "@sluice/job";
+import type { Emit, Time } from "@sluice/job";
 import {
   createQuotaLog,
   createRedisLimiter,
@@ -51,6 +51,7 @@ export interface ScopeOptions {
   readonly redis: Redis;
   /** How long after its last beat this process counts as alive, milliseconds. */
   readonly heartbeatTtlMs: number;
+  readonly time: Time;
   /** A caller wants this job no more. */
   readonly onCancel: (id: string) => void;
   /** A pool takes no calls from now on. */
@@ -113,6 +114,7 @@ export class ScopeParts {
       region: scope.region,
       ...(scope.profile === null ? {} : { profile: scope.profile }),
       maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
+      // AWS has a clock of its own, and so have its signatures.
       clock: Date.now,
     });
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
@@ -127,7 +129,7 @@ export class ScopeParts {
         if (lost !== undefined) for (const { name } of pools) options.onShut(name);
       },
       emit: options.emit,
-      clock: Date.now,
+      clock: options.time.clock,
     });
     this.bedrock = guardedBedrock(bedrock, this.identity);
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
@@ -207,10 +209,11 @@ export class ScopeParts {
 
   /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */
   async isIdle(pool: string): Promise<boolean> {
+    const now = this.#options.time.monotonic();
     const last = this.#looks.get(pool);
-    if (last !== undefined && Date.now() - last.at < LOOK_AGE_MS) return last.idle;
+    if (last !== undefined && now - last.at < LOOK_AGE_MS) return last.idle;
     const idle = this.#limiter.inspect(pool).then(isIdle);
-    this.#looks.set(pool, { at: Date.now(), idle });
+    this.#looks.set(pool, { at: now, idle });
     return idle;
   }
 

@@ -17,7 +17,7 @@ import {
   type Outbox,
 } from "@sluice/drain";
 import { Standing } from "@sluice/process";
-import { emitter, queueName, type Emit, type Listener } from "@sluice/job";
+import { emitter, localTime, queueName, type Emit, type Listener, type Time } from "@sluice/job";
 import {
   decodePayload,
   FailedSet,
@@ -31,7 +31,7 @@ import {
   type SlotShares,
   type Take,
 } from "@sluice/queue";
-import { connect } from "@sluice/redis";
+import { connect, RedisClock } from "@sluice/redis";
 import { createModel } from "./model.ts";
 import { Recovery } from "./recovery.ts";
 import { Replays } from "./replays.ts";
@@ -83,6 +83,8 @@ export class Worker {
   readonly #abort = new AbortController();
   readonly #queueRedis;
   readonly #commandRedis;
+  readonly #redisClock: RedisClock;
+  readonly #time: Time;
   readonly #standing: Standing;
   readonly #recovery: Recovery;
   readonly #locks: LockKeeper;
@@ -107,6 +109,9 @@ export class Worker {
     ]);
     this.#queueRedis = connect(redisUrl, "worker", this.#onError("redis"));
     this.#commandRedis = connect(redisUrl, "command", this.#onError("redis"));
+    this.#redisClock = new RedisClock({ redis: this.#commandRedis });
+    this.#time = { ...localTime, clock: this.#redisClock.now };
+    const { clock } = this.#time;
     this.#locks = new LockKeeper({
       times: settings.lockTimes,
       onLost: ({ id }) => this.#emit("job:lock-lost", { id }),
@@ -114,12 +119,12 @@ export class Worker {
     });
     this.#scopes = this.#openScopes();
     this.#pools = new Map(Object.values(pools.pools).map((pool) => [pool.name, this.#openPool(pool)]));
-    this.#deadLetters = createDynamoDbStore({ tableName: deadLetterTable });
+    this.#deadLetters = createDynamoDbStore({ tableName: deadLetterTable, now: clock });
     this.#mover = new Mover({
       outboxes: [...this.#pools.values()].flatMap((parts) => this.#wirePool(parts)),
       deadLetters: this.#deadLetters,
       emit: this.#emit,
-      clock: Date.now,
+      clock,
       random: Math.random,
     });
     this.#replays = new Replays({
@@ -128,10 +133,12 @@ export class Worker {
       redis: this.#commandRedis,
       everyMs: settings.reconcileIntervalMs,
       emit: this.#emit,
+      clock,
       onError: this.#onError("replays"),
     });
     this.#standing = new Standing({
       redis: this.#commandRedis,
+      clock: this.#redisClock,
       keySpaces: [...this.#scopes.values()].map(({ keySpace }) => keySpace),
       needs: [
         { name: `dead letter table '${deadLetterTable}'`, check: async () => this.#deadLetters.check() },
@@ -146,6 +153,7 @@ export class Worker {
       replays: this.#replays,
       signal: this.#abort.signal,
       emit: this.#emit,
+      clock,
     });
   }
 
@@ -256,6 +264,7 @@ export class Worker {
           namespace,
           heartbeatTtlMs,
           redis: this.#commandRedis,
+          time: this.#time,
           onCancel: (id) => this.#drains.forEach((drain) => drain.cancel(id)),
           onShut: (name) => this.#drains.forEach((drain) => drain.shut(name)),
           emit: this.#emit,
@@ -287,6 +296,7 @@ export class Worker {
       keySpace,
       pool: pool.name,
       lane: POLLS_LANE,
+      clock: this.#time.clock,
       onError: this.#onError("polls"),
     });
     this.#pollQueues.push(polls);
@@ -302,7 +312,7 @@ export class Worker {
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
-      clock: Date.now,
+      ...this.#time,
       random: Math.random,
     });
     this.#drains.push(drain);
@@ -313,7 +323,7 @@ export class Worker {
       cancels: scope.cancels,
       abort,
       emit,
-      clock: Date.now,
+      clock: this.#time.clock,
     });
     const lanes = pool.lanes.map((lane) =>
       this.#wireLane(parts, lane, slots, async (job, signal) => drain.take(job, signal)),
@@ -337,9 +347,12 @@ export class Worker {
     this.#intakes.push(
       new Intake({
         ...names,
+        ...this.#time,
         redis: this.#queueRedis,
         slots: {
           acquire: async (laneName, signal) => {
+            // By clocks that are apart a job would end before its time, or start before it.
+            await this.#redisClock.together(signal);
             // Without credentials a job would only be handed back, unless a fallback of another scope may answer it.
             await anyReady(identities, signal);
             return slots.acquire(laneName, signal);
@@ -361,6 +374,12 @@ export class Worker {
       new Sweeper({
         ...names,
         redis: this.#queueRedis,
+        clock: this.#time.clock,
+        isTimeKnown: () => !this.#redisClock.isApart,
+        lives: {
+          lockMs: Math.max(this.#locks.times.inHandMs, this.#locks.times.callMs),
+          stalledIntervalMs: this.#settings.stalledIntervalMs,
+        },
         // A poll that is due later is no retry.
         ...(lane === POLLS_LANE ? {} : { isIdle: async () => scope.isIdle(pool.name) }),
         onExpired: (id) => this.#emit("job:expired", { id }),

@@ -132,7 +132,7 @@ export async function startFleet(options: FleetOptions) {
   const redis = connect(redisUrl, "worker", () => {});
   const space = keySpace(name, SCOPE);
   const queues = lanes.map(
-    (lane) => new LaneQueue({ redis, keySpace: space, pool: POOL, lane, onError: () => {} }),
+    (lane) => new LaneQueue({ redis, keySpace: space, pool: POOL, lane, clock: Date.now, onError: () => {} }),
   );
   const outcomes = new OutcomeStore(redis, space);
   const deadLetters: DynamoDbStore = createDynamoDbStore({ tableName: name, ...dynamoDb });

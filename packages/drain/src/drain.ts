@@ -2,7 +2,6 @@
  * What happens to a job in hand before its call: every reason not to call comes first, then the gate. From the grant to
  * the call it is `start.ts`, from there on `run.ts`.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   deadlineFailure,
   jobDataSchema,
@@ -201,7 +200,7 @@ export class Drain {
     stopping: AbortSignal,
     visit: Visit,
   ): Promise<Turn | undefined> {
-    const { clock, random } = this.#options;
+    const { clock, sleep, random } = this.#options;
     const { job, data } = candidate;
     const { cancelled } = visit;
     const woken = AbortSignal.any([stopping, cancelled.signal]);
@@ -220,7 +219,7 @@ export class Drain {
         return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
       }
       if (asked.type === "elsewhere") return this.#hands.defer(job, data, "no-identity", ELSEWHERE_MS);
-      await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
+      await sleep(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
   }
 
@@ -285,8 +284,4 @@ export class Drain {
     if (job.stalls > 0) return this.#stalled.read(job, data, decode, stopping);
     return (await decode()) ?? this.#hands.die(job, data, malformed());
   }
-}
-
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  if (delayMs > 0) await sleep(delayMs, undefined, { signal }).catch(() => undefined);
 }

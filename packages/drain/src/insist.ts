@@ -1,6 +1,5 @@
 /** Trying again until it works: for what must not be lost while Redis is away. */
-import { setTimeout as sleep } from "node:timers/promises";
-import { scrubError, type Emit } from "@sluice/job";
+import { localTime, scrubError, type Emit, type Sleep } from "@sluice/job";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
@@ -12,6 +11,8 @@ export interface InsistOptions {
   readonly emit: Emit;
   /** How often at most. Default: until it works. */
   readonly tries?: number;
+  /** Default: this process's. */
+  readonly sleep?: Sleep;
 }
 
 /**
@@ -20,7 +21,7 @@ export interface InsistOptions {
  */
 export async function insist<T>(
   operation: () => Promise<T>,
-  { part, signal, emit, tries = Infinity }: InsistOptions,
+  { part, signal, emit, tries = Infinity, sleep = localTime.sleep }: InsistOptions,
 ): Promise<T> {
   let pauseMs = FIRST_PAUSE_MS;
   for (let tried = 1; ; tried += 1) {
@@ -29,7 +30,7 @@ export async function insist<T>(
     } catch (error) {
       emit("worker:error", { part, error: describe(error) });
       if (signal.aborted || tried >= tries) throw error;
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      await sleep(pauseMs, signal);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }
   }

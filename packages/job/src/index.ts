@@ -53,4 +53,12 @@ export {
 } from "./request.ts";
 export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
 export { submissionSchema, type Submission, type ConversationInput } from "./submission.ts";
-export { localTime, type Clock, type LocalTime, type Random, type Sleep, type Time } from "./time.ts";
+export {
+  localTime,
+  machineTime,
+  type Clock,
+  type LocalTime,
+  type Random,
+  type Sleep,
+  type Time,
+} from "./time.ts";

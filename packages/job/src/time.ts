@@ -23,12 +23,16 @@ export interface Time {
 /** The time of this process alone. */
 export type LocalTime = Omit<Time, "clock">;
 
+/** A process's own. */
 export const localTime: LocalTime = {
   monotonic: () => performance.now(),
   async sleep(ms, signal) {
     if (ms > 0) await wait(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   },
 };
+
+/** All of it by this machine. Where programs share more than a machine, the clock is Redis's instead. */
+export const machineTime: Time = { ...localTime, clock: Date.now };
 
 /** A number in [0, 1). */
 export type Random = () => number;

@@ -64,5 +64,8 @@ export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKe
  */
 export const FAILURE_FIELD = "sluice:failure";
 
+/** The field of a job's hash that says when it may start at the earliest, after it was put off. Milliseconds. */
+export const DUE_FIELD = "sluice:due";
+
 /** The field of a job's hash in which one try leaves a note for the next, as JSON. */
 export const NOTES_FIELD = "sluice:notes";

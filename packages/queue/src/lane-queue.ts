@@ -1,5 +1,5 @@
 /** A lane as its producers and its readers see it: add a job, look one up, count. */
-import { queueName, type JobData } from "@sluice/job";
+import { queueName, type Clock, type JobData } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
@@ -35,6 +35,8 @@ export interface LaneQueueOptions {
   readonly keySpace: KeySpace;
   readonly pool: string;
   readonly lane: string;
+  /** The shared time: from when delays count. */
+  readonly clock: Clock;
   readonly onError: (error: unknown) => void;
 }
 
@@ -81,6 +83,7 @@ export class LaneQueue {
       priority: delayMs > 0 ? SCHEDULED : FRESH,
       attempts: job.maxAttempts,
       removeOnFail: false,
+      timestamp: this.#options.clock(),
       ...(delayMs > 0 ? { delay: delayMs } : {}),
     };
     // First the deadline, then the job: a crash between the two leaves an entry that the sweeper drops, never a job

@@ -1,13 +1,14 @@
 /**
  * Ends waiting jobs whose deadline has passed, promotes delayed jobs that are overdue, brings retries forward that wait
- * beside an idle pool, and drops completed jobs in time, whatever the intake and the breaker do meanwhile. Every worker runs one per lane; the
+ * beside an idle pool, drops completed jobs in time, and takes off what a clock that was set back has put on, whatever the intake and the breaker do meanwhile. Every worker runs one per lane; the
  * scripts make a second sweep of the same job harmless.
  */
-import { deadlineFailure, queueName, readNotes, type Failure } from "@sluice/job";
+import { deadlineFailure, queueName, readNotes, type Clock, type Failure } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { forward } from "./forward.ts";
+import { shortenLives, type Lives } from "./lives.ts";
 import { DEFAULT_KEEP } from "./held-job.ts";
 import { EVENTS_KEPT, FAILURE_FIELD, laneKeys, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 
@@ -23,6 +24,12 @@ export interface SweeperOptions {
    * are delayed. Default: it never is.
    */
   readonly isIdle?: () => Promise<boolean>;
+  /** The shared time. */
+  readonly clock: Clock;
+  /** Whether times can be judged now: nothing is ended or promoted by clocks that are apart. Default: they can. */
+  readonly isTimeKnown?: () => boolean;
+  /** How long locks live at most, and how long nobody else looks for stalled jobs after one has. Milliseconds. */
+  readonly lives: Lives;
   readonly onExpired: (id: string) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -102,7 +109,10 @@ export class Sweeper {
   }
 
   /** One sweep, now. Resolves to the number of jobs it moved. */
-  async sweep(now: number = Date.now()): Promise<number> {
+  async sweep(now: number = this.#options.clock()): Promise<number> {
+    const { redis, lives, isTimeKnown = () => true } = this.#options;
+    await shortenLives.run(redis, { keys: this.#keys, ...lives });
+    if (!isTimeKnown()) return 0;
     await this.#shed(now);
     return (await this.#expireAll(now)) + (await this.#promoteOverdue(now)) + (await this.#bringForward(now));
   }

@@ -79,6 +79,11 @@ export class RedisClock {
     return this.#offsetMs !== undefined;
   }
 
+  /** Resolves when it is, at once but for the first time. Rejects when Redis does not answer. */
+  async known(): Promise<void> {
+    if (!this.isMeasured) await this.measure();
+  }
+
   /** How far the machine's clock is ahead of Redis's, as of the last measurement, milliseconds; negative when it is behind. */
   get skewMs(): number {
     return this.#skewMs;

@@ -187,41 +187,29 @@ describe("a program does not start", () => {
   });
 });
 
-describe("the clocks", () => {
-  const ahead = (redis: Redis, ms: () => number): RedisClock =>
-    new RedisClock({ redis, machine: () => Date.now() + ms() });
-  const watchingBy = (redis: Redis, clock: RedisClock) => {
-    const news: RedisNews[] = [];
-    const watch = new RedisWatch({
-      redis,
-      keySpaces: [SPACE],
-      clock,
-      everyMs: 20,
-      onNews: (each) => news.push(each),
-    });
-    onTestFinished(() => watch.stop());
-    watch.start();
-    return { watch, news };
-  };
+/** On a machine whose clock is off. */
+function watchingOff(ahead: { ms: number }) {
+  const news: RedisNews[] = [];
+  const redis = testRedis("command");
+  const clock = new RedisClock({ redis, machine: () => Date.now() + ahead.ms });
+  const onNews = (each: RedisNews): unknown => news.push(each);
+  const watch = new RedisWatch({ redis, keySpaces: [SPACE], clock, everyMs: 20, onNews });
+  onTestFinished(() => watch.stop());
+  watch.start();
+  return { watch, news };
+}
 
+describe("the clocks", () => {
   test("a machine 65 s ahead is told what to do, and starts nothing", async () => {
-    const redis = testRedis("command");
-    const { watch } = watchingBy(
-      redis,
-      ahead(redis, () => 65_000),
-    );
+    const { watch } = watchingOff({ ms: 65_000 });
     await expect(watch.untilFit(never)).rejects.toThrow(
       /^The clock of this machine is 6[45]\.\d s ahead of that of Redis, .*chronyc makestep/,
     );
   });
 
   test("a clock that is set while a program runs is told once, and once when it is right again", async () => {
-    const redis = testRedis("command");
-    let ms = 0;
-    const { watch, news } = watchingBy(
-      redis,
-      ahead(redis, () => ms),
-    );
+    const ahead = { ms: 0 };
+    const { watch, news } = watchingOff(ahead);
     await watch.untilFit(never);
     const codes = (): string[] =>
       news.flatMap((each) => {
@@ -229,13 +217,13 @@ describe("the clocks", () => {
         return each.type === "over" ? [`over ${each.code}`] : [];
       });
     const clocksIn = (): string[] => codes().filter((each) => each.includes("clock"));
-    ms = -20_000;
+    ahead.ms = -20_000;
     await vi.waitFor(() => expect(clocksIn()).toEqual(["clock true"]));
     expect(Math.abs(watch.clock.now() - Date.now())).toBeLessThan(500);
-    ms = 65_000;
+    ahead.ms = 65_000;
     await vi.waitFor(() => expect(clocksIn()).toEqual(["clock true", "clock-apart true"]));
     expect(watch.clock.isApart).toBe(true);
-    ms = 0;
+    ahead.ms = 0;
     await vi.waitFor(() =>
       expect(clocksIn().slice(2).toSorted()).toEqual(["over clock", "over clock-apart"]),
     );

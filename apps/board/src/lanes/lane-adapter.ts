@@ -4,6 +4,7 @@
  */
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import type { JobCounts, JobStatus, QueueJob } from "@bull-board/api/typings/app";
+import type { Clock } from "@sluice/job";
 import type { Quota } from "@sluice/limits";
 import { LaneListing } from "@sluice/queue";
 import type { connect } from "@sluice/redis";
@@ -22,6 +23,7 @@ export interface LaneAdapterOptions {
   /** The pool's quota as the pools file has it. */
   readonly declared: Quota;
   readonly redis: ReturnType<typeof connect>;
+  readonly clock: Clock;
   /** Of the pages that all lanes of this process read. */
   readonly turns: Turns;
 }
@@ -37,7 +39,7 @@ export class LaneAdapter extends BullMQAdapter {
   readonly #listing: LaneListing;
   readonly #counts: Kept<JobCounts>;
 
-  constructor({ queue, pool, declared, redis, turns }: LaneAdapterOptions) {
+  constructor({ queue, pool, declared, redis, clock, turns }: LaneAdapterOptions) {
     super(queue, { readOnlyMode: true, delimiter: "." });
     this.#pool = pool;
     this.#declared = declared;
@@ -48,7 +50,7 @@ export class LaneAdapter extends BullMQAdapter {
       load: async () => this.#ask(() => super.getJobCounts()),
       maxAgeMs: 0,
       patienceMs: PATIENCE_MS,
-      clock: Date.now,
+      clock,
     });
   }
 

@@ -1,5 +1,6 @@
 /** How the pools stand, read from Redis once for everybody who watches. */
 import { poolLimits, type Pool, type Pools } from "@sluice/config";
+import type { Clock } from "@sluice/job";
 import { createOperations, createRedisLimiter, type Inspection, type Quota } from "@sluice/limits";
 import { keySpace, type connect } from "@sluice/redis";
 import { describeIdentities, readIdentities } from "@sluice/results";
@@ -11,6 +12,7 @@ export interface PoolWatchesOptions {
   readonly pools: Pools;
   readonly namespace: string;
   readonly redis: ReturnType<typeof connect>;
+  readonly clock: Clock;
 }
 
 /** A pool's state; `undefined` where no worker has started it yet. */
@@ -56,7 +58,7 @@ export class PoolWatches {
       },
       maxAgeMs: POOL_AGE_MS,
       patienceMs: PATIENCE_MS,
-      clock: Date.now,
+      clock: this.#options.clock,
     });
     this.#watches.set(pool.name, watch);
     return watch;

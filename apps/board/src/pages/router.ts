@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
 import { distinct, type LetterRef } from "@sluice/drain";
+import type { Clock } from "@sluice/job";
 import express, { type ErrorRequestHandler, type Request, type Response, type Router } from "express";
 import { z } from "zod";
 import { auditOf } from "../access/audit.ts";
@@ -23,6 +24,7 @@ export interface PagesOptions extends LetterOptions {
   /** Error classes that are known by now. */
   readonly classes: () => readonly string[];
   readonly runs: Runs;
+  readonly clock: Clock;
   /** Replays that a lane holds at most. */
   readonly perLane: number;
   readonly onError: (error: unknown) => void;
@@ -105,14 +107,15 @@ async function search(
 
 /** First a dry run; with `start`, the replay itself. */
 async function replayMany(options: PagesOptions, request: Request, response: Response): Promise<void> {
-  const { store, pools, classes, runs, perLane } = options;
+  const { store, pools, classes, runs, clock, perLane } = options;
   const user = currentUser();
   demand(user, "operator");
   const body = formOf(replaysFormSchema, request.body);
   const { scope, letter: ticked, start, ...rest } = body;
   // Letters that die from now on are not meant, above all not those that this replay lets die again.
   const parsed = parseFilter(rest);
-  const filter: Filter = { ...parsed, until: Math.min(parsed.until ?? Date.now(), Date.now()) };
+  const now = clock();
+  const filter: Filter = { ...parsed, until: Math.min(parsed.until ?? now, now) };
   const selected = async (): Promise<Selection> => {
     if (scope === "filter") return select(store, filter, { pools, classes: classes() });
     const letters = await Promise.all(ticked.map(async (value) => parseTicked(store, value)));
