@@ -74,6 +74,9 @@ const LOOK_MS = 100;
 /** A job that cannot be read may have any id: so much of it is told, characters. */
 const ID_TOLD = 64;
 
+/** How long a job stays away that was fetched by a process whose clock is wrong, milliseconds. */
+const APART_MS = 1_000;
+
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
 
@@ -360,7 +363,12 @@ export class Worker {
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
         },
         locks: this.#locks,
-        take,
+        take: async (job, signal) => {
+          if (!this.#redisClock.isApart) return take(job, signal);
+          // Its fetch was on its way when the clocks were found to be apart.
+          await job.defer({ delayMs: APART_MS, attempt: false });
+          return undefined;
+        },
         onError: this.#onError(`intake ${pool.name}.${lane}`),
         onUnreadable: (id) => {
           const error = `What Redis holds of job ${id.slice(0, ID_TOLD)} cannot be read`;

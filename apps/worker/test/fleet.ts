@@ -91,6 +91,8 @@ export interface JobInput {
   /** Default: the answer is nobody else's. */
   readonly cacheMs?: number;
   readonly delayMs?: number;
+  /** Default 120,000. */
+  readonly deadlineMs?: number;
 }
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>;
@@ -160,7 +162,15 @@ export async function startFleet(options: FleetOptions) {
   /** Adds the jobs as an API would. Resolves to their ids. */
   async function submit(jobs: readonly JobInput[]): Promise<string[]> {
     const ids: string[] = [];
-    for (const { lane = lanes[0] ?? "", fault, maxTokens = 50, cacheMs, delayMs, ...input } of jobs) {
+    for (const {
+      lane = lanes[0] ?? "",
+      fault,
+      maxTokens = 50,
+      cacheMs,
+      delayMs,
+      deadlineMs = 120_000,
+      ...input
+    } of jobs) {
       const now = Date.now();
       const id = newJobId(POOL, lane, now);
       const marker = fault === undefined ? "" : `[[sim:${fault}]] `;
@@ -171,7 +181,7 @@ export async function startFleet(options: FleetOptions) {
         ...({ version: 1, id, tenant, pool: POOL, lane, kind } as const),
         payload: await encodePayload(input.request ?? request),
         acceptedAt: now,
-        deadlineAt: now + 120_000,
+        deadlineAt: now + deadlineMs,
         maxAttempts: 5,
         ...(cacheMs === undefined ? {} : { cacheMs }),
       };
