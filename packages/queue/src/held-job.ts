@@ -123,17 +123,22 @@ export class HeldJob {
    */
   async putBackEarly(): Promise<boolean> {
     const { job, clock } = this.#parts;
-    const leftMs = (await this.#dueAt()) - clock();
-    if (leftMs <= EARLY_MS) return false;
+    const { dueAt, delayMs } = await this.#due();
+    const leftMs = dueAt - clock();
+    // More than it was to wait in all: not the job is early, the clock was set back.
+    if (leftMs <= EARLY_MS || leftMs > delayMs) return false;
     await this.#delay(leftMs, true, { priority: job.priority });
     return true;
   }
 
-  /** When the job was to start at the earliest. Asks Redis only about one that has been put off. */
-  async #dueAt(): Promise<number> {
+  /** When the job was to start at the earliest, and how long it was to wait. Asks Redis only about one that was put off. */
+  async #due(): Promise<{ dueAt: number; delayMs: number }> {
     const { job, redis, keys } = this.#parts;
     const stored = this.attemptsStarted > 1 ? await redis.hget(keys.jobPrefix + this.id, DUE_FIELD) : null;
-    return stored === null ? job.timestamp + (job.opts.delay ?? 0) : Number(stored);
+    const [dueAt = 0, delayMs = 0] = (stored ?? "").split(" ").map(Number);
+    if (stored !== null) return { dueAt, delayMs };
+    const { delay = 0 } = job.opts;
+    return { dueAt: job.timestamp + delay, delayMs: delay };
   }
 
   async #delay(
@@ -146,7 +151,7 @@ export class HeldJob {
     const wholeMs = Math.max(0, Math.round(delayMs));
     await worker.getBackend().moveToDelayed(this.id, now, wholeMs, token, {
       skipAttempt,
-      fieldsToUpdate: { ...fields, [DUE_FIELD]: now + wholeMs },
+      fieldsToUpdate: { ...fields, [DUE_FIELD]: `${now + wholeMs} ${wholeMs}` },
     });
   }
 

@@ -64,7 +64,7 @@ export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKe
  */
 export const FAILURE_FIELD = "sluice:failure";
 
-/** The field of a job's hash that says when it may start at the earliest, after it was put off. Milliseconds. */
+/** The field of a job's hash that says when it may start at the earliest after it was put off, and for how long it was. */
 export const DUE_FIELD = "sluice:due";
 
 /** The field of a job's hash in which one try leaves a note for the next, as JSON. */

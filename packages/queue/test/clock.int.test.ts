@@ -125,6 +125,25 @@ describe("a job that another program let go before its time", () => {
   });
 });
 
+test("a clock that was set back makes no job early", async () => {
+  let ms = 0;
+  const lane = testLane(undefined, () => Date.now() + ms);
+  const taken: number[] = [];
+  const [id = ""] = await lane.addMany(1);
+  ms = -600_000;
+  const { intake } = await lane.startIntake(async (held) => {
+    taken.push(held.attemptsStarted);
+    if (held.attemptsStarted === 1) {
+      await held.defer({ delayMs: 50, attempt: true });
+      return undefined;
+    }
+    return async () => held.complete({});
+  });
+  await vi.waitFor(() => expect(taken).toEqual([1, 2]));
+  await intake.settled();
+  expect(await lane.queue.find(id)).toMatchObject({ state: "completed" });
+});
+
 test("a Redis whose clock was set back keeps no job of a dead worker, and no stall check, for as long", async () => {
   const lane = testLane();
   const [id = ""] = await lane.addMany(1);
