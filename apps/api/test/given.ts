@@ -94,6 +94,8 @@ export async function startApi({
     name,
     url,
     redis,
+    keySpace: space,
+    limiter: createRedisLimiter({ redis, keySpace: space }),
     lane,
     outcomes,
     chunks,

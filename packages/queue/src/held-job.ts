@@ -90,6 +90,12 @@ export class HeldJob {
     return readNotes(stored);
   }
 
+  /** Replaces what the next try finds, also if this process vanishes before it hands the job back. */
+  async keepNotes(notes: Notes): Promise<void> {
+    const { redis, keys } = this.#parts;
+    await redis.hset(keys.jobPrefix + this.id, NOTES_FIELD, writeNotes(notes));
+  }
+
   /**
    * Ends the job well, and lets go of its request in the same step. `reference` is stored with the job and copied into
    * the event stream, so it must be small and free of text.
@@ -125,8 +131,9 @@ export class HeldJob {
     const { job, clock } = this.#parts;
     const { dueAt, delayMs } = await this.#due();
     const leftMs = dueAt - clock();
-    // More than it was to wait in all: not the job is early, the clock was set back.
-    if (leftMs <= EARLY_MS || leftMs > delayMs) return false;
+    // More than it was to wait in all: not the job is early, the clock was set back. And what cannot be read is not early.
+    const isEarly = leftMs > EARLY_MS && leftMs <= delayMs;
+    if (!isEarly) return false;
     await this.#delay(leftMs, true, { priority: job.priority });
     return true;
   }

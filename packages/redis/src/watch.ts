@@ -167,9 +167,9 @@ export class RedisWatch {
     const problems: Problem[] = [];
     const news: RedisNews[] = [];
     try {
-      const server = parseServer(await redis.info());
+      const [info] = await Promise.all([redis.info(), this.clock.measure()]);
+      const server = parseServer(info);
       problems.push(...serverProblems(server, this.#first));
-      await this.clock.measure();
       problems.push(...clockProblems(this.clock));
       if (this.#first === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
       this.#first ??= server;
