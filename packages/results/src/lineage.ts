@@ -10,7 +10,7 @@ import { z } from "zod";
 import { lineageKey } from "./keys.ts";
 import { OUTCOME_TTL_MS } from "./outcomes.ts";
 
-/** The sweeper, the mover and a clock that is off: an end may be stored so much after the deadline, milliseconds. */
+/** The sweeper, the mover and a clock that is set: an end may be stored so much after the deadline, milliseconds. */
 const LATE_END_MS = 60 * 60 * 1000;
 
 const replaySchema = z.coerce.number().int().positive().nullable();
