@@ -172,7 +172,7 @@ export class ScopeParts {
     this.chunks = { open: (stream) => chunks.open({ ...stream, onError: onError("chunks") }) };
     const usage = new UsageStore(redis, space);
     this.onUsage = (call) => void usage.add(call).catch(onError("usage"));
-    this.cache = responseCache(new ResponseCache(redis, space), pools);
+    this.cache = responseCache(new ResponseCache(redis, space, options.time.clock), pools);
   }
 
   /** Calls to Bedrock for a pool of this scope. */

@@ -2,7 +2,7 @@
  * Answers to requests that were asked before, and one call for equal requests that are asked at the same time.
  * Opt-in: a model that is asked twice may well be meant to answer twice. Tenants never see each other's answers.
  */
-import { answerSchema, type Answer } from "@sluice/job";
+import { answerSchema, type Answer, type Clock } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
@@ -79,8 +79,11 @@ export class ResponseCache {
   readonly #redis: Redis;
   readonly #keySpace: KeySpace;
   readonly #outcomes: OutcomeStore;
+  readonly #clock: Clock;
 
-  constructor(redis: Redis, keySpace: KeySpace) {
+  /** @param clock the time that outcomes have. */
+  constructor(redis: Redis, keySpace: KeySpace, clock: Clock) {
+    this.#clock = clock;
     this.#redis = redis;
     this.#keySpace = keySpace;
     this.#outcomes = new OutcomeStore(redis, keySpace);
@@ -107,7 +110,7 @@ export class ResponseCache {
     if (share.type !== "follow") return share;
     const ended = await this.#outcomes.get(share.leader);
     if (ended === undefined) return share;
-    const leftMs = ended.endedAt + answerMs - Date.now();
+    const leftMs = ended.endedAt + answerMs - this.#clock();
     if (ended.outcome !== "completed" || leftMs <= 0) {
       return lead.run(this.#redis, { ...asked, over: share.leader });
     }
