@@ -1,6 +1,7 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
 import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
+import { answerBytes, learnedAnswerBytes } from "@sluice/drain";
 import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
 import type { JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
@@ -15,6 +16,7 @@ import {
   Lineage,
   OutcomeStore,
   readIdentities,
+  UsageStore,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
 
@@ -58,6 +60,16 @@ export function createApiPool({
     if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
     return queue;
   };
+  const usage = new UsageStore(redis, keySpace);
+  for (const each of lanes.values()) {
+    guard.watch(each, {
+      atMost: longestAnswerBytes(pool),
+      learned: async () => {
+        const tokens = await usage.meanOutputTokens(pool.name);
+        return tokens === undefined ? undefined : learnedAnswerBytes(tokens);
+      },
+    });
+  }
   return {
     lanes: pool.lanes,
     maxOutputTokens: pool.maxOutputTokens,
@@ -76,7 +88,8 @@ export function createApiPool({
     lineage: new Lineage(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
     chunks: new ChunkStream(redis, keySpace, reader),
-    capacity: async (name) => guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }),
+    capacity: async (name, job) =>
+      guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }, job),
     lane,
     polls,
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
@@ -86,4 +99,10 @@ export function createApiPool({
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },
   };
+}
+
+/** Of a job that says nothing about it. */
+function longestAnswerBytes({ defaultMaxTokens: maxTokens }: Pool): number {
+  const messages = [{ role: "user" as const, content: [{ text: "?" }] }];
+  return answerBytes({ kind: "converse", request: { messages, maxTokens } });
 }

@@ -10,9 +10,10 @@ import {
   type QuotaLog,
 } from "@sluice/limits";
 import { deploymentEnv, parseEnv } from "@sluice/process";
-import { connect, keySpace } from "@sluice/redis";
+import { keySpace } from "@sluice/redis";
 import { UsageStore } from "@sluice/results";
 import { z } from "zod";
+import { openRedis } from "./redis.ts";
 import { tell } from "./terminal.ts";
 
 export interface Deployment extends AsyncDisposable {
@@ -40,14 +41,7 @@ export async function openDeployment(): Promise<Deployment> {
   for (const { line, message } of warnings) {
     tell(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}`);
   }
-  let unreachable: Error | undefined;
-  const redis = connect(env.REDIS_URL, "command", (error) => (unreachable = error));
-  try {
-    await redis.ping();
-  } catch {
-    redis.disconnect();
-    throw new Error(`Redis at REDIS_URL does not answer: ${unreachable?.message ?? "no connection"}`);
-  }
+  const redis = await openRedis(env.REDIS_URL, "command");
   const spaceOf = (pool: Pool) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
   return {
     pools: Object.values(pools),

@@ -23,6 +23,7 @@ import {
   type OperableLimiter,
   type PoolLimits,
 } from "@sluice/limits";
+import type { Need } from "@sluice/process";
 import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -72,6 +73,9 @@ const SPARE_CONNECTIONS = 8;
 /** How long one look at a pool's limits serves its lanes, milliseconds. */
 const LOOK_AGE_MS = 1_000;
 
+/** How often in the life of a beat others learn whether this process has the calls that they wait for. */
+const DOUBTS_PER_BEAT_LIFE = 4;
+
 /** Beyond a leader's deadline: time for its end to be stored. */
 const LEAD_GRACE_MS = 60_000;
 
@@ -95,7 +99,9 @@ export class ScopeParts {
   readonly #heartbeat: Heartbeat;
   readonly #note: IdentityNote;
   readonly #flags: CancelFlags;
+  readonly #answerDoubts: () => Promise<unknown>;
   #subscription: CancelSubscription | undefined;
+  #doubting: NodeJS.Timeout | undefined;
   #stopListening: (() => void) | undefined;
 
   constructor(options: ScopeOptions) {
@@ -143,9 +149,14 @@ export class ScopeParts {
     const outcomes = new OutcomeStore(redis, space);
     this.outcomes = {
       get: async (id) => outcomes.get(id),
-      put: async (outcome) => outcomes.putAndClose(outcome, owner),
+      put: async (outcome) => {
+        const first = await outcomes.putAndClose(outcome, owner);
+        ledger.closed(outcome.id);
+        return first;
+      },
     };
     const ledger = new CallLedger({ redis, keySpace: space, graceMs: ttlMs });
+    this.#answerDoubts = async () => ledger.answerDoubts(owner);
     this.ledger = {
       begin: async (call) => ledger.begin({ ...call, owner }),
       end: async (id) => ledger.end({ id, owner }),
@@ -166,6 +177,29 @@ export class ScopeParts {
     await this.#tellOverrides(pool);
   }
 
+  /** As `configure`, after Redis has lost its data. */
+  async restore(pool: Pool): Promise<void> {
+    await this.#limiter.restore(pool.name, this.limitsOf(pool));
+  }
+
+  /** What to look for when the process starts: without it every call would fail. */
+  get identityNeed(): Need {
+    const { name } = this.#options.scope;
+    return { name: `AWS credentials of scope '${name}'`, check: async () => this.#findIdentity() };
+  }
+
+  async #findIdentity(): Promise<void> {
+    const { lost } = this.identity;
+    // From now on the guard looks for them.
+    if (lost !== undefined) throw new Error(lost.errorClass);
+    const failed = await this.identity.hear(
+      async () => this.bedrock.renewIdentity(),
+      (found) =>
+        found === undefined ? { type: "nothing" } : { type: "refused", errorClass: found.failure.errorClass },
+    );
+    if (failed !== undefined) throw new Error(`${failed.failure.errorClass}: ${failed.failure.message}`);
+  }
+
   /** The limits of a pool as the pools file has them. */
   limitsOf(pool: Pool): PoolLimits {
     return poolLimits(pool, this.#options.scope);
@@ -181,8 +215,10 @@ export class ScopeParts {
   }
 
   async start(): Promise<void> {
-    const { onCancel, inHand, onError } = this.#options;
+    const { onCancel, inHand, onError, heartbeatTtlMs } = this.#options;
     await this.#heartbeat.start();
+    const answer = (): void => void this.#answerDoubts().catch(onError("ledger"));
+    this.#doubting = setInterval(answer, heartbeatTtlMs / DOUBTS_PER_BEAT_LIFE);
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
     this.#listen();
   }
@@ -229,6 +265,7 @@ export class ScopeParts {
   /** Says farewell, so that calls it left open may be repeated at once. */
   async stop(): Promise<void> {
     this.#subscription?.stop();
+    clearInterval(this.#doubting);
     this.identity.stop();
     await this.#note.stop();
     this.#stopListening?.();

@@ -16,6 +16,7 @@ import {
   type Model,
   type Outbox,
 } from "@sluice/drain";
+import { Standing } from "@sluice/process";
 import { emitter, queueName, type Emit, type Listener } from "@sluice/job";
 import {
   decodePayload,
@@ -30,8 +31,9 @@ import {
   type SlotShares,
   type Take,
 } from "@sluice/queue";
-import { assertFit, connect } from "@sluice/redis";
+import { connect } from "@sluice/redis";
 import { createModel } from "./model.ts";
+import { Recovery } from "./recovery.ts";
 import { Replays } from "./replays.ts";
 import { ScopeParts } from "./scope.ts";
 
@@ -49,6 +51,8 @@ export interface WorkerSettings {
   readonly heartbeatTtlMs: number;
   /** How often replays are looked at that a crash may have left half done, milliseconds. */
   readonly reconcileIntervalMs: number;
+  /** Hears why the process cannot go on with this Redis. Default: nobody. */
+  readonly onUnfit?: (sentence: string) => void;
 }
 
 /** A pool as its own lanes and the chains of other pools use it. */
@@ -62,8 +66,13 @@ interface PoolParts {
 /** Time that aborted calls get to be handed back before the process leaves them to the stall check. */
 const ABORT_GRACE_MS = 5_000;
 
-/** How often each question of the start is asked, over about 3 s. */
+/** How often each question of the start is asked of a Redis that is well, over about 3 s. */
 const START_TRIES = 6;
+
+/** How often it is looked whether calls are still in flight while the process leaves, milliseconds. */
+const LOOK_MS = 100;
+/** A job that cannot be read may have any id: so much of it is told, characters. */
+const ID_TOLD = 64;
 
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
@@ -74,6 +83,8 @@ export class Worker {
   readonly #abort = new AbortController();
   readonly #queueRedis;
   readonly #commandRedis;
+  readonly #standing: Standing;
+  readonly #recovery: Recovery;
   readonly #locks: LockKeeper;
   readonly #deadLetters: DynamoDbStore;
   readonly #mover: Mover;
@@ -84,6 +95,7 @@ export class Worker {
   readonly #intakes: Intake[] = [];
   readonly #sweepers: Sweeper[] = [];
   readonly #pollQueues: LaneQueue[] = [];
+  #started = false;
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
@@ -118,27 +130,63 @@ export class Worker {
       emit: this.#emit,
       onError: this.#onError("replays"),
     });
+    this.#standing = new Standing({
+      redis: this.#commandRedis,
+      keySpaces: [...this.#scopes.values()].map(({ keySpace }) => keySpace),
+      needs: [
+        { name: `dead letter table '${deadLetterTable}'`, check: async () => this.#deadLetters.check() },
+        ...[...this.#scopes.values()].map((scope) => scope.identityNeed),
+      ],
+      emit: this.#emit,
+      onUnfit: settings.onUnfit,
+      onNews: (news) => this.#recovery.afterNews(news),
+    });
+    this.#recovery = new Recovery({
+      pools: [...this.#pools.values()],
+      replays: this.#replays,
+      signal: this.#abort.signal,
+      emit: this.#emit,
+    });
   }
 
-  /** Waits for Redis, publishes the pools' limits, then starts to take jobs. Rejects when this Redis is unfit. */
-  async start(): Promise<void> {
+  /**
+   * Waits for Redis, publishes the pools' limits, then starts to take jobs. Resolves to whether it did: `stop` ends the
+   * start. Rejects when this Redis is unfit.
+   */
+  async start(): Promise<boolean> {
     for (const warning of this.#settings.pools.warnings) this.#emit("config:warning", warning);
-    const asking = { part: "redis", signal: this.#abort.signal, emit: this.#emit };
-    await insist(async () => this.#commandRedis.ping(), asking);
-    // A Redis that is busy may answer late; what it refuses every time ends the start.
-    const few = { ...asking, tries: START_TRIES };
-    await insist(async () => assertFit(this.#commandRedis), few);
-    for (const { pool, scope } of this.#pools.values()) {
-      await insist(async () => scope.configure(pool), few);
+    try {
+      await this.#standing.untilFit();
+      for (const { pool, scope } of this.#pools.values()) await this.#publish(pool, scope);
+    } catch (error) {
+      if (this.#abort.signal.aborted) return false;
+      throw error;
     }
+    if (this.#abort.signal.aborted) return false;
+    this.#started = true;
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
+    this.#recovery.lookBack((space) => this.#standing.changedAt(space));
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
     const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
     this.#emit("worker:started", { pools: [...this.#pools.keys()], slots });
+    return true;
+  }
+
+  /** A Redis that is busy may answer late, and one that is full may be drained; what a good one refuses ends the start. */
+  async #publish(pool: Pool, scope: ScopeParts): Promise<void> {
+    const asking = { part: "limits", signal: this.#abort.signal, emit: this.#emit, tries: START_TRIES };
+    for (;;) {
+      try {
+        return await insist(async () => scope.configure(pool), asking);
+      } catch (error) {
+        const { ready } = await this.#standing.health();
+        if (ready || this.#abort.signal.aborted) throw error;
+      }
+    }
   }
 
   /**
@@ -146,20 +194,41 @@ export class Worker {
    * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone.
    */
   async stop(graceMs: number): Promise<void> {
+    this.#standing.stop();
+    if (!this.#started) {
+      this.#abort.abort();
+      this.#closeConnections();
+      return;
+    }
     const finished = (async () => {
       await Promise.all(this.#intakes.map(async (intake) => intake.stop()));
       await Promise.all(this.#intakes.map(async (intake) => intake.settled()));
       return true;
     })();
-    const inTime = await within(graceMs, finished);
+    const inTime = await within(graceMs, Promise.race([finished, this.#stranded()]));
     if (inTime === undefined) {
       this.#abort.abort();
       await within(ABORT_GRACE_MS, finished);
     }
     await within(ABORT_GRACE_MS, this.#close());
+    this.#closeConnections();
+    this.#emit("worker:stopped", { drained: inTime === true });
+  }
+
+  /** Resolves when no call is in flight, and Redis takes nothing back: there is nothing to wait for. */
+  async #stranded(): Promise<undefined> {
+    for (let idleMs = 0; idleMs < ABORT_GRACE_MS; idleMs += LOOK_MS) {
+      await sleep(LOOK_MS, undefined, { ref: false });
+      const calls = this.#intakes.reduce((sum, intake) => sum + intake.running, 0);
+      if (calls > 0 || this.#commandRedis.status === "ready") idleMs = 0;
+    }
+    return undefined;
+  }
+
+  #closeConnections(): void {
     this.#queueRedis.disconnect();
     this.#commandRedis.disconnect();
-    this.#emit("worker:stopped", { drained: inTime === true });
+    this.#deadLetters.close();
   }
 
   async #close(): Promise<void> {
@@ -174,7 +243,6 @@ export class Worker {
       ...this.#intakes.map(async (intake) => intake.close()),
       ...this.#pollQueues.map(async (queue) => queue.close()),
     ]);
-    this.#deadLetters.close();
   }
 
   #openScopes(): Map<string, ScopeParts> {
@@ -281,6 +349,11 @@ export class Worker {
         locks: this.#locks,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),
+        onUnreadable: (id) => {
+          const error = `What Redis holds of job ${id.slice(0, ID_TOLD)} cannot be read`;
+          this.#emit("worker:error", { part: "intake", error });
+          this.#mover.nudge();
+        },
         stalledIntervalMs: this.#settings.stalledIntervalMs,
       }),
     );

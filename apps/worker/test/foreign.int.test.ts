@@ -57,7 +57,10 @@ test("each is a letter of its own, however little it is ours and whatever its id
   await fleet.startWorker(undefined, { SLUICE_RECONCILE_INTERVAL_MS: "200" });
 
   await vi.waitFor(async () => expect(await letters(fleet)).toHaveLength(8), PATIENTLY);
-  expect(await fleet.counts()).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 0 });
+  // A letter is stored before its job is dropped.
+  await vi.waitFor(async () => {
+    expect(await fleet.counts()).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 0 });
+  }, PATIENTLY);
   const dead = await letters(fleet);
   expect(new Set(dead.map(({ id }) => id)).size).toBe(8);
   for (const { id, deaths, pool, lane, tenant } of dead) {
@@ -123,4 +126,28 @@ test("a letter that a version before stored under a foreign id is replayed too, 
     note: `${stuck}.r1 died: FailedOutsideSluice: no`,
   });
   expect(await letters(fleet, "replaying")).toEqual([]);
+});
+
+test("a job that cannot be read is a letter that has kept what it can, and its neighbours are answered", async () => {
+  const { fleet } = await startForeign();
+  const ids = await fleet.submit(Array.from({ length: 6 }, () => ({})));
+  const [broken = "", gone = "", others = "", ...good] = ids;
+  const hash = (id: string): string => `${fleet.keySpace}:${queueName("test", "standard")}:${id}`;
+  await fleet.redis.hset(hash(broken), "data", '{"half', "opts", "{");
+  await fleet.redis.del(hash(gone));
+  await fleet.redis.hset(hash(others), "data", (await fleet.redis.hget(hash(good[0] ?? ""), "data")) ?? "");
+  await fleet.startWorker();
+  await vi.waitFor(async () => expect(await letters(fleet)).toHaveLength(3), PATIENTLY);
+  await vi.waitFor(
+    async () => expect(await fleet.ends(good)).toEqual(good.map(() => "completed")),
+    PATIENTLY,
+  );
+  const dead = await letters(fleet);
+  expect(dead.map(({ id }) => id).toSorted()).toEqual([broken, gone, others].toSorted());
+  expect(new Set(dead.map(({ failure }) => failure.errorClass))).toEqual(new Set(["MalformedJob"]));
+  // A letter is stored before its job is dropped.
+  await vi.waitFor(async () => {
+    expect(await fleet.counts()).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 0 });
+  }, PATIENTLY);
+  expect((await fleet.callsByJob()).size).toBe(3);
 });

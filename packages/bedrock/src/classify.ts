@@ -31,7 +31,7 @@ const BROKEN_STREAM = /^Truncated event message|^The (?:message|prelude) checksu
 
 /** What Bedrock says of a model that nobody can call like this, whatever is asked of it. */
 const NOT_CALLABLE =
-  /on-demand throughput isn.t supported|model identifier is invalid|reached the end of its life|end of life|model is (?:no longer|not) (?:available|supported)/i;
+  /on-demand throughput isn.t supported|doesn.t support on-demand throughput|doesn.t support the model|^operation not allowed|model identifier is invalid|reached the end of its life|end of life|model is (?:no longer|not) (?:available|supported)/i;
 
 /** What Bedrock says of a key rather than of what its owner may do. */
 const ABOUT_A_KEY = /\bapi key\b|\bbearer token\b|\bsecurity token\b/i;
@@ -45,6 +45,7 @@ const BY_NAME: ReadonlyMap<string, FailureRule> = new Map(
       "internal",
       "modelTimeout",
       "notFound",
+      "unknownOperation",
       "conflict",
       "quotaExceeded",
       "accessDenied",
@@ -183,16 +184,20 @@ function byStatus({ name, status, wasSuccess }: Signals): FailureRule {
   if (status === undefined) return isGarbage ? "unreadable" : "unknown";
   if (status === 429) return "status429";
   if (status === 408) return "status408";
-  if (status === 401 || status === 403) return "status401";
   if (status === 503 || status === 529) return "status503";
-  return status >= 500 ? "status5xx" : "status4xx";
+  if (status >= 500) return "status5xx";
+  // A page, as proxies and gateways send them, is not Bedrock's word on the request.
+  return status === 401 || status === 403 || !isWireName(name) ? "refusedInFront" : "status4xx";
 }
 
 /** A class for what no row names: the wire name if it is one, else the status. */
 function openClass(name: string, status: number | undefined): string {
-  const isWireName = /^[A-Z][A-Za-z0-9]{0,63}$/.test(name) && !NO_WIRE_NAMES.has(name);
-  if (isWireName) return name;
+  if (isWireName(name)) return name;
   return status === undefined ? "UnknownError" : `HttpStatus${status}`;
+}
+
+function isWireName(name: string): boolean {
+  return /^[A-Z][A-Za-z0-9]{0,63}$/.test(name) && !NO_WIRE_NAMES.has(name);
 }
 
 /** What the SDK or JavaScript put there because the response had no name. */

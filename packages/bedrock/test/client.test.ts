@@ -196,7 +196,7 @@ describe("an error on the wire", () => {
   test.each([
     [429, "throttled"],
     [403, "systemic"],
-    [413, "terminal"],
+    [413, "systemic"],
     [502, "transient"],
     [529, "transient"],
   ])("%i without a name or a body", async (status, kind) => {

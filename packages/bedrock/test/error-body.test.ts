@@ -54,7 +54,7 @@ const errors: readonly (readonly [body: object, failure: object])[] = [
   ],
   [
     { Output: { __type: "com.amazon.coral.service#UnknownOperationException" }, Version: "1.0" },
-    { kind: "terminal", errorClass: "UnknownOperationException", status: 404 },
+    { kind: "systemic", errorClass: "UnknownOperationException", status: 404 },
   ],
   [
     { type: "error", error: { type: "overloaded_error", message: "Overloaded" } },

@@ -105,9 +105,16 @@ export const samples: Readonly<Record<FailureRule, readonly unknown[]>> = {
     ),
     modelled(sdk.ValidationException, "The provided model identifier is invalid."),
     modelled(sdk.ValidationException, "This model version has reached the end of its life."),
+    modelled(sdk.ValidationException, "The provided model doesn't support on-demand throughput."),
+    modelled(sdk.ValidationException, "Operation not allowed"),
+    modelled(
+      sdk.ValidationException,
+      "This action doesn't support the model that you provided. Try again with a supported text or chat model.",
+    ),
   ],
   invalid: [modelled(sdk.ValidationException, "Input is too long for requested model.")],
   notFound: [modelled(sdk.ResourceNotFoundException, "No such model")],
+  unknownOperation: [unmodelled("UnknownOperationException", { status: 404 })],
   conflict: [modelled(sdk.ConflictException, "Token used before")],
   quotaExceeded: [modelled(sdk.ServiceQuotaExceededException, "Limit reached")],
 
@@ -183,8 +190,12 @@ export const samples: Readonly<Record<FailureRule, readonly unknown[]>> = {
 
   status429: [unmodelled("Unknown", { status: 429 }), unmodelled("SlowDown", { status: 429 })],
   status408: [unmodelled("Unknown", { status: 408 })],
-  status401: [unmodelled("Unknown", { status: 401 }), unmodelled("NewDenial", { status: 403 })],
-  status4xx: [unmodelled("SerializationException", { status: 400 }), unmodelled("Unknown", { status: 413 })],
+  refusedInFront: [
+    unmodelled("Unknown", { status: 401 }),
+    unmodelled("NewDenial", { status: 403 }),
+    ...[400, 404, 407, 413, 421].map((status) => unmodelled("Unknown", { status })),
+  ],
+  status4xx: [unmodelled("SerializationException", { status: 400 })],
   status503: [unmodelled("Unknown", { status: 503 }), unmodelled("Unknown", { status: 529 })],
   status5xx: [
     unmodelled("Unknown", { status: 502 }),

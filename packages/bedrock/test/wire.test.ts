@@ -73,6 +73,7 @@ const rows: Readonly<Record<FailureRule, Row>> = {
     exceptions: [error("ValidationException", { message: `Malformed input request: '${SECRET}'` })],
   },
   notFound: { exceptions: [error("ResourceNotFoundException")] },
+  unknownOperation: { start: [error("UnknownOperationException", { status: 404 })] },
   conflict: { exceptions: [error("ConflictException")] },
   quotaExceeded: { exceptions: [error("ServiceQuotaExceededException")] },
   // Within a stream there is no Date to correct a clock by.
@@ -121,7 +122,13 @@ const rows: Readonly<Record<FailureRule, Row>> = {
   asyncStopped: {},
   status429: { start: [error("SlowDown", { status: 429 })] },
   status408: { start: [error("TooSlow", { status: 408 })] },
-  status401: { start: [error("NewDenial", { status: 401 }), error("NewDenial", { status: 403 })] },
+  refusedInFront: {
+    start: [
+      error("NewDenial", { status: 401 }),
+      error("NewDenial", { status: 403 }),
+      ...[400, 404, 407, 413].map((status) => ({ type: "html", status }) as const),
+    ],
+  },
   status4xx: { start: [error("SerializationException"), error("NewRefusal", { status: 413 })] },
   status503: { start: [error("NewFault", { status: 529 }), { type: "html", status: 503 }] },
   status5xx: { start: [error("NewFault", { status: 502 }), { type: "html", status: 502 }] },

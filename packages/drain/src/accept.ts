@@ -16,6 +16,7 @@ import {
   type Random,
   type Submission,
 } from "@sluice/job";
+import { answerBytes } from "./answer-size.ts";
 import { outputProblem } from "./output.ts";
 import type { Cost } from "./ports.ts";
 
@@ -72,7 +73,7 @@ export interface AcceptingPool {
   };
   readonly outcomes: { get(id: string): Promise<Outcome | undefined> };
   /** Whether the lane has room for one more job. */
-  capacity(lane: string): Promise<LaneCapacity>;
+  capacity(lane: string, job: JobRoom): Promise<LaneCapacity>;
   lane(name: string): AcceptingLane;
   /** Where started async calls wait for their next poll. */
   readonly polls: Pick<AcceptingLane, "has">;
@@ -90,6 +91,8 @@ interface IdempotencyKey {
   readonly tenant: string;
   readonly key: string;
   readonly request: unknown;
+  /** The request without the times that a caller reckons anew for each try: with the same key it is the same one. */
+  readonly timeless: unknown;
 }
 
 interface Claim {
@@ -97,8 +100,17 @@ interface Claim {
   readonly id: string;
 }
 
+/** What a job needs room for. */
+export interface JobRoom {
+  /** Its request, bytes. */
+  readonly bytes: number;
+  /** An answer as long as it may get, bytes. */
+  readonly answerBytes: number;
+}
+
 export type LaneCapacity =
-  | { readonly type: "free" }
+  /** The room is the job's. Call `written` when it is in its lane, or will not be. */
+  | { readonly type: "free"; readonly written?: () => void }
   | { readonly type: "full"; readonly reason: FullReason; readonly retryAfterMs: number };
 
 /** What there is no room for. */
@@ -187,31 +199,35 @@ export function createAccept(
       return { type: "accepted", id: bound.id, repeated: true, deadlineAt };
     }
 
-    const capacity = await pool.capacity(submission.lane);
+    const room = { bytes, answerBytes: answerBytes(work) };
+    const capacity = await pool.capacity(submission.lane, room);
     if (capacity.type === "full") return full(capacity.reason, submission.lane, capacity.retryAfterMs);
-
-    const newId = newJobId(submission.pool, submission.lane, now, idRandom);
-    const claim = keyed && (await pool.claims.claim({ ...keyed, id: newId }));
-    if (claim?.type === "conflict") return CONFLICT;
-    // A caller who bound the key and died before adding the job left it to be added now, under its id.
-    const id = claim?.id ?? newId;
-    const repeated = claim?.type === "repeated";
-    const cacheMs = cacheOf(submission, pool);
-    const job: JobData = {
-      version: JOB_DATA_VERSION,
-      ...names,
-      id,
-      kind: work.kind,
-      payload: await encodePayload(work.request),
-      acceptedAt: now,
-      deadlineAt,
-      maxAttempts: submission.maxAttempts ?? pool.maxAttempts,
-      ...(cacheMs === undefined ? {} : { cacheMs }),
-      ...(submission.promptClass === undefined ? {} : { promptClass: submission.promptClass }),
-    };
-    await lane.add(job, delayMs);
-    emit("job:accepted", { ...names, id, repeated, bytes });
-    return { type: "accepted", id, repeated, deadlineAt };
+    try {
+      const newId = newJobId(submission.pool, submission.lane, now, idRandom);
+      const claim = keyed && (await pool.claims.claim({ ...keyed, id: newId }));
+      if (claim?.type === "conflict") return CONFLICT;
+      // A caller who bound the key and died before adding the job left it to be added now, under its id.
+      const id = claim?.id ?? newId;
+      const repeated = claim?.type === "repeated";
+      const cacheMs = cacheOf(submission, pool);
+      const job: JobData = {
+        version: JOB_DATA_VERSION,
+        ...names,
+        id,
+        kind: work.kind,
+        payload: await encodePayload(work.request),
+        acceptedAt: now,
+        deadlineAt,
+        maxAttempts: submission.maxAttempts ?? pool.maxAttempts,
+        ...(cacheMs === undefined ? {} : { cacheMs }),
+        ...(submission.promptClass === undefined ? {} : { promptClass: submission.promptClass }),
+      };
+      await lane.add(job, delayMs);
+      emit("job:accepted", { ...names, id, repeated, bytes });
+      return { type: "accepted", id, repeated, deadlineAt };
+    } finally {
+      capacity.written?.();
+    }
   };
 }
 
@@ -241,7 +257,9 @@ function toWork(submission: Submission, defaultMaxTokens: number): JobRequest {
 
 function keyOf(tenant: string, submission: Submission): IdempotencyKey | undefined {
   const { idempotencyKey: key } = submission;
-  return key === undefined ? undefined : { tenant, key, request: submission };
+  if (key === undefined) return undefined;
+  const { runAt: _runAt, delayMs: _delayMs, deadlineMs: _deadlineMs, ...timeless } = submission;
+  return { tenant, key, request: submission, timeless };
 }
 
 /** Whether a job is in its lane, is worked on by Bedrock (its lane has forgotten it by then), or has ended. */

@@ -123,7 +123,8 @@ export class Drain {
   async #take(job: Held, stopping: AbortSignal, visit: Visit): Promise<Turn | undefined> {
     const { clock, emit, outcomes, cancels } = this.#options;
     const parsed = jobDataSchema.safeParse(job.data);
-    if (!parsed.success) {
+    // Data of another job is no more its own than data that nobody can read: its answer would be kept under that id.
+    if (!parsed.success || parsed.data.id !== job.id) {
       await job.fail(malformed());
       emit("worker:error", { part: "intake", error: `The data of job ${job.id} cannot be read` });
       return undefined;

@@ -1,3 +1,4 @@
+export { answerBytes, learnedAnswerBytes } from "./answer-size.ts";
 export {
   createAccept,
   type Acceptance,

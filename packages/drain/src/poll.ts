@@ -59,7 +59,7 @@ export class Poller {
     const { outcomes, cancels, emit } = this.#options;
     const data = jobDataSchema.safeParse(job.data).data;
     const invocation = data?.invocation;
-    if (data === undefined || invocation === undefined) {
+    if (data === undefined || invocation === undefined || data.id !== job.id) {
       await job.fail(malformed());
       emit("worker:error", { part: "polls", error: `The data of job ${job.id} cannot be read` });
       return undefined;

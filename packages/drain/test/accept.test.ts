@@ -31,12 +31,12 @@ function world(part: Partial<AcceptingPool> = {}, maxRequestBytes?: number) {
     reserve: () => ({ requests: 1, tokens: 120 }),
     tooCostly: () => undefined,
     claims: {
-      async find({ tenant, key, request }): ReturnType<Claims["find"]> {
+      async find({ tenant, key, timeless: request }): ReturnType<Claims["find"]> {
         const bound = claims.get(`${tenant} ${key}`);
         if (bound === undefined) return undefined;
         return { type: bound.request === JSON.stringify(request) ? "repeated" : "conflict", id: bound.id };
       },
-      async claim({ tenant, key, request, id }): ReturnType<Claims["claim"]> {
+      async claim({ tenant, key, timeless: request, id }): ReturnType<Claims["claim"]> {
         const bound = claims.get(`${tenant} ${key}`);
         if (bound === undefined) {
           claims.set(`${tenant} ${key}`, { id, request: JSON.stringify(request) });
@@ -229,6 +229,31 @@ describe("a refused job", () => {
   });
 });
 
+describe("room for a job", () => {
+  test("is asked for its request and the longest answer, and is its own until it is in its lane", async () => {
+    const steps: string[] = [];
+    const asked: object[] = [];
+    const w = world({
+      capacity: async (_lane, room) => {
+        asked.push(room);
+        return { type: "free", written: () => steps.push("written") };
+      },
+      lane: () => ({
+        add: async () => {
+          steps.push("added");
+          throw new Error("Command timed out");
+        },
+        has: async () => false,
+      }),
+    });
+    await expect(w.accept("acme", submission)).rejects.toThrow("timed out");
+    expect(steps).toEqual(["added", "written"]);
+    const streamed = { ...submission, kind: "stream" as const, maxTokens: 1_000 };
+    await expect(w.accept("acme", streamed)).rejects.toThrow("timed out");
+    expect(asked).toMatchObject([{ answerBytes: 1_024 + 400 }, { answerBytes: 1_024 + 8_000 }]);
+  });
+});
+
 describe("a repeated job", () => {
   const key = { ...submission, idempotencyKey: "k" };
 
@@ -238,6 +263,28 @@ describe("a repeated job", () => {
     expect(await w.accept("acme", key)).toEqual({ ...first, repeated: true });
     expect(w.jobs.size).toBe(1);
     expect(w.events).toMatchObject([{ repeated: false }, { repeated: true }]);
+  });
+
+  test("is the same one when its times were reckoned anew, and no other one", async () => {
+    const w = world();
+    const timed = { ...key, runAt: "2027-01-15T08:00:10Z", deadlineMs: 60_000 };
+    const first = await w.accept("acme", timed);
+    for (const again of [
+      { ...timed, runAt: "2027-01-15T08:00:11Z" },
+      { ...timed, deadlineMs: 59_000 },
+      { ...key, delayMs: 5_000 },
+      key,
+    ]) {
+      expect(await w.accept("acme", again)).toMatchObject({
+        type: "accepted",
+        repeated: true,
+        id: "id" in first ? first.id : "?",
+      });
+    }
+    expect(w.jobs.size).toBe(1);
+    expect(await w.accept("acme", { ...timed, maxTokens: 5 })).toMatchObject({
+      code: "idempotency-conflict",
+    });
   });
 
   test("whose first caller died before adding it is added now", async () => {

@@ -101,6 +101,14 @@ describe("a poll", () => {
     const { through } = polled({ type: "in-progress" });
     expect(await through(data)).toMatchObject({ how: "failed", failure: { errorClass: "MalformedJob" } });
   });
+
+  test("of a job with another's data ends it", async () => {
+    const { through } = polled({ type: "in-progress" }, { part: { id: started().id } });
+    expect(await through(started())).toMatchObject({
+      how: "failed",
+      failure: { errorClass: "MalformedJob" },
+    });
+  });
 });
 
 test("pauses between polls grow, and stay between 1 and 30 seconds", () => {

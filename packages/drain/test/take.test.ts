@@ -18,6 +18,15 @@ describe("a job is dead at once", () => {
     expect(w.log).toEqual(["job.fail"]);
   });
 
+  test("when its data is another job's, whose answer it would be given", async () => {
+    const w = world();
+    expect(await w.through(newData(), { id: newData().id })).toMatchObject({
+      how: "failed",
+      failure: { errorClass: "MalformedJob" },
+    });
+    expect(w.log).toEqual(["job.fail"]);
+  });
+
   test.each([
     ["is no JSON", "{"],
     ["is no conversation", '{"messages":[]}'],

@@ -97,6 +97,7 @@ export type FailureRule =
   | "modelGone"
   | "invalid"
   | "notFound"
+  | "unknownOperation"
   | "conflict"
   | "clockCorrected"
   | "badKey"
@@ -112,7 +113,7 @@ export type FailureRule =
   | "asyncStopped"
   | "status429"
   | "status408"
-  | "status401"
+  | "refusedInFront"
   | "status4xx"
   | "status503"
   | "status5xx"
@@ -252,7 +253,7 @@ export const FAILURES: Readonly<Record<FailureRule, FailureRow>> = {
   modelGone: {
     ...access,
     errorClasses: ["ValidationException"],
-    when: "message says that the model is not offered on demand, has ended its life, or has an invalid identifier",
+    when: "message says that the model is not offered on demand or to this account or for this call, has ended its life, or has an invalid identifier",
     advice: "The pool's model cannot be called like this. Correct `model` in the pools file, then replay",
   },
   invalid: {
@@ -266,6 +267,12 @@ export const FAILURES: Readonly<Record<FailureRule, FailureRow>> = {
     errorClasses: ["ResourceNotFoundException"],
     when: "",
     advice: "A wrong model id, or the model is not offered in this Region. Check the pools file",
+  },
+  unknownOperation: {
+    ...access,
+    errorClasses: ["UnknownOperationException"],
+    when: "",
+    advice: "The endpoint does not know this call. Check the Region, and any endpoint that was set by hand",
   },
   conflict: {
     ...refused,
@@ -388,10 +395,10 @@ export const FAILURES: Readonly<Record<FailureRule, FailureRow>> = {
     health: { as: "timeout", weight: 1 },
     advice: "A code not known yet, for something that took too long",
   },
-  status401: {
+  refusedInFront: {
     ...access,
     errorClasses: [],
-    when: "HTTP 401 and 403",
+    when: "HTTP 401 and 403, and any other 4xx in which AWS names no error",
     advice: "Something in front of Bedrock refuses, or a code not known yet",
   },
   status4xx: {

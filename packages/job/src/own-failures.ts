@@ -29,7 +29,7 @@ export const OWN_FAILURES: Readonly<
   },
   malformed: {
     errorClass: "MalformedJob",
-    means: "The job's data cannot be read by this version",
+    means: "The job's data cannot be read by this version, or is another job's",
     advice: "Edit it before a replay, or close it",
   },
   callCap: {

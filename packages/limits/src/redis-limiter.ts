@@ -16,6 +16,7 @@ import {
   isUnconfigured,
 } from "./replies.ts";
 import { joinScript } from "./script.ts";
+import { unpublished } from "./unpublished.ts";
 
 export interface RedisLimiterOptions {
   /** A connection of the `command` profile: answers must come in bounded time. */
@@ -26,34 +27,36 @@ export interface RedisLimiterOptions {
   readonly now?: () => number;
 }
 
-const configureScript = joinScript("state", "configure");
+/**
+ * What a pool keeps is bounded by its calls in flight, and a job that cannot be admitted or settled cannot end, so that a
+ * full Redis would never have room again.
+ */
+const WHEN_FULL = { whenFull: true } as const;
+
+const configureScript = joinScript(["state", "configure"], WHEN_FULL);
 const level = ["state", "ceiling", "throttles", "quota"];
 const admitScript = joinScript(
-  ...level,
-  "lanes",
-  "starts",
-  "probes",
-  "askers",
-  "door",
-  "day",
-  "decide",
-  "admit",
+  [...level, "lanes", "starts", "probes", "askers", "door", "day", "decide", "admit"],
+  WHEN_FULL,
 );
 const settleScript = joinScript(
-  ...level,
-  "lanes",
-  "starts",
-  "probes",
-  "breaker",
-  "askers",
-  "answers",
-  "evidence",
-  "denied",
-  "day",
-  "settle",
+  [
+    ...level,
+    "lanes",
+    "starts",
+    "probes",
+    "breaker",
+    "askers",
+    "answers",
+    "evidence",
+    "denied",
+    "day",
+    "settle",
+  ],
+  WHEN_FULL,
 );
-const operateScript = joinScript(...level, "starts", "probes", "breaker", "day", "operate");
-const inspectScript = joinScript(...level, "day", "inspect");
+const operateScript = joinScript([...level, "starts", "probes", "breaker", "day", "operate"], WHEN_FULL);
+const inspectScript = joinScript([...level, "day", "inspect"]);
 
 /** A change by an operator is tried again so often when another one came between its read and its write. */
 const CHANGE_TRIES = 5;
@@ -85,7 +88,7 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
     const reply = outdated ? await run() : first;
     if (!isUnconfigured(reply)) return reply;
     const limits = declared.get(pool);
-    if (!limits) throw new RangeError(`Expected pool '${pool}' to be configured, call configure() first`);
+    if (!limits) throw unpublished(pool);
     await write(pool, "declare", limits, ["1"]);
     return run();
   };
@@ -135,6 +138,10 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
         if (next > 0) return next;
       }
       throw new Error(`The limits of pool '${pool}' keep changing under this change; try again`);
+    },
+    async restore(pool, limits) {
+      await write(pool, "declare", limits, ["lost"]);
+      declared.set(pool, limits);
     },
     async operate(pool, action) {
       const { limits, state, starts, day } = poolKeys(keySpace, pool);

@@ -1,13 +1,16 @@
 /**
- * Whether Redis has room for one more job. A full Redis deadlocks the workers too, so producers are refused well
- * before that, with a time after which asking again makes sense.
+ * Whether Redis has room for one more job and its answer. Producers are refused well before Redis is full, with a time
+ * after which asking again makes sense: every job that is let in is owed room for its answer, and what fills Redis then
+ * is the answers.
  */
 import type { Redis } from "ioredis";
-import { z } from "zod";
+import { Accepted, type Room } from "./accepted.ts";
 import type { LaneQueue } from "./lane-queue.ts";
+import { MEMORY_SHARE, MemoryReader, type AnswerSize } from "./memory.ts";
 
 export type Capacity =
-  | { readonly type: "free" }
+  /** There is room, and it is kept for the job. Call `written` when it is in its lane, or will not be. */
+  | { readonly type: "free"; readonly written: () => void }
   | {
       readonly type: "full";
       readonly reason: "lane-length" | "lane-bytes" | "redis-memory";
@@ -22,63 +25,80 @@ export interface LaneBounds {
   readonly bytes: number;
 }
 
-/** Share of `maxmemory` above which nothing new is accepted. */
-const MEMORY_SHARE = 0.75;
+/** A job's keys and options, beside its data. */
+const JOB_BYTES = 2_048;
 
-/** How long one reading of Redis's memory, or of a lane's bytes, serves. */
+/** Redis gives a long text a fifth more than it needs, at worst. */
+const ALLOCATION = 1.25;
+
+/** How long one reading of a lane's bytes serves. */
 const READING_AGE_MS = 1_000;
 
 const MEMORY_RETRY_MS = 5_000;
 const LANE_RETRY_MS = 10_000;
 
-const memorySchema = z.object({ used_memory: z.coerce.number(), maxmemory: z.coerce.number() });
-
-export class CapacityGuard {
-  readonly #redis: Redis;
-  #memory: { readonly readAt: number; readonly share: number } | undefined;
-
-  readonly #bytes = new WeakMap<LaneQueue, { readonly readAt: number; readonly bytes: number }>();
-
-  constructor(redis: Redis) {
-    this.#redis = redis;
-  }
-
-  /** Reads the lane's length; its bytes, and Redis's memory, at most once a second. */
-  async check(lane: LaneQueue, bounds: LaneBounds): Promise<Capacity> {
-    if ((await this.#memoryShare()) > MEMORY_SHARE) {
-      return { type: "full", reason: "redis-memory", retryAfterMs: MEMORY_RETRY_MS };
-    }
-    const { waiting, delayed } = await lane.counts();
-    if (waiting + delayed >= bounds.jobs) {
-      return { type: "full", reason: "lane-length", retryAfterMs: LANE_RETRY_MS };
-    }
-    if ((await this.#bytesOf(lane)) >= bounds.bytes) {
-      return { type: "full", reason: "lane-bytes", retryAfterMs: LANE_RETRY_MS };
-    }
-    return { type: "free" };
-  }
-
-  async #bytesOf(lane: LaneQueue): Promise<number> {
-    const now = Date.now();
-    const known = this.#bytes.get(lane);
-    if (known !== undefined && now - known.readAt <= READING_AGE_MS) return known.bytes;
-    const bytes = await lane.waitingBytes();
-    this.#bytes.set(lane, { readAt: now, bytes });
-    return bytes;
-  }
-
-  async #memoryShare(): Promise<number> {
-    const now = Date.now();
-    if (this.#memory === undefined || now - this.#memory.readAt > READING_AGE_MS) {
-      this.#memory = { readAt: now, share: parseMemory(await this.#redis.info("memory")) };
-    }
-    return this.#memory.share;
-  }
+interface LaneReading {
+  readonly began: ReturnType<Accepted["begin"]>;
+  readonly readAt: number;
+  readonly bytes: number;
 }
 
-/** Used share of `maxmemory`; 0 when Redis has no limit. */
-function parseMemory(info: string): number {
-  const fields = Object.fromEntries(info.split(/\r?\n/).map((line) => line.split(":", 2)));
-  const { used_memory: used, maxmemory: max } = memorySchema.parse(fields);
-  return max === 0 ? 0 : used / max;
+interface KnownLane {
+  readonly accepted: Accepted;
+  bytes?: LaneReading;
+}
+
+/** One for each process and Redis. */
+export class CapacityGuard {
+  readonly #memory: MemoryReader;
+  readonly #accepted = new Accepted();
+  readonly #lanes = new WeakMap<LaneQueue, KnownLane>();
+
+  constructor(redis: Redis) {
+    this.#memory = new MemoryReader(redis, this.#accepted);
+  }
+
+  /** Keeps room for the answers of the lane's jobs, from now on. */
+  watch(lane: LaneQueue, size: AnswerSize): void {
+    this.#memory.watch(lane, size);
+  }
+
+  /**
+   * Looks for room for a job. Reads the lane's length each time; its bytes, and Redis's memory, at most once a second
+   * while there is plenty.
+   */
+  async check(lane: LaneQueue, bounds: LaneBounds, job: Room): Promise<Capacity> {
+    const room = { ...job, bytes: JOB_BYTES + Math.ceil(job.bytes * ALLOCATION) };
+    const known = this.#lanes.get(lane) ?? { accepted: new Accepted() };
+    this.#lanes.set(lane, known);
+    const { accepted } = known;
+    const began = accepted.begin();
+    const [memory, counts, bytes] = await Promise.all([
+      this.#memory.read(room),
+      lane.counts(),
+      this.#bytesOf(lane, known),
+    ]);
+    // Nothing is awaited from here on: of many who ask at once, each sees those before it.
+    if (memory !== undefined && this.#memory.spokenFor(memory, room) > memory.max * MEMORY_SHARE) {
+      return { type: "full", reason: "redis-memory", retryAfterMs: MEMORY_RETRY_MS };
+    }
+    if (counts.waiting + counts.delayed + accepted.unseenBy(began).jobs >= bounds.jobs) {
+      return { type: "full", reason: "lane-length", retryAfterMs: LANE_RETRY_MS };
+    }
+    if (bytes.bytes + accepted.unseenBy(bytes.began).bytes >= bounds.bytes) {
+      return { type: "full", reason: "lane-bytes", retryAfterMs: LANE_RETRY_MS };
+    }
+    this.#memory.heard(lane, job.answerBytes);
+    const written = [this.#accepted.add(room), accepted.add(job)];
+    return { type: "free", written: () => written.forEach((tell) => tell()) };
+  }
+
+  async #bytesOf(lane: LaneQueue, known: KnownLane): Promise<LaneReading> {
+    const readAt = Date.now();
+    if (known.bytes !== undefined && readAt - known.bytes.readAt <= READING_AGE_MS) return known.bytes;
+    const began = known.accepted.begin();
+    const reading = { began, readAt, bytes: await lane.waitingBytes() };
+    known.bytes = reading;
+    return reading;
+  }
 }

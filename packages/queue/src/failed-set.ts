@@ -6,6 +6,7 @@ import { failureSchema, OWN_FAILURES, type Failure } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
+import { parseJson } from "./json.ts";
 import { FAILURE_FIELD, laneKeys, type LaneKeys } from "./keys.ts";
 
 /** A dead job in the outbox. */
@@ -27,6 +28,7 @@ const drop: Script<{ keys: LaneKeys; id: string; diedAt: number }, boolean> = de
     return { keys: [keys.failed, hash, `${hash}:logs`, `${hash}:lock`], argv: [id, diedAt] };
   },
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 const hashSchema = z.object({
@@ -98,12 +100,4 @@ function readFailure(stored: string | undefined, reason: string): Failure {
   const parsed = failureSchema.safeParse(stored === undefined ? undefined : parseJson(stored));
   if (parsed.success) return parsed.data;
   return { kind: "terminal", errorClass: OWN_FAILURES.outside.errorClass, message: reason.slice(0, 200) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -34,4 +34,5 @@ export const forward: Script<{ keys: LaneKeys; now: number }, readonly string[]>
     ],
   }),
   (reply) => (Array.isArray(reply) ? reply.map(String) : []),
+  { whenFull: true },
 );

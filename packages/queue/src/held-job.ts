@@ -5,7 +5,9 @@
 import { readNotes, writeNotes, type Failure, type Notes } from "@sluice/job";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
+import { completeWith } from "./complete.ts";
 import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
+import { withoutPayload } from "./payload.ts";
 import { RETURNED } from "./priorities.ts";
 
 /** Completed jobs that stay visible in Bull Board. Their outcome lives on in the results, so few are enough. */
@@ -14,6 +16,9 @@ export interface KeepCompleted {
   readonly age: number;
   readonly count: number;
 }
+
+/** One hour, and 200 of each lane. */
+export const DEFAULT_KEEP: KeepCompleted = { age: 3_600, count: 200 };
 
 export interface Deferral {
   /** Milliseconds from now until the job is due again. */
@@ -81,14 +86,15 @@ export class HeldJob {
   }
 
   /**
-   * Ends the job well. `reference` is stored with the job and copied into the event stream, so it must be small
-   * and free of text.
+   * Ends the job well, and lets go of its request in the same step. `reference` is stored with the job and copied into
+   * the event stream, so it must be small and free of text.
    * @throws when Redis no longer holds our lock; another run owns the job then.
    */
   async complete(reference: Readonly<Record<string, string | number>>): Promise<void> {
-    const { job, token, redis, keys, keepCompleted } = this.#parts;
-    job.opts.removeOnComplete = { age: keepCompleted.age, count: keepCompleted.count };
-    await job.moveToCompleted(reference, token, false);
+    const { job, token, worker, redis, keys, keepCompleted } = this.#parts;
+    const { age, count } = keepCompleted;
+    const data = JSON.stringify(withoutPayload(this.data));
+    await completeWith(worker, job, { token, keep: { age, count }, reference, fields: { data } });
     await redis.zrem(keys.deadlines, this.id);
   }
 

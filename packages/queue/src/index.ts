@@ -1,4 +1,5 @@
-export { POLLS_LANE } from "./keys.ts";
+export { EVENTS_KEPT, POLLS_LANE } from "./keys.ts";
+export type { Room } from "./accepted.ts";
 export { CapacityGuard, type Capacity, type LaneBounds } from "./capacity.ts";
 export { FailedSet, type FailedJob } from "./failed-set.ts";
 export { HeldJob, type Deferral, type KeepCompleted } from "./held-job.ts";
@@ -13,5 +14,6 @@ export {
 export { LaneListing, MOST_LISTED, type ListedJob, type OpenedJob } from "./lane-listing.ts";
 export { LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
 export { decodePayload, encodePayload } from "./payload.ts";
+export type { AnswerSize } from "./memory.ts";
 export { Slots, type ReleaseSlot, type SlotShares } from "./slots.ts";
 export { Sweeper, type SweeperOptions } from "./sweeper.ts";

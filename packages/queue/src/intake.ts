@@ -10,9 +10,11 @@ import { queueName } from "@sluice/job";
 import type { KeySpace } from "@sluice/redis";
 import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import { HeldJob, type KeepCompleted } from "./held-job.ts";
+import { DEFAULT_KEEP, HeldJob, type KeepCompleted } from "./held-job.ts";
 import { laneKeys, type LaneKeys } from "./keys.ts";
+import { LaneLocks } from "./lane-locks.ts";
 import type { LockKeeper } from "./lock-keeper.ts";
+import { afterRefusal } from "./refused-fetch.ts";
 import type { ReleaseSlot, Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
 
@@ -48,9 +50,11 @@ export interface IntakeOptions {
   readonly locks: LockKeeper;
   readonly take: Take;
   readonly onError: (error: unknown) => void;
+  /** A job could not be read, and is in the failed set now. Default: nobody hears of it. */
+  readonly onUnreadable?: (id: string) => void;
   /** How often jobs without a lock are looked for, milliseconds. */
   readonly stalledIntervalMs: number;
-  /** Default: one hour, 200 jobs: they hold their prompts in Redis. */
+  /** Default `DEFAULT_KEEP`. */
   readonly keepCompleted?: KeepCompleted;
 }
 
@@ -62,8 +66,6 @@ const NEVER_BY_BULLMQ = 1_000_000;
 
 /** Pause after an error, so that a full Redis yields one error a second and not thousands. */
 const ERROR_PAUSE_MS = 1_000;
-
-const DEFAULT_KEEP: KeepCompleted = { age: 3_600, count: 200 };
 
 /**
  * Jobs that are fetched and looked up beside one that asks at the gate. Fetching, looking up and asking take a round trip
@@ -86,6 +88,7 @@ export class Intake {
   readonly #worker: Worker<unknown>;
   readonly #keys: LaneKeys;
   readonly #turns: Turns;
+  readonly #laneLocks: LaneLocks;
   readonly #stopping = new AbortController();
   readonly #fetching = new Set<Promise<void>>();
   /** Jobs that are being looked up, or ask at the gate. */
@@ -105,6 +108,7 @@ export class Intake {
     this.#options = options;
     this.#keys = laneKeys(options.keySpace, options.pool, options.lane);
     this.#turns = new Turns(options.redis, this.#keys);
+    this.#laneLocks = new LaneLocks(options.redis, this.#keys);
     this.#worker = new Worker(queueName(options.pool, options.lane), null, {
       connection: options.redis,
       prefix: options.keySpace,
@@ -191,23 +195,32 @@ export class Intake {
   }
 
   async #fetch(): Promise<HeldJob | undefined> {
-    const { locks, redis } = this.#options;
-    // A token per fetch: with one per process, a second run of the same job would pass for the first.
-    const token = randomUUID();
+    for (;;) {
+      // A token per fetch: with one per process, a second run of the same job would pass for the first.
+      const token = randomUUID();
+      try {
+        return await this.#fetchBy(token);
+      } catch (error) {
+        if (this.#stopping.signal.aborted) throw error;
+        const next = await afterRefusal(error, token, { ...this.#options, keys: this.#keys });
+        if (next === "give-up") throw error;
+        if (next === "none") {
+          await this.#pause();
+          return undefined;
+        }
+      }
+    }
+  }
+
+  async #fetchBy(token: string): Promise<HeldJob | undefined> {
     // Sent before the fetch, so carried out before it: nobody waits for the answer.
     this.#turns.next().catch(this.#options.onError);
     const job = await this.#worker.getNextJob(token);
     this.#turns.fetched(job?.priority);
     if (job === undefined) return undefined;
-    const held = new HeldJob({
-      job,
-      token,
-      worker: this.#worker,
-      redis,
-      keys: this.#keys,
-      keepCompleted: this.#options.keepCompleted ?? DEFAULT_KEEP,
-    });
-    locks.keep(held, this.#worker);
+    const { redis, locks, keepCompleted = DEFAULT_KEEP } = this.#options;
+    const held = new HeldJob({ job, token, worker: this.#worker, redis, keys: this.#keys, keepCompleted });
+    locks.keep(held, this.#laneLocks);
     return held;
   }
 

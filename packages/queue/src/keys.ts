@@ -11,12 +11,26 @@ import type { KeySpace } from "@sluice/redis";
  */
 export const POLLS_LANE = "polls.internal";
 
+/**
+ * BullMQ's own events, about four a job: nothing of ours reads them, and by default 10,000 of each lane stay, which is
+ * 1.5 MB. Every `Queue` of a lane has to say the same, since each writes the number down when it is made.
+ */
+export const EVENTS_KEPT: { readonly events: { readonly maxLen: number } } = { events: { maxLen: 500 } };
+
 /** Keys of one lane. All carry the scope's hash tag. */
 export interface LaneKeys {
   readonly wait: string;
   readonly prioritized: string;
   readonly delayed: string;
+  readonly active: string;
+  readonly completed: string;
   readonly failed: string;
+  /** Active jobs that the last stall check marked. */
+  readonly stalled: string;
+  /** There until the next stall check. */
+  readonly stalledCheck: string;
+  /** Wakes those who wait for a job. */
+  readonly marker: string;
   readonly events: string;
   /** Ids by deadline, of jobs that have not ended. Ours. */
   readonly deadlines: string;
@@ -32,7 +46,12 @@ export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKe
     wait: `${base}wait`,
     prioritized: `${base}prioritized`,
     delayed: `${base}delayed`,
+    active: `${base}active`,
+    completed: `${base}completed`,
     failed: `${base}failed`,
+    stalled: `${base}stalled`,
+    stalledCheck: `${base}stalled-check`,
+    marker: `${base}marker`,
     events: `${base}events`,
     deadlines: `${keySpace}:deadlines:${queueName(pool, lane)}`,
     forwardPace: `${keySpace}:forward:${queueName(pool, lane)}`,

@@ -3,7 +3,8 @@ import { queueName, type JobData } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
-import { laneKeys, type LaneKeys } from "./keys.ts";
+import { parseJson } from "./json.ts";
+import { EVENTS_KEPT, laneKeys, type LaneKeys } from "./keys.ts";
 import { FRESH, PRIORITY_SCORE, RETURNED, SCHEDULED } from "./priorities.ts";
 import { othersAhead } from "./turns.ts";
 
@@ -16,7 +17,7 @@ export type LaneState = "waiting" | "delayed" | "active" | "completed" | "failed
 /** A job as its lane knows it. */
 export interface LaneJob {
   readonly state: LaneState;
-  /** As stored; parse it before use. */
+  /** As stored; parse it before use. `undefined` when it is no JSON. */
   readonly data: unknown;
   readonly attemptsMade: number;
 }
@@ -47,6 +48,7 @@ const withdraw: Script<{ keys: LaneKeys; id: string }, boolean> = defineScript(
     };
   },
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 export class LaneQueue {
@@ -60,6 +62,7 @@ export class LaneQueue {
     this.#queue = new Queue(queueName(options.pool, options.lane), {
       connection: options.redis,
       prefix: options.keySpace,
+      streams: EVENTS_KEPT,
       // Without both, a producer that starts while Redis is down hangs, or stays broken for good.
       skipWaitingForReady: true,
       skipVersionCheck: true,
@@ -112,12 +115,19 @@ export class LaneQueue {
     return Math.round(mean * (await redis.zcard(set)));
   }
 
-  /** Looks the job up; `undefined` when the lane does not know it (any more). */
+  /**
+   * Looks the job up; `undefined` when the lane does not know it (any more). Not by BullMQ, which throws at whatever it
+   * cannot read.
+   */
   async find(id: string): Promise<LaneJob | undefined> {
-    const job = await this.#queue.getJob(id);
-    if (job === undefined) return undefined;
-    const state = await job.getState();
-    return { state: toLaneState(state), data: job.data, attemptsMade: job.attemptsMade };
+    const hash = this.#keys.jobPrefix + id;
+    const [fields, state] = await Promise.all([
+      this.#options.redis.hmget(hash, "name", "data", "atm"),
+      this.#queue.getBackend().getState(id),
+    ]);
+    if (fields.every((field) => field === null)) return undefined;
+    const [, data, attempts] = fields;
+    return { state: toLaneState(state), data: parseJson(data ?? ""), attemptsMade: Number(attempts) || 0 };
   }
 
   /**
@@ -147,6 +157,11 @@ export class LaneQueue {
     ]);
     const [returned = 0, fresh = 0, scheduled = 0] = counts;
     return waiting + before + othersAhead(priority, before, { returned, fresh, scheduled });
+  }
+
+  /** Jobs that have been added and have not ended, also those in somebody's hands. */
+  async unended(): Promise<number> {
+    return this.#options.redis.zcard(this.#keys.deadlines);
   }
 
   async counts(): Promise<LaneCounts> {

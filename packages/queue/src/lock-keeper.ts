@@ -3,8 +3,8 @@
  * call, longer ones from its start. Neither has to outlast anything: when a lock runs out while its worker lives, the
  * call ledger refuses a second call, and the job waits for the answer of the first.
  */
-import type { Worker } from "bullmq";
 import type { HeldJob } from "./held-job.ts";
+import type { LaneLocks } from "./lane-locks.ts";
 
 export interface LockTimes {
   /** Lock while a job is in hand but not calling, milliseconds. 6 s suits production. */
@@ -15,7 +15,7 @@ export interface LockTimes {
 
 interface Kept {
   readonly job: HeldJob;
-  readonly worker: Worker<unknown>;
+  readonly lane: LaneLocks;
   /** When the lock was last set, and how long it was set for. */
   lockedAt: number;
   lockMs: number;
@@ -32,7 +32,7 @@ export class LockKeeper {
   readonly times: LockTimes;
   readonly #options: LockKeeperOptions;
   readonly #kept = new Map<string, Kept>();
-  readonly #renewing = new Set<Worker<unknown>>();
+  readonly #renewing = new Set<LaneLocks>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LockKeeperOptions) {
@@ -50,8 +50,8 @@ export class LockKeeper {
   }
 
   /** Keeps the job's lock until `release`. BullMQ set it for `inHandMs` when it was fetched. */
-  keep(job: HeldJob, worker: Worker<unknown>): void {
-    this.#kept.set(job.token, { job, worker, lockedAt: Date.now(), lockMs: this.times.inHandMs });
+  keep(job: HeldJob, lane: LaneLocks): void {
+    this.#kept.set(job.token, { job, lane, lockedAt: Date.now(), lockMs: this.times.inHandMs });
   }
 
   release(job: HeldJob): void {
@@ -64,17 +64,17 @@ export class LockKeeper {
   }
 
   #tick(): void {
-    const due = new Map<Worker<unknown>, Kept[]>();
+    const due = new Map<LaneLocks, Kept[]>();
     for (const kept of this.#kept.values()) {
-      if (this.#isDue(kept)) due.set(kept.worker, [...(due.get(kept.worker) ?? []), kept]);
+      if (this.#isDue(kept)) due.set(kept.lane, [...(due.get(kept.lane) ?? []), kept]);
     }
-    for (const [worker, batch] of due) {
+    for (const [lane, batch] of due) {
       // During an outage the commands queue up: one batch per lane is enough to wait for its end.
-      if (this.#renewing.has(worker)) continue;
-      this.#renewing.add(worker);
-      void this.#renewAll(worker, batch)
+      if (this.#renewing.has(lane)) continue;
+      this.#renewing.add(lane);
+      void this.#renewAll(lane, batch)
         .catch(this.#options.onError)
-        .finally(() => this.#renewing.delete(worker));
+        .finally(() => this.#renewing.delete(lane));
     }
   }
 
@@ -86,18 +86,14 @@ export class LockKeeper {
     return kept.job.calling ? this.times.callMs : this.times.inHandMs;
   }
 
-  async #renewAll(worker: Worker<unknown>, batch: readonly Kept[]): Promise<void> {
+  async #renewAll(lane: LaneLocks, batch: readonly Kept[]): Promise<void> {
     for (const lockMs of [this.times.inHandMs, this.times.callMs]) {
       const same = batch.filter((kept) => this.#wanted(kept) === lockMs);
       if (same.length === 0) continue;
-      const ids = same.map((kept) => kept.job.id);
       const sentAt = Date.now();
-      const lost = new Set(
-        await worker.extendJobLocks(
-          ids,
-          same.map((kept) => kept.job.token),
-          lockMs,
-        ),
+      const lost = await lane.extend(
+        same.map((kept) => kept.job),
+        lockMs,
       );
       for (const kept of same) {
         if (!this.#kept.has(kept.job.token)) continue;

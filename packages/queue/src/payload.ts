@@ -19,6 +19,16 @@ export async function encodePayload(request: unknown): Promise<Payload> {
   return { encoding: "gzip", base64: (await pack(json)).toString("base64") };
 }
 
+/**
+ * What stays of a job's data once it has ended: all but its request, which nobody needs any more. Job data like any other
+ * for who reads it.
+ */
+export function withoutPayload(data: unknown): unknown {
+  if (typeof data !== "object" || data === null || !("payload" in data)) return {};
+  const nothing: Payload = { encoding: "json", json: "null" };
+  return { ...data, payload: nothing };
+}
+
 /** Decodes what `encodePayload` made. Rejects on damaged data; the caller parses the result by its schema. */
 export async function decodePayload(payload: Payload): Promise<unknown> {
   if (payload.encoding === "json") return JSON.parse(payload.json);

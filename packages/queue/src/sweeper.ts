@@ -1,6 +1,6 @@
 /**
- * Ends waiting jobs whose deadline has passed, promotes delayed jobs that are overdue, and brings retries forward that
- * wait beside an idle pool, whatever the intake and the breaker do meanwhile. Every worker runs one per lane; the
+ * Ends waiting jobs whose deadline has passed, promotes delayed jobs that are overdue, brings retries forward that wait
+ * beside an idle pool, and drops completed jobs in time, whatever the intake and the breaker do meanwhile. Every worker runs one per lane; the
  * scripts make a second sweep of the same job harmless.
  */
 import { deadlineFailure, queueName, readNotes, type Failure } from "@sluice/job";
@@ -8,7 +8,8 @@ import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { forward } from "./forward.ts";
-import { FAILURE_FIELD, laneKeys, NOTES_FIELD, type LaneKeys } from "./keys.ts";
+import { DEFAULT_KEEP } from "./held-job.ts";
+import { EVENTS_KEPT, FAILURE_FIELD, laneKeys, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 
 export interface SweeperOptions {
   readonly redis: Redis;
@@ -32,6 +33,12 @@ const BATCH = 200;
 /** An intake promotes what is due whenever it fetches; the sweeper only helps where none does. */
 const OVERDUE_MS = 1_000;
 
+/** How often completed jobs are looked at, milliseconds. */
+const SHED_EVERY_MS = 60_000;
+
+/** Longest data of a completed job, in bytes: all but its request, with room. */
+const LONGEST_COMPLETED = 8 * 1_024;
+
 /** BullMQ's delayed scores are milliseconds times this, plus a sequence. */
 const DELAYED_SCORE_FACTOR = 4_096;
 
@@ -50,6 +57,17 @@ const expire: Script<{ keys: LaneKeys; id: string; now: number; failure: Failure
     argv: [id, now, `${failure.errorClass}: ${failure.message}`, FAILURE_FIELD, JSON.stringify(failure)],
   }),
   (reply) => reply === 1,
+  { whenFull: true },
+);
+
+const shed: Script<{ keys: LaneKeys; before: number }, number> = defineScript(
+  new URL("../lua/shed.lua", import.meta.url),
+  ({ keys, before }) => ({
+    keys: [keys.completed],
+    argv: [keys.jobPrefix, before, LONGEST_COMPLETED, 2 * DEFAULT_KEEP.count],
+  }),
+  Number,
+  { whenFull: true },
 );
 
 export class Sweeper {
@@ -59,6 +77,7 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #sweep: Promise<void> = Promise.resolve();
   #stopped = false;
+  #shedAt = 0;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -66,6 +85,7 @@ export class Sweeper {
     this.#queue = new Queue(queueName(options.pool, options.lane), {
       connection: options.redis,
       prefix: options.keySpace,
+      streams: EVENTS_KEPT,
     });
     this.#queue.on("error", options.onError);
   }
@@ -83,6 +103,7 @@ export class Sweeper {
 
   /** One sweep, now. Resolves to the number of jobs it moved. */
   async sweep(now: number = Date.now()): Promise<number> {
+    await this.#shed(now);
     return (await this.#expireAll(now)) + (await this.#promoteOverdue(now)) + (await this.#bringForward(now));
   }
 
@@ -100,6 +121,12 @@ export class Sweeper {
       },
       everyMs * (0.75 + Math.random() / 2),
     );
+  }
+
+  async #shed(now: number): Promise<void> {
+    if (Math.abs(now - this.#shedAt) < SHED_EVERY_MS) return;
+    await shed.run(this.#options.redis, { keys: this.#keys, before: now - DEFAULT_KEEP.age * 1_000 });
+    this.#shedAt = now;
   }
 
   async #expireAll(now: number): Promise<number> {

@@ -16,6 +16,7 @@ const turn: Script<{ keys: LaneKeys; priorities: readonly number[] }, boolean> =
   new URL("../lua/turn.lua", import.meta.url),
   ({ keys, priorities }) => ({ keys: [keys.prioritized, keys.wait], argv: [...priorities] }),
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 /** One for each lane and process: its own fetches are the row in which turns are counted. */

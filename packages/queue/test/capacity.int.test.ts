@@ -1,10 +1,18 @@
 import type { Redis } from "ioredis";
 import { afterEach, expect, test, vi } from "vitest";
 import { ownRedis, testRedis } from "../../redis/test/redis.ts";
-import { CapacityGuard } from "../src/index.ts";
+import { CapacityGuard, type Capacity } from "../src/index.ts";
 import { takeOne, testLane } from "./lane.ts";
 
 const MANY_BYTES = 1e9;
+const JOB = { bytes: 100, answerBytes: 100 };
+
+/** Asks for a job that is not added after all. */
+async function check(guard: CapacityGuard, ...asked: Parameters<CapacityGuard["check"]>): Promise<Capacity> {
+  const capacity = await guard.check(...asked);
+  if (capacity.type === "free") capacity.written();
+  return capacity;
+}
 
 afterEach(() => {
   vi.useRealTimers();
@@ -14,8 +22,8 @@ test("a lane is full when waiting and delayed jobs reach the limit; active ones 
   const lane = testLane();
   const guard = new CapacityGuard(lane.redis);
   await lane.addMany(3);
-  expect(await guard.check(lane.queue, { jobs: 4, bytes: MANY_BYTES })).toEqual({ type: "free" });
-  expect(await guard.check(lane.queue, { jobs: 3, bytes: MANY_BYTES })).toEqual({
+  expect(await check(guard, lane.queue, { jobs: 4, bytes: MANY_BYTES }, JOB)).toMatchObject({ type: "free" });
+  expect(await check(guard, lane.queue, { jobs: 3, bytes: MANY_BYTES }, JOB)).toEqual({
     type: "full",
     reason: "lane-length",
     retryAfterMs: expect.any(Number) as unknown,
@@ -23,10 +31,10 @@ test("a lane is full when waiting and delayed jobs reach the limit; active ones 
   const { take, job } = takeOne();
   const { intake } = await lane.startIntake(take);
   const held = await job;
-  expect(await guard.check(lane.queue, { jobs: 3, bytes: MANY_BYTES })).toEqual({ type: "free" });
+  expect(await check(guard, lane.queue, { jobs: 3, bytes: MANY_BYTES }, JOB)).toMatchObject({ type: "free" });
   await intake.stop();
   await held.defer({ delayMs: 60_000, attempt: false });
-  expect(await guard.check(lane.queue, { jobs: 3, bytes: MANY_BYTES })).toMatchObject({
+  expect(await check(guard, lane.queue, { jobs: 3, bytes: MANY_BYTES }, JOB)).toMatchObject({
     type: "full",
     reason: "lane-length",
   });
@@ -43,8 +51,10 @@ test("a lane is full when the data of its waiting jobs, by a sample, reaches the
   const one = await lane.redis.hstrlen(lane.keys.jobPrefix + id, "data");
   expect(bytes).toBeGreaterThan(one * 95);
   expect(bytes).toBeLessThan(one * 105);
-  expect(await guard.check(lane.queue, { jobs: 1_000, bytes: bytes * 2 })).toEqual({ type: "free" });
-  expect(await guard.check(lane.queue, { jobs: 1_000, bytes: bytes / 2 })).toMatchObject({
+  expect(await check(guard, lane.queue, { jobs: 1_000, bytes: bytes * 2 }, JOB)).toMatchObject({
+    type: "free",
+  });
+  expect(await check(guard, lane.queue, { jobs: 1_000, bytes: bytes / 2 }, JOB)).toMatchObject({
     type: "full",
     reason: "lane-bytes",
   });
@@ -54,7 +64,9 @@ test("a Redis without a limit is never short of memory", async () => {
   const { url } = await ownRedis();
   const redis = testRedis("command", url);
   expect(await redis.config("GET", "maxmemory")).toEqual(["maxmemory", "0"]);
-  expect(await new CapacityGuard(redis).check(testLane(url).queue, { jobs: 1, bytes: MANY_BYTES })).toEqual({
+  expect(
+    await check(new CapacityGuard(redis), testLane(url).queue, { jobs: 1, bytes: MANY_BYTES }, JOB),
+  ).toMatchObject({
     type: "free",
   });
 });
@@ -72,13 +84,17 @@ test("a Redis that is three quarters full takes nothing new, and does again when
   const guard = new CapacityGuard(redis);
   await lane.addMany(1);
   await useShare(redis, 0.6);
-  expect(await guard.check(lane.queue, { jobs: 10, bytes: MANY_BYTES })).toEqual({ type: "free" });
+  expect(await check(guard, lane.queue, { jobs: 10, bytes: MANY_BYTES }, JOB)).toMatchObject({
+    type: "free",
+  });
 
   await useShare(redis, 0.9);
   // One reading of the memory serves for a second.
-  expect(await guard.check(lane.queue, { jobs: 10, bytes: MANY_BYTES })).toEqual({ type: "free" });
+  expect(await check(guard, lane.queue, { jobs: 10, bytes: MANY_BYTES }, JOB)).toMatchObject({
+    type: "free",
+  });
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 1_500 });
-  expect(await guard.check(lane.queue, { jobs: 10, bytes: MANY_BYTES })).toEqual({
+  expect(await check(guard, lane.queue, { jobs: 10, bytes: MANY_BYTES }, JOB)).toEqual({
     type: "full",
     reason: "redis-memory",
     retryAfterMs: expect.any(Number) as unknown,
@@ -86,5 +102,103 @@ test("a Redis that is three quarters full takes nothing new, and does again when
 
   await useShare(redis, 0.6);
   vi.setSystemTime(Date.now() + 1_500);
-  expect(await guard.check(lane.queue, { jobs: 10, bytes: MANY_BYTES })).toEqual({ type: "free" });
+  expect(await check(guard, lane.queue, { jobs: 10, bytes: MANY_BYTES }, JOB)).toMatchObject({
+    type: "free",
+  });
+});
+
+const MB = 1024 * 1024;
+
+async function limited(maxBytes: number) {
+  const { url } = await ownRedis();
+  const redis = testRedis("command", url);
+  await redis.config("SET", "maxmemory", maxBytes);
+  return { redis, lane: testLane(url), guard: new CapacityGuard(testRedis("producer", url)) };
+}
+
+/** In small pieces: what a connection has just read takes room too, for a moment. */
+async function fill(redis: Redis, from: number, toMb: number): Promise<void> {
+  for (let piece = from * 16; piece < toMb * 16; piece += 1) {
+    await redis.set(`piece-${piece}`, "x".repeat(MB / 16));
+  }
+}
+
+const MANY = { jobs: 1e6, bytes: 1e12 };
+
+test("of 300 long jobs that come at once, no more are let in than there is room for", async () => {
+  const { redis, lane, guard } = await limited(32 * MB);
+  const job = { bytes: 0.7 * MB, answerBytes: 400 };
+  await check(guard, lane.queue, MANY, JOB);
+  const asked = await Promise.all(
+    Array.from({ length: 300 }, async () => guard.check(lane.queue, MANY, job)),
+  );
+  const free = asked.filter((capacity) => capacity.type === "free");
+  expect(free.length).toBeGreaterThan(15);
+  expect(free.length * job.bytes).toBeLessThan(24 * MB);
+  await Promise.all(
+    free.map(async ({ written }, index) => {
+      await redis.set(`job-${index}`, "x".repeat(job.bytes));
+      written();
+    }),
+  );
+  const used = Number(/^used_memory_dataset:(\d+)/m.exec(await redis.info("memory"))?.[1]);
+  expect(used).toBeLessThan(24 * MB);
+  await redis.flushall();
+  await vi.waitFor(
+    async () => expect(await guard.check(lane.queue, MANY, job)).toMatchObject({ type: "free" }),
+    {
+      timeout: 3_000,
+    },
+  );
+});
+
+test("of many jobs that come at once, no more are let in than their lane may hold", async () => {
+  const lane = testLane();
+  const guard = new CapacityGuard(testRedis("producer"));
+  const ask = async (bounds: { jobs: number; bytes: number }): Promise<number> => {
+    const asked = await Promise.all(
+      Array.from({ length: 50 }, async () => guard.check(lane.queue, bounds, JOB)),
+    );
+    for (const capacity of asked) if (capacity.type === "free") capacity.written();
+    return asked.filter(({ type }) => type === "free").length;
+  };
+  expect(await ask({ jobs: 7, bytes: MANY_BYTES })).toBe(7);
+  expect(await ask({ jobs: 1_000, bytes: 1_200 })).toBeLessThanOrEqual(12);
+});
+
+test("room is kept for the answers of jobs that have not ended, of whatever lane", async () => {
+  const { lane, guard } = await limited(12 * MB);
+  const answers = { atMost: 0.35 * MB };
+  const job = { bytes: 100, answerBytes: answers.atMost };
+  guard.watch(lane.queue, answers);
+  await lane.addMany(10);
+  expect(await check(guard, lane.queue, MANY, job)).toMatchObject({ type: "free" });
+  await lane.addMany(15);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 1_500 });
+  expect(await check(guard, lane.queue, MANY, job)).toMatchObject({ type: "full", reason: "redis-memory" });
+  // One whose own answer is short does not change what the others are owed.
+  expect(await check(guard, lane.queue, MANY, JOB)).toMatchObject({ type: "full" });
+});
+
+test("room for answers is kept by what answers take, once that is known, and never for so many that nothing is let in", async () => {
+  const { lane, guard } = await limited(16 * MB);
+  let learned: number | undefined = 2_000;
+  guard.watch(lane.queue, { atMost: 5 * MB, learned: async () => learned });
+  await lane.addMany(25);
+  expect(await check(guard, lane.queue, MANY, JOB)).toMatchObject({ type: "free" });
+  learned = undefined;
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 20_000 });
+  const { lane: large, guard: other } = await limited(256 * MB);
+  other.watch(large.queue, { atMost: 50 * MB });
+  await large.addMany(25);
+  expect(await check(other, large.queue, MANY, JOB)).toMatchObject({ type: "free" });
+});
+
+test("what the last reading saw is looked at again soon while there is little left", async () => {
+  const { redis, lane, guard } = await limited(16 * MB);
+  await fill(redis, 0, 8);
+  expect(await check(guard, lane.queue, MANY, JOB)).toMatchObject({ type: "free" });
+  await fill(redis, 8, 11);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 150 });
+  expect(await check(guard, lane.queue, MANY, JOB)).toMatchObject({ type: "full" });
 });

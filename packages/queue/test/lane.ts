@@ -15,6 +15,7 @@ export interface IntakeSettings {
   readonly inHandMs?: number;
   readonly callMs?: number;
   readonly stalledIntervalMs?: number;
+  readonly onUnreadable?: (id: string) => void;
 }
 
 /** An intake with locks of its own, as a worker process has. */
@@ -64,6 +65,7 @@ export function testLane(url: string = inject("redisUrl")): TestLane {
     const errors: unknown[] = [];
     const lost: HeldJob[] = [];
     const { slots = 1, inHandMs = 5_000, callMs = 5_000, stalledIntervalMs = 5_000 } = settings;
+    const { onUnreadable = () => {} } = settings;
     const locks = new LockKeeper({
       times: { inHandMs, callMs },
       onLost: (job) => lost.push(job),
@@ -78,6 +80,7 @@ export function testLane(url: string = inject("redisUrl")): TestLane {
       take,
       stalledIntervalMs,
       onError: (error) => errors.push(error),
+      onUnreadable,
       keepCompleted: { age: 3_600, count: 100_000 },
     });
     const vanish = async (): Promise<void> => {

@@ -18,6 +18,17 @@ export interface Script<Input, Output> {
   run(redis: Redis, input: Input): Promise<Output>;
 }
 
+export interface ScriptOptions {
+  /**
+   * Runs on a Redis that has reached `maxmemory` too, where every other script that writes is refused. For scripts that
+   * free memory, and for those that a job in hand needs to end: what they add is small or owed. Default false.
+   */
+  readonly whenFull?: boolean;
+}
+
+/** Redis reads this line first. Since 7.0. */
+const ALLOW_OOM = "#!lua flags=allow-oom\n";
+
 /**
  * @param files the script, usually `new URL("../lua/name.lua", import.meta.url)`. Several are joined in this order:
  * Lua inside Redis has no include, and local functions of one file serve those after it. Read once, now.
@@ -28,11 +39,13 @@ export function defineScript<Input, Output>(
   files: URL | readonly URL[],
   encode: (input: Input) => ScriptCall,
   decode: (reply: unknown) => Output,
+  { whenFull = false }: ScriptOptions = {},
 ): Script<Input, Output> {
-  const source = [files]
+  const body = [files]
     .flat()
     .map((file) => readFileSync(file, "utf8"))
     .join("\n");
+  const source = whenFull ? ALLOW_OOM + body : body;
   const sha = createHash("sha1").update(source).digest("hex");
   return {
     async run(redis, input) {

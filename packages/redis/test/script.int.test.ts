@@ -11,7 +11,24 @@ const add: Script<{ key: string; by: number | string }, number> = defineScript(
   },
 );
 
+const addWhenFull: Script<string, unknown> = defineScript(
+  new URL("fixtures/add.lua", import.meta.url),
+  (key) => ({ keys: [key], argv: [1] }),
+  (reply) => reply,
+  { whenFull: true },
+);
+
 describe("a script", () => {
+  test("writes to a full Redis if it may, and else does not", async () => {
+    const { url } = await ownRedis();
+    const redis = testRedis("command", url);
+    await redis.config("SET", "maxmemory", 1);
+    await expect(add.run(redis, { key: "n", by: 1 })).rejects.toThrow("OOM");
+    expect(await addWhenFull.run(redis, "n")).toBe(1);
+    await redis.script("FLUSH");
+    expect(await addWhenFull.run(redis, "n")).toBe(2);
+  });
+
   test("runs with its keys and arguments and decodes the reply", async () => {
     const redis = testRedis("command");
     const key = `${testKeySpace()}:n`;

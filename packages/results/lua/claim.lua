@@ -4,13 +4,14 @@
 
   KEYS[1] the claim
   ARGV[1] id to bind   ARGV[2] hash of the request   ARGV[3] time to live, ms
+  ARGV[4] hash of the request without the times that a caller reckons anew for each try
 
-  Reply: { id, hash } as bound, now or before.
+  Reply: { id, hash, timeless } as bound, now or before; without the last if an earlier version bound it.
 ]]
-local bound = redis.call("HMGET", KEYS[1], "id", "hash")
+local bound = redis.call("HMGET", KEYS[1], "id", "hash", "timeless")
 if bound[1] then
   return bound
 end
-redis.call("HSET", KEYS[1], "id", ARGV[1], "hash", ARGV[2])
+redis.call("HSET", KEYS[1], "id", ARGV[1], "hash", ARGV[2], "timeless", ARGV[4])
 redis.call("PEXPIRE", KEYS[1], ARGV[3])
-return { ARGV[1], ARGV[2] }
+return { ARGV[1], ARGV[2], ARGV[4] }

@@ -8,9 +8,12 @@
 
   KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; while one is in flight also owner, run, lease)
   KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
+  KEYS[5] doubts (hash: owner by job): its owner is asked whether it has that call. One that Redis has brought back, since
+          it lost what was written last, is nobody's, and would block its job for the whole lease
   ARGV[1] owner   ARGV[2] run, new for every call: a question that is asked again, since its answer was
   lost, is not a second call
   ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
+  ARGV[7] id of the job
 
   Reply: { 'go', n, lost, 1 if the last call was found to be lost just now, else 0 } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
 ]]
@@ -38,6 +41,10 @@ if entry[2] then
   end
   local until_ = math.min(aliveUntil(entry[2]), tonumber(entry[4]))
   if until_ > now then
+    if redis.call("HLEN", KEYS[5]) < 1000 then
+      redis.call("HSET", KEYS[5], ARGV[7], entry[2])
+      redis.call("PEXPIRE", KEYS[5], 60000)
+    end
     return { "busy", until_ - now }
   end
   local since = redis.call("GET", KEYS[4])

@@ -19,6 +19,12 @@ export interface CachedRequest {
   readonly request: unknown;
 }
 
+/**
+ * Longest answer that is kept for others, in characters of its JSON. Longer ones are rare, and would take the room of
+ * hundreds of others.
+ */
+export const LONGEST_CACHED: number = 256 * 1024;
+
 /** The key of a request: equal for equal requests of a tenant to a model, whatever the order of their fields. */
 export function cacheKey({ tenant, pool, model, request }: CachedRequest): string {
   return `${tenant}:${pool}:${sha256(canonicalJson({ model, request }))}`;
@@ -58,6 +64,8 @@ const lead: Script<{ keys: Keys; jobId: string; ttlMs: number }, Share> = define
   new URL("../lua/cache-lead.lua", import.meta.url),
   ({ keys, jobId, ttlMs }) => ({ keys, argv: [jobId, ttlMs] }),
   (reply) => shareOf(leadReply.parse(reply)),
+  // Every job in hand asks, and must go on. What is kept is an id.
+  { whenFull: true },
 );
 
 const put: Script<{ keys: Keys; jobId: string; answer: string; ttlMs: number }, void> = defineScript(
@@ -91,12 +99,20 @@ export class ResponseCache {
   }
 
   /**
-   * Keeps an answer worth giving twice (not a filtered or cut one), and ends the job's lead.
+   * Keeps an answer worth giving twice (not a filtered or cut one), and ends the job's lead. An answer longer than
+   * `LONGEST_CACHED` is not kept, nor is any by a full Redis: then the lead ends all the same, and the put rejects.
    * @param kept.ttlMs how long it may be given, milliseconds.
    */
   async put(kept: { key: string; jobId: string; answer: Answer; ttlMs: number }): Promise<void> {
-    const { key, jobId, answer, ttlMs } = kept;
-    await put.run(this.#redis, { keys: this.#keys(key), jobId, answer: JSON.stringify(answer), ttlMs });
+    const { key, jobId, ttlMs } = kept;
+    const answer = JSON.stringify(kept.answer);
+    if (answer.length > LONGEST_CACHED) return this.release({ key, jobId });
+    try {
+      await put.run(this.#redis, { keys: this.#keys(key), jobId, answer, ttlMs });
+    } catch (error) {
+      await this.release({ key, jobId });
+      throw error;
+    }
   }
 
   /** The leader has no answer to share: the next who asks leads, at once. Nothing happens to another's lead. */

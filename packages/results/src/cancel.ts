@@ -33,6 +33,8 @@ const cancel: Script<{ keySpace: KeySpace; id: string; by: string }, CancelReply
     argv: [by, FLAG_TTL_MS, cancelChannel(keySpace), id],
   }),
   (reply) => replySchema.parse(reply),
+  // Cancelling is a way to make room.
+  { whenFull: true },
 );
 
 export interface CancelListener {

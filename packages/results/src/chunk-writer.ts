@@ -11,6 +11,9 @@ import type { ChunkEnd } from "./chunk-events.ts";
 /** Text waits this long for more of it, milliseconds. Nobody reads faster than 20 updates a second. */
 const FLUSH_AFTER_MS = 50;
 
+/** After Redis has refused a piece (it is full, or away), milliseconds: a fast stream would else ask 20 times a second. */
+const RETRY_AFTER_MS = 500;
+
 /** Or until it is this long, in characters. */
 const FLUSH_LENGTH = 512;
 
@@ -94,6 +97,8 @@ export class ChunkWriter {
   /** Sent, and not known to have arrived. It is sent again as it is, or it could be written twice. */
   #unsent: Piece | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** By the process's monotonic clock. */
+  #retryAt = 0;
   #flushing: Promise<void> | undefined;
 
   /** Made by `ChunkStream.open`. */
@@ -120,6 +125,8 @@ export class ChunkWriter {
     if (this.#state === "closed") return;
     this.#isVoid = true;
     this.#waiting = text;
+    // At once, whatever was refused before.
+    this.#retryAt = 0;
     this.#flushInBackground();
   }
 
@@ -151,7 +158,16 @@ export class ChunkWriter {
   }
 
   #flushInBackground(): void {
-    this.#flush().catch(this.#options.onError);
+    const waitMs = this.#retryAt - performance.now();
+    if (waitMs > 0) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#flushInBackground(), Math.ceil(waitMs));
+      return;
+    }
+    this.#flush().catch((error: unknown) => {
+      this.#retryAt = performance.now() + RETRY_AFTER_MS;
+      this.#options.onError(error);
+    });
   }
 
   async #flush(): Promise<void> {

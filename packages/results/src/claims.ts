@@ -1,6 +1,7 @@
 /** Idempotency keys: a caller's key is bound to one job id and one request, within a tenant and a scope. */
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
+import { z } from "zod";
 import { canonicalJson, sha256 } from "./canonical-json.ts";
 import { claimKey } from "./keys.ts";
 
@@ -11,8 +12,10 @@ export interface ClaimRequest {
   readonly tenant: string;
   /** The caller's key. Kept as a hash: it may say more about the caller than a Redis key should. */
   readonly key: string;
-  /** What must be the same when the key comes again. */
+  /** All that the caller sent. */
   readonly request: unknown;
+  /** What of it must be the same when the key comes again. Default: all. */
+  readonly timeless?: unknown;
   /** The id to bind, if the key is new. */
   readonly id: string;
 }
@@ -25,15 +28,26 @@ export type Claim =
   /** The key was bound by another request. */
   | { readonly type: "conflict"; readonly id: string };
 
-const bind: Script<{ key: string; id: string; hash: string }, readonly [id: string, hash: string]> =
-  defineScript(
-    new URL("../lua/claim.lua", import.meta.url),
-    ({ key, id, hash }) => ({ keys: [key], argv: [id, hash, IDEMPOTENCY_WINDOW_MS] }),
-    (reply) => {
-      if (!Array.isArray(reply)) throw new TypeError("Expected the claim script to reply with a list");
-      return [String(reply[0]), String(reply[1])];
-    },
-  );
+/** As stored. `hash` is of all that was sent, by which a version before this one compares. */
+interface Bound {
+  readonly id: string;
+  readonly hash: string;
+  /** Left out by a version before this one. */
+  readonly timeless?: string;
+}
+
+const boundSchema = z
+  .tuple([z.string(), z.string(), z.string().nullish()])
+  .transform(([id, hash, timeless]): Bound => ({ id, hash, ...(timeless ? { timeless } : {}) }));
+
+const bind: Script<{ key: string; bound: Required<Bound> }, Bound> = defineScript(
+  new URL("../lua/claim.lua", import.meta.url),
+  ({ key, bound }) => ({
+    keys: [key],
+    argv: [bound.id, bound.hash, IDEMPOTENCY_WINDOW_MS, bound.timeless],
+  }),
+  (reply) => boundSchema.parse(reply),
+);
 
 export class ClaimStore {
   readonly #redis: Redis;
@@ -45,21 +59,32 @@ export class ClaimStore {
   }
 
   /** What the key is bound to, without binding it. */
-  async find({ tenant, key, request }: Omit<ClaimRequest, "id">): Promise<Claim | undefined> {
-    const [id, hash] = await this.#redis.hmget(claimKey(this.#keySpace, tenant, sha256(key)), "id", "hash");
-    if (typeof id !== "string") return undefined;
-    return { type: hash === sha256(canonicalJson(request)) ? "repeated" : "conflict", id };
+  async find({ tenant, key, ...asked }: Omit<ClaimRequest, "id">): Promise<Claim | undefined> {
+    const stored = await this.#redis.hmget(this.#key(tenant, key), "id", "hash", "timeless");
+    if (stored[0] === null) return undefined;
+    const bound = boundSchema.parse(stored);
+    return { type: isSame(bound, hashesOf(asked)) ? "repeated" : "conflict", id: bound.id };
   }
 
   /** Binds the key, or tells what it is bound to. One atomic step; safe to repeat. */
-  async claim({ tenant, key, request, id }: ClaimRequest): Promise<Claim> {
-    const hash = sha256(canonicalJson(request));
-    const [boundId, boundHash] = await bind.run(this.#redis, {
-      key: claimKey(this.#keySpace, tenant, sha256(key)),
-      id,
-      hash,
-    });
-    if (boundHash !== hash) return { type: "conflict", id: boundId };
-    return { type: boundId === id ? "new" : "repeated", id: boundId };
+  async claim({ tenant, key, id, ...asked }: ClaimRequest): Promise<Claim> {
+    const hashes = hashesOf(asked);
+    const bound = await bind.run(this.#redis, { key: this.#key(tenant, key), bound: { id, ...hashes } });
+    if (!isSame(bound, hashes)) return { type: "conflict", id: bound.id };
+    return { type: bound.id === id ? "new" : "repeated", id: bound.id };
   }
+
+  #key(tenant: string, key: string): string {
+    return claimKey(this.#keySpace, tenant, sha256(key));
+  }
+}
+
+type Hashes = Required<Omit<Bound, "id">>;
+
+function hashesOf({ request, timeless = request }: Pick<ClaimRequest, "request" | "timeless">): Hashes {
+  return { hash: sha256(canonicalJson(request)), timeless: sha256(canonicalJson(timeless)) };
+}
+
+function isSame(bound: Bound, { hash, timeless }: Hashes): boolean {
+  return bound.timeless === undefined ? bound.hash === hash : bound.timeless === timeless;
 }

@@ -19,6 +19,8 @@ const beat: Script<{ keys: readonly string[]; owner: string; ttlMs: number }, bo
   new URL("../lua/heartbeat.lua", import.meta.url),
   ({ keys, owner, ttlMs }) => ({ keys, argv: [owner, ttlMs, Math.ceil(ttlMs / 3)] }),
   (reply) => reply === 1,
+  // A full Redis must not make its workers look dead.
+  { whenFull: true },
 );
 
 export interface HeartbeatOptions {

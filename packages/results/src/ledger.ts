@@ -11,7 +11,7 @@ import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { HEARTBEAT_TTL_MS } from "./heartbeat.ts";
-import { heartbeatKeys, ledgerKey, outcomeKey } from "./keys.ts";
+import { doubtsKey, heartbeatKeys, ledgerKey, outcomeKey } from "./keys.ts";
 
 /** Longer than the longest deadline of a job, which may pause between two of its calls for as long as it lives. */
 const ENTRY_TTL_MS = 31 * 24 * 60 * 60 * 1000;
@@ -54,16 +54,24 @@ const beginReply = z.union([
 const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }, Permission> = defineScript(
   new URL("../lua/ledger-begin.lua", import.meta.url),
   ({ keySpace, id, owner, run, maxCalls, leaseMs, graceMs }) => ({
-    keys: [ledgerKey(keySpace, id), outcomeKey(keySpace, id), ...heartbeatKeys(keySpace)],
-    argv: [owner, run, maxCalls, leaseMs, graceMs, ENTRY_TTL_MS],
+    keys: [
+      ledgerKey(keySpace, id),
+      outcomeKey(keySpace, id),
+      ...heartbeatKeys(keySpace),
+      doubtsKey(keySpace),
+    ],
+    argv: [owner, run, maxCalls, leaseMs, graceMs, ENTRY_TTL_MS, id],
   }),
   (reply) => beginReply.parse(reply),
+  // A job in hand can end only after its call, and only what ends makes room.
+  { whenFull: true },
 );
 
 const end: Script<{ key: string; owner: string; change: 0 | -1 }, boolean> = defineScript(
   new URL("../lua/ledger-end.lua", import.meta.url),
   ({ key, owner, change }) => ({ keys: [key], argv: [owner, change] }),
   (reply) => reply === 1,
+  { whenFull: true },
 );
 
 export interface CallLedgerOptions {
@@ -82,6 +90,8 @@ export class CallLedger {
   readonly #graceMs: number;
   /** Questions that may have been granted although nobody heard it, by owner and job. */
   readonly #unanswered = new Map<string, string>();
+  /** Jobs that this process has a call for, or may have: asked for and not known to be over. */
+  readonly #open = new Set<string>();
 
   constructor({ redis, keySpace, graceMs = HEARTBEAT_TTL_MS }: CallLedgerOptions) {
     this.#redis = redis;
@@ -98,13 +108,17 @@ export class CallLedger {
     const question = `${asked.owner} ${asked.id}`;
     const run = this.#unanswered.get(question) ?? randomUUID();
     this.#unanswered.delete(question);
+    const had = this.#open.has(asked.id);
+    this.#open.add(asked.id);
     try {
-      return await begin.run(this.#redis, {
+      const permission = await begin.run(this.#redis, {
         ...asked,
         run,
         keySpace: this.#keySpace,
         graceMs: this.#graceMs,
       });
+      if (permission.type !== "go" && !had) this.#open.delete(asked.id);
+      return permission;
     } catch (error) {
       this.#unanswered.set(question, run);
       throw error;
@@ -124,8 +138,30 @@ export class CallLedger {
     return this.#close(id, owner, -1);
   }
 
+  /** The call was closed with its outcome, by `OutcomeStore.putAndClose`. */
+  closed(id: string): void {
+    this.#open.delete(id);
+  }
+
+  /**
+   * Confirms or denies the calls that others wait for and that Redis has under this owner's name; what it denies may be
+   * called again at once. Call it every few seconds. Resolves to the jobs that were denied.
+   */
+  async answerDoubts(owner: string): Promise<readonly string[]> {
+    const key = doubtsKey(this.#keySpace);
+    const asked = Object.entries(await this.#redis.hgetall(key)).filter(([, of]) => of === owner);
+    const denied: string[] = [];
+    for (const [id] of asked) {
+      if (!this.#open.has(id) && (await this.end({ id, owner }))) denied.push(id);
+      await this.#redis.hdel(key, id);
+    }
+    return denied;
+  }
+
   async #close(id: string, owner: string, change: 0 | -1): Promise<boolean> {
     this.#unanswered.delete(`${owner} ${id}`);
-    return end.run(this.#redis, { key: ledgerKey(this.#keySpace, id), owner, change });
+    const wasOurs = await end.run(this.#redis, { key: ledgerKey(this.#keySpace, id), owner, change });
+    this.#open.delete(id);
+    return wasOurs;
   }
 }

@@ -11,6 +11,19 @@ import { readStored } from "./stored.ts";
 /** How long an outcome can be read, from the job's end, milliseconds. At least the idempotency window. */
 export const OUTCOME_TTL_MS: number = 24 * 60 * 60 * 1000;
 
+/**
+ * An answer that was paid for is stored on a full Redis too, and its job lets go of its request then. What this may add
+ * beyond `maxmemory` is bounded by the calls in flight: a full Redis lets nobody start more.
+ */
+const WHEN_FULL = { whenFull: true } as const;
+
+const put: Script<{ key: string; outcome: Outcome }, boolean> = defineScript(
+  new URL("../lua/outcome-put.lua", import.meta.url),
+  ({ key, outcome }) => ({ keys: [key], argv: [JSON.stringify(outcome), OUTCOME_TTL_MS] }),
+  (reply) => reply === 1,
+  WHEN_FULL,
+);
+
 const putAndClose: Script<{ keySpace: KeySpace; outcome: Outcome; owner: string }, boolean> = defineScript(
   new URL("../lua/outcome-put-and-close.lua", import.meta.url),
   ({ keySpace, outcome, owner }) => ({
@@ -22,6 +35,7 @@ const putAndClose: Script<{ keySpace: KeySpace; outcome: Outcome; owner: string 
     argv: [JSON.stringify(outcome), OUTCOME_TTL_MS, owner, instead(outcome)],
   }),
   (reply) => reply === 1,
+  WHEN_FULL,
 );
 
 /** How a cancelled job ends although it was answered, as JSON. The answer was paid, but its caller was told otherwise. */
@@ -42,14 +56,7 @@ export class OutcomeStore {
 
   /** Records the end of a job, unless it has one: a job ends once. Resolves to whether this was the first. */
   async put(outcome: Outcome): Promise<boolean> {
-    const reply = await this.#redis.set(
-      this.#key(outcome.id),
-      JSON.stringify(outcome),
-      "PX",
-      OUTCOME_TTL_MS,
-      "NX",
-    );
-    return reply === "OK";
+    return put.run(this.#redis, { key: this.#key(outcome.id), outcome });
   }
 
   /**

@@ -1,12 +1,21 @@
 /**
  * What calls reserve and what they use, by pool and prompt class: the figures behind the advice to keep `max_tokens`
- * tight. Sums only, so that a fleet adds to them without reading.
+ * tight, and behind the room that is kept for answers. Sums only, so that a fleet adds to them without reading.
  */
-import type { KeySpace } from "@sluice/redis";
+import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 
 /** Figures older than this say little about today's prompts. Counted from the last call of the pool. */
 const TTL_SECONDS = 30 * 24 * 60 * 60;
+
+/** Prompt classes of a pool that are told apart. Callers name them, so there is a bound; the rest is one class. */
+export const MOST_CLASSES = 200;
+
+/** The class of all that came when there were as many as may be. No caller's name is written so. */
+export const OTHER_CLASSES = "(others)";
+
+/** Fewer calls than this say little about the next. */
+const TELLING_CALLS = 20;
 
 /** One answered call. */
 export interface UsedCall {
@@ -34,6 +43,22 @@ export interface ClassUsage {
 
 const SUMS = ["calls", "reservedTokens", "settledTokens", "maxTokens", "outputTokens"] as const;
 
+const add: Script<{ keys: readonly [string, string]; call: UsedCall }, string> = defineScript(
+  new URL("../lua/usage-add.lua", import.meta.url),
+  ({ keys, call }) => ({
+    keys,
+    argv: [
+      call.promptClass,
+      OTHER_CLASSES,
+      MOST_CLASSES * SUMS.length,
+      TTL_SECONDS,
+      call.outputTokens,
+      ...SUMS.flatMap((name) => [name, name === "calls" ? 1 : Math.round(call[name])]),
+    ],
+  }),
+  String,
+);
+
 export class UsageStore {
   readonly #redis: Redis;
   readonly #keySpace: KeySpace;
@@ -46,16 +71,16 @@ export class UsageStore {
   /** Adds a call to its class. */
   async add(call: UsedCall): Promise<void> {
     const { sums, longest } = this.#keys(call.pool);
-    const pipeline = this.#redis.pipeline();
-    for (const name of SUMS) {
-      const amount = name === "calls" ? 1 : Math.round(call[name]);
-      pipeline.hincrby(sums, `${call.promptClass}:${name}`, amount);
-    }
-    pipeline.zadd(longest, "GT", call.outputTokens, call.promptClass);
-    pipeline.expire(sums, TTL_SECONDS);
-    pipeline.expire(longest, TTL_SECONDS);
-    const failed = (await pipeline.exec())?.find(([error]) => error !== null)?.[0];
-    if (failed) throw failed;
+    await add.run(this.#redis, { keys: [sums, longest], call });
+  }
+
+  /** Tokens of a pool's answer on average; `undefined` while there are too few to tell. */
+  async meanOutputTokens(pool: string): Promise<number | undefined> {
+    const fields = Object.entries(await this.#redis.hgetall(this.#keys(pool).sums));
+    const total = (name: string): number =>
+      fields.reduce((sum, [field, value]) => (field.endsWith(`:${name}`) ? sum + Number(value) : sum), 0);
+    const calls = total("calls");
+    return calls < TELLING_CALLS ? undefined : total("outputTokens") / calls;
   }
 
   /** The classes of a pool, the one with the most calls first. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { canonicalJson, sha256 } from "../src/canonical-json.ts";
 import { ClaimStore, IDEMPOTENCY_WINDOW_MS, type ClaimRequest } from "../src/index.ts";
 
 const request = { pool: "p", prompt: "Hello", stop: ["a", "b"], options: { topP: 0.5, temperature: 1 } };
@@ -42,6 +43,22 @@ describe("a claim", () => {
     const other = { ...request, prompt: "Bye" };
     expect(await claims.claim(claimOf({ request: other }))).toEqual({ type: "conflict", id: "first" });
     expect(await claims.claim(claimOf())).toEqual({ type: "repeated", id: "first" });
+  });
+
+  test("compares without the times that a caller reckons anew", async () => {
+    const { claims, redis, space } = store();
+    const at = (runAt: string): ClaimRequest =>
+      claimOf({ request: { ...request, runAt }, timeless: request });
+    await claims.claim({ ...at("08:00"), id: "first" });
+    expect(await claims.claim({ ...at("08:01"), id: "second" })).toEqual({ type: "repeated", id: "first" });
+    expect(await claims.find(at("08:02"))).toEqual({ type: "repeated", id: "first" });
+    // A version before this one compares all of it, as it was sent first.
+    const [key = ""] = await redis.keys(`${space}:claim:*`);
+    const all = { ...request, runAt: "08:00" };
+    expect(await redis.hget(key, "hash")).toBe(sha256(canonicalJson(all)));
+    await redis.hdel(key, "timeless");
+    expect(await claims.claim({ ...at("08:00"), id: "third" })).toEqual({ type: "repeated", id: "first" });
+    expect(await claims.find(at("08:01"))).toEqual({ type: "conflict", id: "first" });
   });
 
   test("does not care for the order of fields, at any depth", async () => {

@@ -66,6 +66,35 @@ describe("a call", () => {
     });
   });
 
+  test("that Redis has brought back, since it lost the last writes, is denied by its owner and may be made again", async () => {
+    const space = testKeySpace();
+    const redis = testRedis("command");
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    const key = `${space}:ledger:${id}`;
+    const before = await redis.dumpBuffer(key);
+    await a.ledger.end({ id, owner: a.owner });
+    await redis.restore(key, 0, before ?? "", "REPLACE");
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+    expect(await b.ledger.answerDoubts(b.owner)).toEqual([]);
+    expect(await a.ledger.answerDoubts(a.owner)).toEqual([id]);
+    expect(await b.ledger.begin({ ...call, owner: b.owner })).toMatchObject({ type: "go", call: 2, lost: 0 });
+  });
+
+  test("that others wait for is confirmed by its owner while it has it", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    for (let asked = 0; asked < 2; asked += 1) {
+      // Also a second question of the owner's own, for a job that came to it twice.
+      expect((await a.ledger.begin({ ...call, owner: a.owner })).type).toBe("busy");
+      expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+      expect(await a.ledger.answerDoubts(a.owner)).toEqual([]);
+    }
+    await a.ledger.end({ id, owner: a.owner });
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("go");
+  });
+
   test("of a process that said goodbye may be repeated at once", async () => {
     const space = testKeySpace();
     const [a, b] = [await member(space), await member(space)];

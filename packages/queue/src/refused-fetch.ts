@@ -1,0 +1,35 @@
+/** What follows a fetch that failed: it may have met what can be put out of its way. */
+import type { Redis } from "ioredis";
+import { isFull, letThrough } from "./full.ts";
+import type { LaneKeys } from "./keys.ts";
+import { endUnreadable, mayBeUnreadable } from "./unreadable.ts";
+
+export interface Fetched {
+  /** The connection that fetches. */
+  readonly redis: Redis;
+  readonly keys: LaneKeys;
+  /** How often jobs without a lock are looked for, milliseconds. */
+  readonly stalledIntervalMs: number;
+  /** A job could not be read, and is in the failed set now. */
+  readonly onUnreadable?: (id: string) => void;
+}
+
+/**
+ * `again`: what was in the way is not any more. `none`: there is no job, which a full Redis does not say. `give-up`: it
+ * failed, and would fail again.
+ */
+export async function afterRefusal(
+  error: unknown,
+  token: string,
+  { redis, keys, stalledIntervalMs, onUnreadable }: Fetched,
+): Promise<"again" | "none" | "give-up"> {
+  if (isFull(error)) {
+    const answer = await letThrough(redis, keys, stalledIntervalMs);
+    return ({ go: "again", none: "none", full: "give-up" } as const)[answer];
+  }
+  if (!mayBeUnreadable(error)) return "give-up";
+  const id = await endUnreadable(redis, keys, token);
+  if (id === undefined) return "give-up";
+  onUnreadable?.(id);
+  return "again";
+}
