@@ -12,7 +12,7 @@ import { listDeadLetters, showDeadLetter } from "./letters.ts";
 import { parseActor } from "./operator.ts";
 import { resetQuota, setQuota, showQuota } from "./quota.ts";
 import { replayDeadLetters } from "./replay.ts";
-import { tell } from "./terminal.ts";
+import { tell, tellParsing } from "./terminal.ts";
 
 function wholeNumber(min: number): (text: string) => number {
   return (text) => {
@@ -24,7 +24,9 @@ function wholeNumber(min: number): (text: string) => number {
 
 const program = new Command("sluice")
   .description("A durable prompt queue for Amazon Bedrock")
-  .showHelpAfterError("(run with --help for the options)");
+  .showHelpAfterError("(run with --help for the options)")
+  // It repeats what was typed; commands inherit this.
+  .configureOutput({ writeErr: tellParsing });
 
 program
   .command("dev")
