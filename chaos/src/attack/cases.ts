@@ -10,6 +10,7 @@ import { names } from "./cases/names.ts";
 import { otherSites } from "./cases/other-sites.ts";
 import { outputs } from "./cases/outputs.ts";
 import { passwords } from "./cases/passwords.ts";
+import { ports } from "./cases/ports.ts";
 import { privacy } from "./cases/privacy.ts";
 import { proxyHeaders } from "./cases/proxy-headers.ts";
 import { replays } from "./cases/replays.ts";
@@ -42,6 +43,7 @@ export const CASES: readonly AttackCase[] = [
   audit,
   privacy,
   outputs,
+  ports,
   terminal,
   secrets,
   logs,

@@ -1,12 +1,13 @@
 /** Requests that no library would send: any method, any header, any path as it is, and bytes that are no HTTP. */
 import { once } from "node:events";
-import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
+import { request, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Ask {
   readonly method?: string;
-  readonly headers?: OutgoingHttpHeaders | readonly string[];
+  /** A flat list of names and values is sent in its order, doubled ones too. */
+  readonly headers?: Readonly<Record<string, string | number>> | readonly string[];
   readonly body?: string | Uint8Array | undefined;
   /** An address of loopback to come from. Default: the system's choice. */
   readonly from?: string;
@@ -33,7 +34,7 @@ export async function ask(base: string, path: string, options: Ask = {}): Promis
       port,
       path,
       method,
-      headers: Array.isArray(headers) ? [...headers] : { ...headers },
+      headers: isFlat(headers) ? [...headers] : { ...headers, ...lengthOf(body) },
       agent: false,
       signal: AbortSignal.timeout(timeoutMs),
       ...(from === undefined ? {} : { localAddress: from }),
@@ -58,10 +59,24 @@ export async function ask(base: string, path: string, options: Ask = {}): Promis
   }
 }
 
-/** Asks with JSON. */
-export async function askJson(base: string, path: string, value: unknown, options: Ask = {}): Promise<Reply> {
-  const headers = { "content-type": "application/json", ...options.headers };
-  return ask(base, path, { method: "POST", ...options, headers, body: JSON.stringify(value) });
+/** By itself Node sends the body of a read without a length, and so as the next request. */
+function lengthOf(body: Ask["body"]): { "content-length": number } | undefined {
+  return body === undefined ? undefined : { "content-length": Buffer.byteLength(body) };
+}
+
+function isFlat(headers: NonNullable<Ask["headers"]>): headers is readonly string[] {
+  return Array.isArray(headers);
+}
+
+/** Posts JSON. */
+export async function askJson(
+  base: string,
+  path: string,
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Reply> {
+  const typed = { "content-type": "application/json", ...headers };
+  return ask(base, path, { method: "POST", headers: typed, body: JSON.stringify(value) });
 }
 
 /** An open connection to a server. Its errors are nobody's business. */
@@ -72,6 +87,14 @@ export async function open(base: string, from?: string): Promise<Socket> {
   socket.on("error", () => {});
   await once(socket, "connect");
   return socket;
+}
+
+/** Resolves when a connection has ended, well or not. */
+export async function closed(socket: Socket): Promise<void> {
+  if (socket.closed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.once("close", () => resolve());
+  await promise;
 }
 
 /**
@@ -86,11 +109,11 @@ export async function raw(base: string, bytes: string | Uint8Array, quietMs = 30
     text += String(chunk);
     heardAt = performance.now();
   });
-  const closed = once(socket, "close").then(() => true);
+  const over = closed(socket).then(() => true);
   socket.write(bytes);
   const from = performance.now();
   for (;;) {
-    if (await Promise.race([closed, sleep(50, false)])) break;
+    if (await Promise.race([over, sleep(50, false)])) break;
     const now = performance.now();
     // The first answer may take its time on a busy machine.
     if (now - heardAt > (text === "" ? 10 * quietMs : quietMs) || now - from > TIMEOUT_MS) break;

@@ -2,68 +2,33 @@
  * What is attacked: every program that listens, as a process of its own, over a Redis that nobody else uses. A program
  * starts when the first attack asks for it.
  */
-import { spawn } from "node:child_process";
 import { randomBytes, scryptSync } from "node:crypto";
-import { once } from "node:events";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
-import { newJobId, type JobData, type JobKind } from "@sluice/job";
-import { encodePayload } from "@sluice/queue";
 import { connect } from "@sluice/redis";
 import { startServices, type Services } from "@sluice/services";
 import type { Redis } from "ioredis";
 import type { RunOptions } from "../command.ts";
 import { startInstallation, type Installation } from "../installation.ts";
 import { startProcess, type Started } from "../process.ts";
-import { basic } from "./http.ts";
+import { ask, basic } from "./http.ts";
+import { newJob, type Dead } from "./jobs.ts";
+import { LANE, MODEL, POOL, poolsFile } from "./pools.ts";
+import { PROGRAMS, runBriefly, runToEnd, type Ran } from "./programs.ts";
 
 export type BoardMode = "local" | "open" | "basic" | "proxy";
 export type Role = "viewer" | "operator" | "admin";
-
-export const POOL = "claude";
-export const LANE = "standard";
-export const LANES = ["critical", "standard", "bulk"] as const;
-const MODEL = "attack.model";
-/** Where the pool lets answers be written. */
-export const OUTPUT = "s3://answers/of-sluice";
-
-const API = new URL("../../../apps/api/src/main.ts", import.meta.url);
-const BOARD = new URL("../../../apps/board/src/main.ts", import.meta.url);
-const WORKER = new URL("../../../apps/worker/src/main.ts", import.meta.url);
-const CLI = new URL("../../../apps/cli/src/main.ts", import.meta.url);
-export const PROGRAMS: Readonly<Record<"api" | "board" | "worker", URL>> = {
-  api: API,
-  board: BOARD,
-  worker: WORKER,
-};
-
-/** What a test says of a letter; the rest is as it usually is. */
-export interface Dead {
-  readonly request?: object;
-  readonly kind?: JobKind;
-  readonly errorClass?: string;
-  readonly message?: string;
-  readonly tenant?: string;
-  readonly lane?: string;
-}
 
 export interface Running {
   readonly url: string;
   readonly process: Started;
 }
 
-/** How a program that was run to its end came out of it. */
-export interface Ran {
-  readonly code: number | null;
-  readonly text: string;
-}
+/** scrypt's N: what it costs to look at a password of a user. Names that are none cost what ships. */
+export const CHEAP: number = 2 ** 13;
+export const SHIPPED: number = 2 ** 17;
 
-/** A program that ends by itself is given this long, milliseconds. */
-const RUN_MS = 30_000;
-/** And one that is ill this long to say so. */
-const BRIEF_MS = 8_000;
+const FOUND_MS = 15_000;
 
 export class Site implements AsyncDisposable {
   readonly services: Services;
@@ -78,7 +43,6 @@ export class Site implements AsyncDisposable {
   /** What a proxy has to send. */
   readonly proxySecret: string;
   readonly #password: string;
-  readonly #hash: string;
   #fleet:
     | Promise<{ readonly installation: Installation; readonly api: string; readonly worker: Started }>
     | undefined;
@@ -96,9 +60,6 @@ export class Site implements AsyncDisposable {
     });
     this.proxySecret = this.canary("proxy-secret");
     this.#password = this.canary("password");
-    const [salt, cost] = [randomBytes(16), 2 ** 17];
-    const key = scryptSync(this.#password, salt, 32, { N: cost, r: 8, p: 1, maxmem: 2 ** 28 });
-    this.#hash = `scrypt:${cost}:8:1:${salt.toString("hex")}:${key.toString("hex")}`;
   }
 
   static async open({ dataDir, dynamoDbUrl, onProgress }: RunOptions): Promise<Site> {
@@ -143,9 +104,9 @@ export class Site implements AsyncDisposable {
     return this.#once(`board ${mode}`, async () => this.start("board", this.#accessOf(mode)));
   }
 
-  /** A board with passwords that nobody has asked yet. */
-  async freshBoard(): Promise<Running> {
-    return this.start("board", this.#accessOf("basic"));
+  /** A board with passwords that nobody has asked yet. @param cost of a check. Default: cheaper than it ships. */
+  async freshBoard(cost?: number): Promise<Running> {
+    return this.start("board", this.#accessOf("basic", cost));
   }
 
   /** The header by which a user of the board with passwords is known. */
@@ -205,8 +166,8 @@ export class Site implements AsyncDisposable {
       );
       const env = { ...installation.env, LOG_LEVEL: "trace" };
       const [api, worker] = await Promise.all([
-        this.#startProcess(API, { ...env, PORT: "0" }),
-        this.#startProcess(WORKER, env),
+        this.#startProcess(PROGRAMS.api, { ...env, PORT: "0" }),
+        this.#startProcess(PROGRAMS.worker, env),
       ]);
       if (api.url === undefined || !worker.running)
         throw new Error(`The fleet did not start:\n${api.text}${worker.text}`);
@@ -217,48 +178,42 @@ export class Site implements AsyncDisposable {
 
   /** Runs `sluice` to its end. */
   async cli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
-    return this.run(CLI, args, { ...this.installation.env, ...env });
+    return this.run(PROGRAMS.cli, args, { ...this.installation.env, ...env });
   }
 
   /** Runs a program until it ends, or for half a minute. */
   async run(file: URL, args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran> {
-    const child = spawn(process.execPath, ["--conditions=@sluice/source", fileURLToPath(file), ...args], {
-      env: { PATH: process.env["PATH"], ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: RUN_MS,
-      killSignal: "SIGKILL",
-    });
-    let text = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (chunk) => (text += String(chunk)));
-    }
-    this.#texts.push(() => text);
-    await once(child, "close");
-    return { code: child.exitCode, text };
+    const ran = await runToEnd(file, args, env);
+    this.#texts.push(() => ran.text);
+    return ran;
   }
 
   /** Starts a program with an environment that is wrong somewhere, gives it a moment to say so, and ends it. */
-  async briefly(file: URL, env: Readonly<Record<string, string>>): Promise<{ readonly text: string }> {
-    const child = spawn(process.execPath, ["--conditions=@sluice/source", fileURLToPath(file)], {
-      env: { PATH: process.env["PATH"], ...this.installation.env, PORT: "0", ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let text = "";
-    const spoken = new Promise<void>((resolve) => {
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.setEncoding("utf8").on("data", (chunk) => {
-          text += String(chunk);
-          // The first error is often followed by one that says more.
-          if (/error|Expected|cannot|fail/i.test(text)) setTimeout(resolve, 500);
-        });
-      }
-    });
+  async briefly(file: URL, env: Readonly<Record<string, string>>): Promise<string> {
+    const text = await runBriefly(file, { ...this.installation.env, PORT: "0", ...env });
     this.#texts.push(() => text);
-    const closed = once(child, "close");
-    await Promise.race([closed, spoken, sleep(BRIEF_MS)]);
-    child.kill("SIGKILL");
-    await closed;
-    return { text };
+    return text;
+  }
+
+  /** Waits until the board has found the class of a letter: it looks for new ones every few seconds. */
+  async untilListed(base: string, errorClass: string, id: string): Promise<void> {
+    const path = `/api/queues/dead-letter.${errorClass}/${id}`;
+    await this.untilFound(base, path, { authorization: this.login("admin") });
+  }
+
+  /** Asks until the answer is 200. @throws Error after a quarter of a minute. */
+  async untilFound(
+    base: string,
+    path: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const until = performance.now() + FOUND_MS;
+    for (;;) {
+      const { status, text } = await ask(base, path, { headers });
+      if (status === 200) return;
+      if (performance.now() > until) throw new Error(`${path} is answered ${status}: ${text.slice(0, 200)}`);
+      await sleep(100);
+    }
   }
 
   /** Puts a job into its lane, as an API would. */
@@ -287,18 +242,19 @@ export class Site implements AsyncDisposable {
     return (await this.letters.get(id))?.revision ?? "";
   }
 
-  /** Where a log of ours is, for those who look at files. */
-  file(name: string): string {
-    return join(this.services.runFolder, name);
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.redis.disconnect();
     this.letters.close();
     await this.#stack.disposeAsync();
   }
 
-  #accessOf(mode: BoardMode): Readonly<Record<string, string>> {
+  #hash(cost: number): string {
+    const salt = randomBytes(16);
+    const key = scryptSync(this.#password, salt, 32, { N: cost, r: 8, p: 1, maxmem: 2 ** 28 });
+    return `scrypt:${cost}:8:1:${salt.toString("hex")}:${key.toString("hex")}`;
+  }
+
+  #accessOf(mode: BoardMode, cost = CHEAP): Readonly<Record<string, string>> {
     switch (mode) {
       case "local":
         return { SLUICE_REPLAYS_PER_LANE: "100" };
@@ -308,7 +264,7 @@ export class Site implements AsyncDisposable {
       case "basic":
         return {
           SLUICE_BOARD_USERS: ["viewer", "operator", "admin"]
-            .map((role) => `${role}:${role}:${this.#hash}`)
+            .map((role) => `${role}:${role}:${this.#hash(cost)}`)
             .join(" "),
         };
       case "proxy":
@@ -325,23 +281,4 @@ export class Site implements AsyncDisposable {
     this.#running.set(name, running);
     return running;
   }
-}
-
-function poolsFile() {
-  const quota = { tokensPerMinute: 100_000_000 };
-  const pool = { scope: "main", model: MODEL, lanes: [...LANES], burndown: 1, quota, asyncOutputs: [OUTPUT] };
-  return { scopes: { main: { region: "us-east-1" } }, pools: { [POOL]: pool } };
-}
-
-async function newJob({
-  request,
-  kind = "converse",
-  tenant = "default",
-  lane = LANE,
-}: Dead): Promise<JobData> {
-  const now = Date.now();
-  const usual = { messages: [{ role: "user", content: [{ text: "Dead" }] }], maxTokens: 10 };
-  const payload = await encodePayload(request ?? usual);
-  const times = { acceptedAt: now, deadlineAt: now + 600_000, maxAttempts: 3 };
-  return { version: 1, id: newJobId(POOL, lane, now), tenant, pool: POOL, lane, kind, payload, ...times };
 }

@@ -50,23 +50,39 @@ function requestOf(
       return [`PUT ${queue}/clean/failed`, ""];
     case "replay many":
       return ["POST /dead-letters/replays", `start=yes&scope=filter&class=${errorClass}`];
-    default:
+    case "note":
+    case "park":
+    case "unpark":
+    case "replay":
+    case "purge":
       return [`POST /dead-letters/letter/${id}/${action}`, `note=seen&replays=0&revision=${revision}`];
   }
 }
 
+const classOf = (action: (typeof ACTIONS)[number]): string => `Cut${action.replaceAll(" ", "")}`;
+
+const prepared = new WeakMap<Site, Promise<ReadonlyMap<string, string>>>();
+
+/** A letter for each action, all of which the board knows. Made once. */
+async function letters(site: Site): Promise<ReadonlyMap<string, string>> {
+  const known = prepared.get(site) ?? makeLetters(site);
+  prepared.set(site, known);
+  return known;
+}
+
+async function makeLetters(site: Site): Promise<ReadonlyMap<string, string>> {
+  const { url } = await site.board("basic");
+  const made = await Promise.all(
+    ACTIONS.map(async (action) => [action, await site.dead({ errorClass: classOf(action) })] as const),
+  );
+  await Promise.all(made.map(async ([action, id]) => site.untilListed(url, classOf(action), id)));
+  return new Map(made);
+}
+
 async function cut(site: Site, action: (typeof ACTIONS)[number], afterMs: number): Promise<void> {
   const running = await site.board("basic");
-  const errorClass = `Cut${action.replaceAll(" ", "")}${afterMs}`;
-  const id = await site.dead({ errorClass });
-  // The queue of a class is there once the board has found the class.
-  const queue = `/api/queues/dead-letter.${errorClass}`;
-  const until = performance.now() + 15_000;
-  const headers = { authorization: site.login("admin") };
-  while ((await ask(running.url, `${queue}/${id}`, { headers })).status !== 200) {
-    must(performance.now() < until, "the board has not found the class");
-    await sleep(50);
-  }
+  const errorClass = classOf(action);
+  const id = (await letters(site)).get(action) ?? "";
   const [line, form] = requestOf(action, id, errorClass, await site.revision(id));
   const known = new Set(linesOf(running, () => true));
   const request = written(running.url, line, [FORM, `authorization: ${site.login("admin")}`], form);

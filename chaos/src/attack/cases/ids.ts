@@ -1,7 +1,8 @@
 /** Who has ids of his own can guess no other. */
 import { must, type AttackCase } from "../attack.ts";
 import { ask, askJson } from "../http.ts";
-import { LANE, POOL, type Site } from "../site.ts";
+import { LANE, POOL } from "../pools.ts";
+import type { Site } from "../site.ts";
 
 async function idsFrom(base: string, count: number): Promise<string[]> {
   const replies = await Promise.all(

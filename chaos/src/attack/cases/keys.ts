@@ -1,7 +1,7 @@
 /** Idempotency keys: one key is one job, whoever asks and however often, and says nothing of the jobs of others. */
 import { must, mustAnswer, type AttackCase } from "../attack.ts";
 import { ask, askJson, type Reply } from "../http.ts";
-import { LANE, POOL } from "../site.ts";
+import { LANE, POOL } from "../pools.ts";
 
 const KEYS = 40;
 const CALLERS = 16;
@@ -12,7 +12,7 @@ function post(
   key: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Reply> {
-  return askJson(base, "/v1/jobs", { pool: POOL, lane: LANE, prompt, idempotencyKey: key }, { headers });
+  return askJson(base, "/v1/jobs", { pool: POOL, lane: LANE, prompt, idempotencyKey: key }, headers);
 }
 
 function idOf({ text }: Reply): string {

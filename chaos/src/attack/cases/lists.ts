@@ -4,10 +4,11 @@ import { newJobId } from "@sluice/job";
 import { encodePayload } from "@sluice/queue";
 import { must, type Attack, type AttackCase } from "../attack.ts";
 import { ask, type Reply } from "../http.ts";
-import { POOL, type Site } from "../site.ts";
+import { POOL } from "../pools.ts";
+import type { Site } from "../site.ts";
 
-/** Together 32 MB of requests that do not shrink. */
-const JOBS = 500;
+/** Together 26 MB of requests that do not shrink. */
+const JOBS = 400;
 const BYTES = 48 * 1024;
 
 const LONGEST_ANSWER = 1024 * 1024;
@@ -63,16 +64,16 @@ async function stall(site: Site, asked: () => Promise<Reply>, atOnce: number): P
   await site.redis.call("SLOWLOG", "RESET");
   const before = await redisSays(site);
   let slowest = 0;
-  let over = false;
+  const over = new AbortController();
   const pings = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       const from = performance.now();
       await site.redis.ping();
       slowest = Math.max(slowest, performance.now() - from);
     }
   })();
   const replies = await Promise.all(Array.from({ length: atOnce }, asked));
-  over = true;
+  over.abort();
   await pings;
   const after = await redisSays(site);
   for (const { status, text } of replies) {
@@ -126,13 +127,10 @@ export const lists: AttackCase = {
       holds: "A page of letters has 300 at most, however its size is written",
       run: async (site) => {
         const { url } = await site.board("local");
-        await Promise.all(Array.from({ length: LETTERS }, async () => site.dead({ errorClass: CLASS })));
-        const first = await site.dead({ errorClass: CLASS });
-        const until = performance.now() + 10_000;
-        // The board finds a class by itself, after a while.
-        while ((await ask(url, `/api/queues/dead-letter.${CLASS}/${first}`)).status !== 200) {
-          must(performance.now() < until, "the board has not found the class");
+        for (let made = 0; made < LETTERS; made += 20) {
+          await Promise.all(Array.from({ length: 20 }, async () => site.dead({ errorClass: CLASS })));
         }
+        await site.untilListed(url, CLASS, await site.dead({ errorClass: CLASS }));
         const queue = `/api/queues?activeQueue=dead-letter.${CLASS}&status=failed`;
         const sizes = ["&page=1&jobsPerPage=1000000", "&page=1&jobsPerPage=10&jobsPerPage=1000000"];
         const odd = [

@@ -1,7 +1,8 @@
 /** Names in paths and queries: what is none is not there, and no name means another thing than itself. */
 import { must, mustAnswer, type AttackCase } from "../attack.ts";
 import { ask } from "../http.ts";
-import { POOL, type Site } from "../site.ts";
+import { POOL } from "../pools.ts";
+import type { Site } from "../site.ts";
 
 /** What some program behind could take for a pattern, a path, another name, or the end of one. */
 const ODD = [
@@ -50,6 +51,23 @@ async function askOdd(
   }
 }
 
+const apiPaths = (name: string): string[] => [
+  `GET /v1/jobs/${name}`,
+  `GET /v1/jobs/${name}/stream`,
+  `GET /v1/jobs/${name}/explain`,
+  `POST /v1/jobs/${name}/cancel`,
+  `GET /v1/pools/${name}`,
+];
+
+const boardPaths = (name: string): string[] => [
+  `GET /api/queues/${name}/1`,
+  `GET /api/queues/claude.standard/${name}`,
+  `PUT /api/queues/dead-letter.ValidationException/${name}/retry`,
+  `GET /dead-letters/letter/${name}`,
+  `POST /dead-letters/letter/${name}/note`,
+  `GET /dead-letters/replays/${name}`,
+];
+
 /** Queries as no form would send them. */
 const QUERIES = [
   "id=a&id=b",
@@ -96,14 +114,7 @@ export const names: AttackCase = {
       name: "of the API",
       holds: "Jobs and pools by 27 names that are none are 400 or 404, with every verb",
       run: async (site) => {
-        const paths = (name: string): string[] => [
-          `GET /v1/jobs/${name}`,
-          `GET /v1/jobs/${name}/stream`,
-          `GET /v1/jobs/${name}/explain`,
-          `POST /v1/jobs/${name}/cancel`,
-          `GET /v1/pools/${name}`,
-        ];
-        await askOdd((await site.api()).url, paths, [400, 404]);
+        await askOdd((await site.api()).url, apiPaths, [400, 404]);
       },
     },
     {
@@ -112,15 +123,7 @@ export const names: AttackCase = {
         "Queues, letters and runs by names that are none are the caller's mistake, and no error of the board",
       run: async (site) => {
         const before = await errorsOf(site);
-        const paths = (name: string): string[] => [
-          `GET /api/queues/${name}/1`,
-          `GET /api/queues/claude.standard/${name}`,
-          `PUT /api/queues/dead-letter.ValidationException/${name}/retry`,
-          `GET /dead-letters/letter/${name}`,
-          `POST /dead-letters/letter/${name}/note`,
-          `GET /dead-letters/replays/${name}`,
-        ];
-        await askOdd((await site.board("local")).url, paths, [400, 404, 405]);
+        await askOdd((await site.board("local")).url, boardPaths, [400, 404, 405]);
         const errors = (await errorsOf(site)) - before;
         must(errors === 0, `the board has logged ${errors} errors`);
       },
@@ -196,6 +199,33 @@ export const names: AttackCase = {
           const path = `/dead-letters/replays/${run}/stop`;
           const { headers } = await ask(url, path, { method: "POST", headers: form });
           must(new URL(headers.location ?? url, url).host === host, `${path} leads to ${headers.location}`);
+        }
+      },
+    },
+    {
+      name: "of files",
+      holds: "No path of the board leads to a file that is not a page's",
+      run: async (site) => {
+        const { url } = await site.board("local");
+        const up = ["..", "%2e%2e", "..%2f..", "..%5c..", "%252e%252e", ".%2e"];
+        for (const folder of [
+          "/static",
+          "/dead-letters",
+          "/pools",
+          "/static/locales",
+          "/static/locales/en-US",
+        ]) {
+          for (const step of up) {
+            for (const file of ["package.json", "src/main.ts", "etc/passwd", "proc/self/environ"]) {
+              const path = `${folder}/${`${step}/`.repeat(6)}${file}`;
+              const { text } = await ask(url, path);
+              must(!/"dependencies"|root:|leaveOnSignal|SLUICE_/.test(text), `${path} is read`);
+            }
+          }
+        }
+        for (const language of ["%00", "..%2f..%2fpackage", "__proto__", "constructor", "*"]) {
+          const reply = await ask(url, `/static/locales/${language}/messages.json`);
+          must(reply.status > 0 && reply.status < 500, `language ${language}: ${reply.status}`);
         }
       },
     },

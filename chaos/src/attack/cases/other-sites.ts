@@ -1,7 +1,8 @@
 /** What a page of another site makes a browser do: writes that its user never asked for, and names that lead here. */
 import { must, mustAnswer, type AttackCase } from "../attack.ts";
 import { ask, raw, statuses } from "../http.ts";
-import { LANE, POOL, type Site } from "../site.ts";
+import { LANE, POOL } from "../pools.ts";
+import type { Site } from "../site.ts";
 
 /** As browsers mark what comes from elsewhere. */
 const ELSEWHERE: readonly Readonly<Record<string, string>>[] = [

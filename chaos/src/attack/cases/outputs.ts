@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { must, mustAnswer, type AttackCase } from "../attack.ts";
 import { askJson, ask } from "../http.ts";
-import { LANE, OUTPUT, POOL } from "../site.ts";
+import { LANE, OUTPUT, POOL } from "../pools.ts";
 
 /** Not below the one place that the pool allows. */
 const ELSEWHERE = [

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { must, mustAnswer, type AttackCase } from "../attack.ts";
 import { ask, askJson } from "../http.ts";
-import { LANE, OUTPUT, POOL, type Site } from "../site.ts";
+import { LANE, OUTPUT, POOL } from "../pools.ts";
+import type { Site } from "../site.ts";
 
 const CLASS = "PrivacyException";
 
@@ -32,6 +33,11 @@ async function contentOf(site: Site, key: string): Promise<string> {
   if (read === undefined) return "";
   const [command, ...args] = read(key);
   return JSON.stringify(await site.redis.call(command, ...args));
+}
+
+/** What others than its owner may do with a file. */
+async function modeOf(path: string): Promise<number> {
+  return (await stat(path)).mode & 0o077;
 }
 
 /** Runs a job to its end. */
@@ -100,6 +106,7 @@ export const privacy: AttackCase = {
             `/api/queues?activeQueue=claude.${LANE}&status=latest&page=1&jobsPerPage=300`,
           ];
           for (const path of paths) {
+            await site.untilFound(url, path);
             const reply = await ask(url, path);
             mustAnswer(reply, [200], path);
             must(!reply.text.includes(text), `${path} shows it to ${mode}`);
@@ -184,13 +191,12 @@ export const privacy: AttackCase = {
       name: "files of a run",
       holds: "No other user of the machine may enter the folder of a local run, or read a file in it",
       run: async ({ services }) => {
-        const mode = async (path: string): Promise<number> => (await stat(path)).mode & 0o077;
-        must((await mode(services.runFolder)) === 0, "the run's folder is open");
-        must((await mode(join(services.runFolder, ".."))) === 0, "the folder of all runs is open");
+        must((await modeOf(services.runFolder)) === 0, "the run's folder is open");
+        must((await modeOf(join(services.runFolder, ".."))) === 0, "the folder of all runs is open");
         for (const name of await readdir(services.runFolder, { recursive: true })) {
           const path = join(services.runFolder, name);
           const { isDirectory } = await stat(path).then((found) => ({ isDirectory: found.isDirectory() }));
-          must(!isDirectory || (await mode(path)) === 0, `${name} is open`);
+          must(!isDirectory || (await modeOf(path)) === 0, `${name} is open`);
         }
       },
     },

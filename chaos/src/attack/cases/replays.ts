@@ -1,7 +1,9 @@
 /** Many who replay the same at once: each letter is replayed once, and few runs are made of many clicks. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { must, mustAnswer, type AttackCase } from "../attack.ts";
 import { ask, type Reply } from "../http.ts";
-import { POOL, type Site } from "../site.ts";
+import { POOL } from "../pools.ts";
+import type { Site } from "../site.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const LETTERS = 60;
@@ -24,6 +26,7 @@ async function untilClaimed(site: Site, ids: readonly string[]): Promise<void> {
     const letters = await Promise.all(ids.map(async (id) => site.letters.get(id)));
     const open = letters.filter((letter) => letter?.state === "dead").length;
     if (open === 0) return;
+    await sleep(50);
     must(performance.now() < until, `${open} letters were not replayed within 30 s`);
   }
 }
@@ -120,11 +123,15 @@ export const replays: AttackCase = {
           must(reply.status < 500 && reply.status > 0, `${JSON.stringify(value)}: ${reply.status}`);
         }
         mustAnswer(await start(url, `scope=ticked${`&letter=${id}~0`.repeat(200)}`), [400], "200 ticked");
-        mustAnswer(
-          await start(url, `scope=ticked${`&letter=${id}~0`.repeat(50)}`),
-          [303, 409],
-          "50 times the same",
-        );
+        const many = `scope=ticked${`&letter=${id}~0`.repeat(50)}`;
+        const until = performance.now() + 30_000;
+        let reply = await start(url, many);
+        // Runs of the attacks before may be under way, as many as may be.
+        while (reply.status === 409 && performance.now() < until) {
+          await sleep(200);
+          reply = await start(url, many);
+        }
+        mustAnswer(reply, [303], "50 times the same");
         await untilClaimed(site, [id]);
         const [claims] = await claimsOf(site, [id]);
         must(claims === 1, `it was claimed ${claims} times`);

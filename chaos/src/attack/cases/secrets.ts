@@ -1,10 +1,11 @@
 /** Passwords and prompts in what a program prints, however it fails. */
-import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { must, type AttackCase } from "../attack.ts";
 import { ask, askJson, basic } from "../http.ts";
 import type { Started } from "../../process.ts";
-import { LANE, POOL, PROGRAMS, type Site } from "../site.ts";
+import { LANE, POOL } from "../pools.ts";
+import { PROGRAMS } from "../programs.ts";
+import type { Site } from "../site.ts";
 
 /** Looks for every canary in a text. */
 function mustNotTell(site: Site, what: string, text: string): void {
@@ -21,13 +22,27 @@ function mustNotTell(site: Site, what: string, text: string): void {
 async function started(site: Site, env: Readonly<Record<string, string>>): Promise<void> {
   await Promise.all(
     (["api", "board", "worker"] as const).map(async (program) => {
-      const { text } = await site.briefly(PROGRAMS[program], env);
+      const text = await site.briefly(PROGRAMS[program], env);
       mustNotTell(site, `the ${program}`, text);
       must(text !== "", `the ${program} prints nothing, so this proves nothing`);
     }),
   );
   const told = await site.cli(["quota", "show", POOL], env);
   mustNotTell(site, "sluice quota", told.text);
+}
+
+/** One program, or the CLI. */
+async function tell(
+  site: Site,
+  program: URL | undefined,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const text =
+    program === undefined
+      ? (await site.cli(["quota", "show", POOL], env)).text
+      : await site.briefly(program, env);
+  mustNotTell(site, "it", text);
+  must(text !== "", `it prints nothing of ${JSON.stringify(Object.keys(env))}, so this proves nothing`);
 }
 
 /** A REDIS_URL with a password that has the signs people put into passwords. */
@@ -112,7 +127,17 @@ export const secrets: AttackCase = {
       name: "passwords of Redis",
       holds: "Nine wrong REDIS_URLs are told by API, board, worker and CLI without their password",
       run: async (site) => {
-        for (const url of Object.values(redisUrls(site))) await started(site, { REDIS_URL: url });
+        // Each way is told by one program; the usual one, by all.
+        const [usual = "", ...others] = Object.values(redisUrls(site));
+        await started(site, { REDIS_URL: usual });
+        const programs = [PROGRAMS.api, PROGRAMS.board, PROGRAMS.worker, undefined];
+        for (let at = 0; at < others.length; at += 2) {
+          await Promise.all(
+            others
+              .slice(at, at + 2)
+              .map(async (url, place) => tell(site, programs[(at + place) % 4], { REDIS_URL: url })),
+          );
+        }
       },
     },
     {
@@ -134,23 +159,10 @@ export const secrets: AttackCase = {
           },
         ];
         for (const env of wrong) {
-          const { text } = await site.briefly(PROGRAMS.board, env);
+          const text = await site.briefly(PROGRAMS.board, env);
           // A path is no secret; what stands in its query may be.
           mustNotTell(site, "the board", text.replaceAll(`/none/secret=${canary}`, ""));
         }
-      },
-    },
-    {
-      name: "a pools file",
-      holds: "What a pools file that cannot be read has in its place is not printed",
-      run: async (site) => {
-        const canary = site.canary("pools-file");
-        const file = site.file("odd-pools.yaml");
-        await writeFile(
-          file,
-          `scopes: { main: { region: us-east-1, profile: ["${canary}"] } }\npools: "${canary}"\n`,
-        );
-        await started(site, { SLUICE_POOLS: file });
       },
     },
     ...illnesses,
@@ -195,7 +207,6 @@ export const secrets: AttackCase = {
               body: `note=${canary}`,
             }),
             await ask(url, "/api/queues", { headers: { authorization: basic(canary, canary) } }),
-            await ask(url, `/dead-letters?cursor=${canary}`, { headers: auth }),
           ];
           for (const reply of replies)
             must(!reply.text.includes(canary), `it is answered: ${reply.text.slice(0, 200)}`);
@@ -259,10 +270,13 @@ function isJson(line: string): boolean {
   }
 }
 
+function isEnd(msg: string): boolean {
+  return /^job:(completed|dead|filtered|retry)$/.test(msg);
+}
+
 /** Waits until so many jobs have ended or were put off at least. */
 async function ended({ lines }: Started, count: number): Promise<void> {
   const until = performance.now() + 20_000;
-  const isEnd = (msg: string): boolean => /^job:(completed|dead|filtered|retry)$/.test(msg);
   while (lines.filter(({ msg }) => isEnd(msg)).length < count && performance.now() < until) await sleep(50);
 }
 
@@ -276,7 +290,7 @@ export const logs: AttackCase = {
       run: async (site) => {
         // Those are shown to whoever asked for them in his terminal.
         for (const text of site.printed) mustNotTell(site, "a program", text);
-        must(site.canaries.size > 3, "nothing was planted");
+        must(site.canaries.size > 1, "nothing was planted");
       },
     },
   ],

@@ -71,7 +71,6 @@ export const BOARD_PATHS = [
   `${LETTER}/replay`,
   "/pools",
   "/pools/now.json",
-  "/readyz",
   "/%61pi/queues",
   "//api/queues",
   "/api/queues/",
@@ -116,6 +115,18 @@ export const strangers: AttackCase = {
       run: async (site) => askAll((await site.board("proxy")).url, "GET"),
     },
     {
+      name: "health checks",
+      holds: "What load balancers may ask without a login says that the board is well, and nothing else",
+      run: async (site) => {
+        const { url } = await site.board("basic");
+        for (const path of ["/healthz", "/readyz"]) {
+          const reply = await ask(url, path);
+          mustAnswer(reply, [200, 503], path);
+          must(/^\{"status":"[a-z -]{1,20}"\}$/.test(reply.text), `${path} says ${reply.text.slice(0, 200)}`);
+        }
+      },
+    },
+    {
       name: "logins",
       holds: "What is no login is none: other schemes, no colon, no name, 5,000 characters, two headers",
       run: async (site) => {
@@ -131,11 +142,7 @@ export const strangers: AttackCase = {
           `${right}, ${right}`,
         ];
         for (const authorization of wrong) {
-          mustAnswer(
-            await ask(url, "/api/queues", { headers: { authorization } }),
-            [401],
-            String(authorization),
-          );
+          mustAnswer(await ask(url, "/api/queues", { headers: { authorization } }), [401], authorization);
         }
         const twice = await ask(url, "/api/queues", {
           headers: ["host", "localhost", "authorization", "Basic eDp4", "authorization", right],

@@ -2,7 +2,8 @@
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { must, type AttackCase } from "../attack.ts";
-import { POOL, type Site } from "../site.ts";
+import { POOL } from "../pools.ts";
+import type { Site } from "../site.ts";
 
 /** Sets a title, clears the screen, moves back, turns the direction, ends a line, and the same in one byte. */
 const OBEYED = "\u001b]0;owned\u0007\u001b[2J\u001b[1A\rowned\b\u202e\u009b31m\u2028\u0000";

