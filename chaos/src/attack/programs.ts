@@ -24,7 +24,7 @@ export interface Ran {
 /** A program that ends by itself is given this long, milliseconds. */
 const RUN_MS = 30_000;
 /** And one that goes on, to say what is wrong. */
-const BRIEF_MS = 8_000;
+const BRIEF_MS = 20_000;
 /** The first error is often followed by one that says more. */
 const MORE_MS = 500;
 
