@@ -52,7 +52,7 @@ export class Api {
     const reader = new ChunkReader(redis);
     this.#reader = reader;
     this.#streams = new OpenStreams(settings.streams ?? STREAM_BOUNDS);
-    const pools = new Map(
+    const pools: ReadonlyMap<string, ApiPool> = new Map(
       Object.values(settings.pools.pools).map((pool) => [
         pool.name,
         createApiPool({
@@ -62,6 +62,7 @@ export class Api {
           redis,
           reader,
           guard,
+          gateOf: (name) => pools.get(name)?.gate,
           onError,
         }),
       ]),

@@ -87,6 +87,8 @@ export async function startApi({
     name,
     url,
     redis,
+    keySpace: space,
+    limiter: createRedisLimiter({ redis, keySpace: space }),
     lane,
     outcomes,
     chunks,

@@ -48,6 +48,7 @@ export async function startReplays({ perLane = 20 } = {}) {
         queue: queueName(LANE.pool, LANE.lane),
         outcomes,
         cancels: { isRequested: async () => false },
+        left: { settleAll: async () => {} },
         size: async () => failed.size(),
         oldest: async (limit) => failed.oldest(limit),
         drop: async (job) => failed.drop(job),

@@ -2,15 +2,15 @@
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import {
-  createIdentityGuard,
+  createProcessGuard,
   type Cache,
   type CacheQuestion,
   type Cancels,
   type Chunks,
   type Gate,
-  type IdentityGuard,
   type Ledger,
   type Outcomes,
+  type ProcessGuard,
 } from "@sluice/drain";
 import type { Emit } from "@sluice/job";
 import {
@@ -81,10 +81,9 @@ const LEAD_GRACE_MS = 60_000;
 
 export class ScopeParts {
   readonly keySpace: KeySpace;
-  readonly bedrock: BedrockCaller;
-  /** Whether this process has credentials for the scope. */
-  readonly identity: IdentityGuard;
-  /** Closed for admission while Redis is away, and while there are no credentials. */
+  /** Whether this process is let in: it has credentials for the scope, and a way to its Bedrock. */
+  readonly guard: ProcessGuard;
+  /** Closed for admission while Redis is away, and while the process is not let in. */
   readonly gate: Gate;
   readonly outcomes: Outcomes;
   readonly ledger: Ledger;
@@ -94,6 +93,7 @@ export class ScopeParts {
   /** Losing a figure costs nothing but its weight in a report. */
   readonly onUsage: (call: UsedCall) => void;
   readonly #options: ScopeOptions;
+  readonly #bedrock: BedrockCaller;
   readonly #limiter: OperableLimiter;
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
@@ -109,33 +109,33 @@ export class ScopeParts {
     const space = keySpace(namespace, scope.name);
     this.#options = options;
     this.keySpace = space;
-    const bedrock = createBedrock({
+    this.#bedrock = createBedrock({
       region: scope.region,
       ...(scope.profile === null ? {} : { profile: scope.profile }),
-      maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
+      // Twice: some calls go beyond the slots while all of them hang.
+      maxConnections: pools.reduce((sum, pool) => sum + 2 * pool.slots, SPARE_CONNECTIONS),
       clock: Date.now,
     });
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
     const { owner } = this.#heartbeat;
     this.#note = new IdentityNote({ redis, keySpace: space, owner, ttlMs, onError: onError("identity") });
-    this.identity = createIdentityGuard({
+    this.guard = createProcessGuard({
       scope: scope.name,
-      renew: async () => (await bedrock.renewIdentity())?.failure.errorClass,
-      onChange: (lost) => {
-        this.#note.tell(lost);
+      renew: async () => (await this.#bedrock.renewIdentity())?.failure.errorClass,
+      onChange: (out) => {
+        this.#note.tell(out);
         // What was granted and has not started would meet the same.
-        if (lost !== undefined) for (const { name } of pools) options.onShut(name);
+        if (out !== undefined) for (const { name } of pools) options.onShut(name);
       },
       emit: options.emit,
       clock: Date.now,
     });
-    this.bedrock = guardedBedrock(bedrock, this.identity);
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
     const guarded = guardLimiter(this.#limiter, { onUnanswered: onError("gate") });
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
-    this.gate = this.identity.guard({
+    this.gate = this.guard.guard({
       async admit(request) {
-        const admission = await guarded.admit(request);
+        const admission = await guarded.admit({ ...request, process: owner });
         admission.changes?.forEach(tell);
         return admission;
       },
@@ -161,6 +161,8 @@ export class ScopeParts {
       begin: async (call) => ledger.begin({ ...call, owner }),
       end: async (id) => ledger.end({ id, owner }),
       abandon: async (id) => ledger.abandon({ id, owner }),
+      left: async (id) => ledger.left(id),
+      forget: async (id, reservations) => ledger.forget(id, reservations),
     };
     this.#flags = new CancelFlags(redis, space);
     this.cancels = this.#flags;
@@ -169,6 +171,11 @@ export class ScopeParts {
     const usage = new UsageStore(redis, space);
     this.onUsage = (call) => void usage.add(call).catch(onError("usage"));
     this.cache = responseCache(new ResponseCache(redis, space), pools);
+  }
+
+  /** Calls to Bedrock for a pool of this scope. */
+  bedrockFor(pool: string): BedrockCaller {
+    return guardedBedrock(this.#bedrock, this.guard, pool);
   }
 
   /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
@@ -189,15 +196,14 @@ export class ScopeParts {
   }
 
   async #findIdentity(): Promise<void> {
-    const { lost } = this.identity;
+    const { out } = this.guard;
     // From now on the guard looks for them.
-    if (lost !== undefined) throw new Error(lost.errorClass);
-    const failed = await this.identity.hear(
-      async () => this.bedrock.renewIdentity(),
-      (found) =>
-        found === undefined ? { type: "nothing" } : { type: "refused", errorClass: found.failure.errorClass },
-    );
-    if (failed !== undefined) throw new Error(`${failed.failure.errorClass}: ${failed.failure.message}`);
+    if (out?.why === "identity") throw new Error(out.errorClass);
+    const failed = await this.#bedrock.renewIdentity();
+    if (failed === undefined) return;
+    const { errorClass, message } = failed.failure;
+    this.guard.lacks(errorClass);
+    throw new Error(`${errorClass}: ${message}`);
   }
 
   /** The limits of a pool as the pools file has them. */
@@ -220,11 +226,11 @@ export class ScopeParts {
     const answer = (): void => void this.#answerDoubts().catch(onError("ledger"));
     this.#doubting = setInterval(answer, heartbeatTtlMs / DOUBTS_PER_BEAT_LIFE);
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
-    this.#listen();
+    await this.#listen();
   }
 
   /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
-  #listen(): void {
+  async #listen(): Promise<void> {
     const { redis, onShut, onError, pools } = this.#options;
     const subscriber = redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
     subscriber.on("error", onError("news"));
@@ -245,7 +251,7 @@ export class ScopeParts {
         parked.forEach(onShut);
       }
     };
-    void watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
+    await watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
   }
 
   async #tellOverrides(pool: Pool): Promise<void> {
@@ -266,11 +272,11 @@ export class ScopeParts {
   async stop(): Promise<void> {
     this.#subscription?.stop();
     clearInterval(this.#doubting);
-    this.identity.stop();
+    this.guard.stop();
     await this.#note.stop();
     this.#stopListening?.();
     await this.#heartbeat.stop();
-    this.bedrock.close();
+    this.#bedrock.close();
   }
 }
 
@@ -294,8 +300,8 @@ function tellChange(emit: Emit, change: LimitsChange): void {
       break;
     }
     case "operation-denied": {
-      const { pool, operation, denied } = change;
-      emit("operation:denied", { pool, operation, denied });
+      const { pool, operation, denied, process } = change;
+      emit("operation:denied", { pool, operation, denied, ...(process === undefined ? {} : { process }) });
       break;
     }
     case "limits":
@@ -315,7 +321,12 @@ function responseCache(cache: ResponseCache, pools: readonly Pool[]): Cache {
     cacheKey({ tenant, pool, model: poolOf(pools, pool).model, request: work });
   return {
     lead: async (question, leadMs) =>
-      cache.lead({ key: keyOf(question), jobId: question.id, ttlMs: leadMs + LEAD_GRACE_MS }),
+      cache.lead({
+        key: keyOf(question),
+        jobId: question.id,
+        ttlMs: leadMs + LEAD_GRACE_MS,
+        answerMs: question.ttlMs,
+      }),
     put: async (question, answer) =>
       cache.put({ key: keyOf(question), jobId: question.id, answer, ttlMs: question.ttlMs }),
     release: async (question) => cache.release({ key: keyOf(question), jobId: question.id }),

@@ -9,8 +9,11 @@ import {
   anyReady,
   describe,
   Drain,
+  HungCalls,
   insist,
+  LeftCalls,
   Mover,
+  POLL_GRACE_MS,
   Poller,
   type Entry,
   type Model,
@@ -27,6 +30,7 @@ import {
   POLLS_LANE,
   Slots,
   Sweeper,
+  WaitingGrants,
   type LockTimes,
   type SlotShares,
   type Take,
@@ -61,6 +65,15 @@ interface PoolParts {
   readonly scope: ScopeParts;
   readonly slots: Slots;
   readonly model: Model;
+  readonly hung: HungCalls;
+}
+
+/** How the jobs of a lane are taken. */
+interface LaneParts {
+  readonly slots: Slots;
+  readonly take: Take;
+  /** Resolves when the next may be fetched. */
+  readonly ready: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Time that aborted calls get to be handed back before the process leaves them to the stall check. */
@@ -69,8 +82,12 @@ const ABORT_GRACE_MS = 5_000;
 /** How often each question of the start is asked of a Redis that is well, over about 3 s. */
 const START_TRIES = 6;
 
+/** How often calls are looked for that hang. */
+const HANG_LOOK_MS = 1_000;
+
 /** How often it is looked whether calls are still in flight while the process leaves, milliseconds. */
 const LOOK_MS = 100;
+
 /** A job that cannot be read may have any id: so much of it is told, characters. */
 const ID_TOLD = 64;
 
@@ -86,6 +103,7 @@ export class Worker {
   readonly #standing: Standing;
   readonly #recovery: Recovery;
   readonly #locks: LockKeeper;
+  readonly #waiting = new WaitingGrants();
   readonly #deadLetters: DynamoDbStore;
   readonly #mover: Mover;
   readonly #replays: Replays;
@@ -95,6 +113,7 @@ export class Worker {
   readonly #intakes: Intake[] = [];
   readonly #sweepers: Sweeper[] = [];
   readonly #pollQueues: LaneQueue[] = [];
+  #looking: NodeJS.Timeout | undefined;
   #started = false;
 
   constructor(settings: WorkerSettings) {
@@ -170,6 +189,7 @@ export class Worker {
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
+    this.#looking = setInterval(() => this.#pools.forEach(({ hung }) => hung.check()), HANG_LOOK_MS);
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
     const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
     this.#emit("worker:started", { pools: [...this.#pools.keys()], slots });
@@ -194,6 +214,7 @@ export class Worker {
    * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone.
    */
   async stop(graceMs: number): Promise<void> {
+    clearInterval(this.#looking);
     this.#standing.stop();
     if (!this.#started) {
       this.#abort.abort();
@@ -269,12 +290,10 @@ export class Worker {
   #openPool(pool: Pool): PoolParts {
     const scope = this.#scopes.get(pool.scope);
     if (scope === undefined) throw new Error(`Pool '${pool.name}' names no known scope`);
-    return {
-      pool,
-      scope,
-      slots: new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope })),
-      model: createModel(pool, scope.bedrock, scope.onUsage),
-    };
+    const slots = new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope }));
+    const hung = new HungCalls({ slots, kept: pool.lanes.length - 1, clock: Date.now });
+    const model = hung.watch(createModel(pool, scope.bedrockFor(pool.name), scope.onUsage));
+    return { pool, scope, slots, model, hung };
   }
 
   /** Wires a pool's lanes and its polls; returns their outboxes. */
@@ -298,7 +317,7 @@ export class Worker {
       cache: scope.cache,
       chunks: scope.chunks,
       decodePayload,
-      startPolling: async (data) => polls.add(data, FIRST_POLL_MS),
+      startPolling: async (data) => polls.add(data, FIRST_POLL_MS, POLL_GRACE_MS),
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
@@ -306,33 +325,38 @@ export class Worker {
       random: Math.random,
     });
     this.#drains.push(drain);
+    const bedrock = scope.bedrockFor(pool.name);
     const poller = new Poller({
       poll: async (invocationArn, signal) =>
-        scope.bedrock.pollAsync({ invocationArn, signal, timeoutMs: pool.callTimeoutMs }),
+        bedrock.pollAsync({ invocationArn, signal, timeoutMs: pool.callTimeoutMs }),
       outcomes: scope.outcomes,
       cancels: scope.cancels,
+      filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
       clock: Date.now,
     });
     const lanes = pool.lanes.map((lane) =>
-      this.#wireLane(parts, lane, slots, async (job, signal) => drain.take(job, signal)),
+      this.#wireLane(parts, lane, {
+        slots,
+        take: async (job, signal) => drain.take(job, signal),
+        ready: async (signal) => drain.ready(signal),
+      }),
     );
-    const pollLane = this.#wireLane(
-      parts,
-      POLLS_LANE,
-      new Slots([POLLS_LANE], POLL_SLOTS),
-      async (job, signal) => poller.take(job, signal),
-    );
+    const pollLane = this.#wireLane(parts, POLLS_LANE, {
+      slots: new Slots([POLLS_LANE], POLL_SLOTS),
+      take: async (job, signal) => poller.take(job, signal),
+      ready: async () => {},
+    });
     return [...lanes, pollLane];
   }
 
-  #wireLane(parts: PoolParts, lane: string, slots: Slots, take: Take): Outbox {
+  #wireLane(parts: PoolParts, lane: string, { slots, take, ready }: LaneParts): Outbox {
     const { pool, scope } = parts;
     const { keySpace, outcomes, cancels } = scope;
     // What Bedrock works on already is asked about where it was started.
     const asked = lane === POLLS_LANE ? [parts] : this.#partsOfChain(parts);
-    const identities = [...new Set(asked.map((each) => each.scope.identity))];
+    const guarded = asked.map((each) => ({ guard: each.scope.guard, pool: each.pool.name }));
     const names = { keySpace, pool: pool.name, lane };
     this.#intakes.push(
       new Intake({
@@ -340,13 +364,15 @@ export class Worker {
         redis: this.#queueRedis,
         slots: {
           acquire: async (laneName, signal) => {
-            // Without credentials a job would only be handed back, unless a fallback of another scope may answer it.
-            await anyReady(identities, signal);
+            // A job would only be handed back, unless a fallback may answer it for which this process is let in.
+            await anyReady(guarded, signal);
+            await ready(signal);
             return slots.acquire(laneName, signal);
           },
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
         },
         locks: this.#locks,
+        waiting: this.#waiting,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),
         onUnreadable: (id) => {
@@ -375,10 +401,23 @@ export class Worker {
       queue: queueName(pool.name, lane),
       outcomes,
       cancels,
+      left: this.#leftOf(parts),
       size: async () => failed.size(),
       oldest: async (limit, skip) => failed.oldest(limit, skip),
       drop: async (job) => failed.drop(job),
     };
+  }
+
+  /** What calls of dead jobs hold, in the pool and in its fallbacks. */
+  #leftOf(parts: PoolParts): LeftCalls {
+    const chain = this.#partsOfChain(parts);
+    return new LeftCalls({
+      pools: chain.map(({ pool }) => pool.name),
+      gateOf: (name) => this.#pools.get(name)?.scope.gate,
+      ledger: parts.scope.ledger,
+      answeredCost: (name, { usage }) => this.#pools.get(name)?.model.settled(usage) ?? {},
+      onError: this.#onError("gate"),
+    });
   }
 
   /** The pool itself, then its fallbacks: each with its own lane, model, slots, credentials and breaker. */
@@ -418,6 +457,7 @@ function entryOf({ pool, scope, slots, model }: PoolParts, from: Pool): Entry {
     gate: scope.gate,
     model,
     tryAcquire: (lane) => slots.tryAcquireCall(lane),
+    acquire: async (lane, signal) => slots.acquireCall(lane, signal),
   };
 }
 

@@ -23,8 +23,9 @@ export interface Ran {
 
 /** A program that ends by itself is given this long, milliseconds. */
 const RUN_MS = 30_000;
-/** And one that goes on, to say what is wrong. */
+/** And one that goes on, to say anything at all, and after its first words to say what is wrong. */
 const BRIEF_MS = 20_000;
+const HEARD_MS = 4_000;
 /** The first error is often followed by one that says more. */
 const MORE_MS = 500;
 
@@ -46,11 +47,16 @@ export async function runToEnd(
 export async function runBriefly(file: URL, env: Readonly<Record<string, string>>): Promise<string> {
   const child = launch(file, [], env);
   const spoken = Promise.withResolvers<void>();
+  let heard: NodeJS.Timeout | undefined;
   const printed = listen(child, (text) => {
+    heard ??= setTimeout(spoken.resolve, HEARD_MS);
     if (/error|Expected|cannot|fail/i.test(text)) setTimeout(spoken.resolve, MORE_MS);
   });
   const ended = once(child, "close");
-  await Promise.race([ended, spoken.promise, sleep(BRIEF_MS)]);
+  const late = new AbortController();
+  const silent = sleep(BRIEF_MS, undefined, { signal: late.signal }).catch(() => {});
+  await Promise.race([ended, spoken.promise, silent]);
+  late.abort();
   child.kill("SIGKILL");
   await ended;
   return printed();

@@ -75,7 +75,7 @@ export function createExplain<Gate extends GateAnswer>(
       pool.explain(parts.lane, pool.reserve(work)),
       pool.identity(),
     ]);
-    const turn = state === "delayed" ? WHY.delayed : waitingBecause(gate, ahead);
+    const turn = state === "delayed" ? delayedBecause(gate) : waitingBecause(gate, ahead);
     return {
       ...seen,
       why: told(identity?.isolated === true ? identity.line : turn),
@@ -96,7 +96,14 @@ const WHY: Readonly<Record<JobView["state"], string>> = {
   dead: "It failed for good",
 };
 
+const DAY_REST = "It reserves more than is left of the day's tokens, and smaller jobs pass it";
+
+function delayedBecause({ answer, cause }: GateAnswer): string {
+  return answer === "open" && cause === "day-rest" ? DAY_REST : WHY.delayed;
+}
+
 function waitingBecause({ answer, cause, afterMs }: GateAnswer, ahead: number | undefined): string {
+  if (answer === "open" && cause === "day-rest") return DAY_REST;
   if (answer === "open") return `The pool takes no calls now (${cause ?? "closed"})`;
   if (ahead !== undefined && ahead > 0)
     return ahead === 1 ? "One job of its lane is before it" : `${ahead} jobs of its lane are before it`;

@@ -71,9 +71,15 @@ export interface SluiceEvents {
   };
   /**
    * Access to one operation of a pool (`converse`, `stream`, `invoke`, `invoke-stream`, `async`) is denied while another
-   * is answered, or no longer is. The pool goes on, so jobs of that operation wait until somebody mends it.
+   * is answered, or no longer is. The pool goes on, so jobs of that operation wait until somebody mends it. `process`: it
+   * is denied to that one alone, by the name of its heartbeat; others are answered.
    */
-  "operation:denied": { readonly pool: string; readonly operation: string; readonly denied: boolean };
+  "operation:denied": {
+    readonly pool: string;
+    readonly operation: string;
+    readonly denied: boolean;
+    readonly process?: string;
+  };
   /**
    * This process has no valid credentials for a scope: it asks for nothing of it, gets new ones, and lets one call try
    * them. `errorClass`: what refused them, or got in the way of getting any.
@@ -81,6 +87,13 @@ export interface SluiceEvents {
   "identity:lost": { readonly scope: string; readonly errorClass: string };
   /** It has some again, after so long. */
   "identity:found": { readonly scope: string; readonly afterMs: number };
+  /**
+   * This process finds no way to a scope's Bedrock (refused connections, DNS, TLS) while others are answered: it asks for
+   * nothing of it, and lets one call try now and then. `errorClass`: what the last call met.
+   */
+  "way:lost": { readonly scope: string; readonly errorClass: string };
+  /** A call was sent again, after so long. */
+  "way:found": { readonly scope: string; readonly afterMs: number };
   /** The server asked for it: a pool takes no calls until then, milliseconds since the epoch. */
   "pool:held": { readonly pool: string; readonly untilMs: number };
   /** New limits of a pool are in force. */
@@ -151,12 +164,20 @@ export type DeferReason =
   | "suspect"
   /** The pool that had granted its call takes none now. */
   | "pool-shut"
+  /** The pool of its chain that had granted its call has no slot free in this process. */
+  | "no-slot"
   /** An earlier run of the job is still under way in this process. */
   | "running-here"
   /** Another process that is alive has a call for it in flight. */
   | "running-elsewhere"
   /** This process has no credentials for the scope; another may. */
   | "no-identity"
+  /** This process finds no way to the scope's Bedrock; another may. */
+  | "no-way"
+  /** This process alone is denied what the job asks for; another may make the call. */
+  | "denied-here"
+  /** It reserves more than is left of the day's tokens; smaller jobs may go. */
+  | "day-rest"
   /** An equal request is being answered. */
   | "shared"
   /** Bedrock is not done with an async call. */

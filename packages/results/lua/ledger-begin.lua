@@ -6,7 +6,9 @@
   was stopped) everyone looks dead, and every lease may be over. So nothing is concluded from silence until beats have
   come for a whole grace without a gap; by then whoever is alive has beaten and has stored the answer it held.
 
-  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; while one is in flight also owner, run, lease)
+  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; while one is in flight also owner, run, lease; and
+  for each reservation that no owner has settled `held:<reservation>`: run, a space, what to settle it with). Programs of
+  the version before write no `held:`, and leave it alone
   KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
   KEYS[5] doubts (hash: owner by job): its owner is asked whether it has that call. One that Redis has brought back, since
           it lost what was written last, is nobody's, and would block its job for the whole lease
@@ -14,8 +16,11 @@
   lost, is not a second call
   ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
   ARGV[7] id of the job
+  ARGV[8] the call's reservation, '' for none   ARGV[9] what to settle it with if nobody hears how the call ended
 
-  Reply: { 'go', n, lost, 1 if the last call was found to be lost just now, else 0 } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
+  Reply: { 'go', n, lost, 1 if a call that named no reservation was found to be lost just now, else 0, left } |
+         { 'busy', ms } | { 'cap', calls, left } | { 'ended' }
+  left: { reservation, what to settle it with, ... } of calls that were lost and are not settled
 ]]
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -34,10 +39,28 @@ local function aliveUntil(who)
   return tonumber(redis.call("ZSCORE", KEYS[3], who) or 0)
 end
 
+-- All but what this run holds; and whether the call that is in the entry is among them.
+local function leftBehind()
+  local left, named = {}, false
+  local fields = redis.call("HGETALL", KEYS[1])
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 5) == "held:" then
+      local space = string.find(fields[i + 1], " ", 1, true)
+      local by = string.sub(fields[i + 1], 1, space - 1)
+      named = named or by == entry[3]
+      if by ~= run then
+        left[#left + 1] = string.sub(fields[i], 6)
+        left[#left + 1] = string.sub(fields[i + 1], space + 1)
+      end
+    end
+  end
+  return left, named
+end
+
 if entry[2] then
   if entry[3] == run then
     redis.call("HSET", KEYS[1], "lease", now + lease)
-    return { "go", calls, lost, 0 }
+    return { "go", calls, lost, 0, (leftBehind()) }
   end
   local until_ = math.min(aliveUntil(entry[2]), tonumber(entry[4]))
   if until_ > now then
@@ -60,13 +83,17 @@ end
 if aliveUntil(owner) <= now then
   return { "busy", 1000 }
 end
+local left, named = leftBehind()
 if calls >= most then
-  return { "cap", calls }
+  return { "cap", calls, left }
 end
 if entry[2] then
   lost = lost + 1
 end
-local justLost = entry[2] and 1 or 0
+local unnamed = (entry[2] and not named) and 1 or 0
 redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost)
+if ARGV[8] ~= "" then
+  redis.call("HSET", KEYS[1], "held:" .. ARGV[8], run .. " " .. ARGV[9])
+end
 redis.call("PEXPIRE", KEYS[1], ARGV[6])
-return { "go", calls + 1, lost, justLost }
+return { "go", calls + 1, lost, unnamed, left }

@@ -27,6 +27,8 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "operation:denied": "warn",
   "identity:lost": "error",
   "identity:found": "info",
+  "way:lost": "error",
+  "way:found": "info",
   "pool:held": "warn",
   "limits:changed": "info",
   "quota:overridden": "warn",
