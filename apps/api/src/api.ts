@@ -95,7 +95,7 @@ export class Api {
       },
       find,
       cancel: createCancel({ pools, find, clock }),
-      explain: createExplain({ pools, find, decodePayload }),
+      explain: createExplain({ pools, find, deadLetters: this.#deadLetters, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (name) => {
         const pool = pools.get(name);

@@ -1,5 +1,5 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
-import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
+import { callBudgetMs, createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import {
   answerBytes,
@@ -17,6 +17,7 @@ import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
 import {
+  cacheKey,
   CallLedger,
   CancelFlags,
   ChunkStream,
@@ -26,6 +27,8 @@ import {
   Lineage,
   OutcomeStore,
   readIdentities,
+  readOpenCall,
+  ResponseCache,
   UsageStore,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
@@ -69,6 +72,7 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     return queue;
   };
   const usage = new UsageStore(redis, keySpace);
+  const cache = new ResponseCache(redis, keySpace, clock);
   for (const each of lanes.values()) {
     guard.watch(each, {
       atMost: longestAnswerBytes(pool),
@@ -112,7 +116,20 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
       guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }, job),
     lane,
     polls,
+    slots: pool.slots,
+    fallback: pool.fallback,
+    budgetMs: (work) => callBudgetMs(pool.callTimeoutMs, work),
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
+    async fleet() {
+      const [{ reservations }, { workers }] = await Promise.all([
+        limiter.inspect(pool.name),
+        readIdentities(redis, keySpace),
+      ]);
+      return { calls: reservations, workers };
+    },
+    openCall: async (id) => readOpenCall(redis, keySpace, id),
+    leader: async ({ tenant, pool: name }, request) =>
+      cache.leader(cacheKey({ tenant, pool: name, model: pool.model, request })),
     identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
     inspect: async () => limiter.inspect(pool.name),
     async close() {

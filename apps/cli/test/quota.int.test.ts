@@ -109,8 +109,10 @@ test("what is done by hand is on record before and after, with who and from wher
   const here = `${userInfo().username}@${hostname()}`;
   expect(await sluice("breaker", "nova", "isolate", "--by", "anna")).toMatchObject({ code: 0, err: "" });
   expect((await limiter.inspect("nova")).breaker.phase).toBe("isolated");
-  await sluice("breaker", "nova", "open", "--for-seconds", "5");
-  await quota("set", "nova", "tokens-per-minute=800000", "--by", "ben");
+  const opened = await sluice("breaker", "nova", "open", "--for-seconds", "5");
+  expect(opened.out).toMatch(/^nova: breaker isolated -> open, tries a call at \d{4}-[^ ]+Z\n$/);
+  const set = await quota("set", "nova", "tokens-per-minute=800000", "--by", "ben", "--json");
+  expect(JSON.parse(set.out)).toEqual({ pool: "nova", version: 2 });
   await quota("reset", "nova");
   const acts = (await operations.entries("nova", 20)).toReversed();
   const twice = (action: string, by: string) =>
@@ -128,7 +130,14 @@ test("what is done by hand is on record before and after, with who and from wher
 
   // What is refused before it is tried leaves nothing; what fails says so.
   expect((await sluice("breaker", "nova", "close", "--by", "an\u001b[31mna")).code).toBe(1);
-  expect((await sluice("breaker", "nova", "explode")).code).toBe(1);
+  const unknown = await sluice("breaker", "nova", "explode");
+  expect(unknown).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("open, close, isolate, release-day"),
+  });
+  expect((await quota("set", "nova", "tokens-per-minute")).err).toContain(
+    "Expected tokens-per-minute=<a number above 0, or none>, got 'tokens-per-minute'",
+  );
   expect(await operations.entries("nova", 20)).toHaveLength(8);
 });
 
@@ -153,6 +162,26 @@ test.each(["0", "Infinity"])("a quota of %s is refused", async (value) => {
   const { quota, inForce } = await world();
   expect((await quota("set", "nova", `tokens-per-minute=${value}`, "--yes")).code).toBe(1);
   expect(await inForce()).toEqual(DECLARED);
+});
+
+test("the name of what every object has is no quota and no pool", async () => {
+  const { quota, inForce } = await world();
+  const set = await quota("set", "nova", "constructor=5");
+  expect(set).toMatchObject({ code: 1, err: expect.stringContaining("Expected a quota of") });
+  const shown = await quota("show", "constructor");
+  expect(shown).toMatchObject({ code: 1, err: expect.stringContaining("There is no pool") });
+  expect(await inForce()).toEqual(DECLARED);
+});
+
+test("what is wrong with an argument is told without its control characters", async () => {
+  const { sluice } = await world();
+  const odd = "\u001b]0;owned\u0007\u001b[2J\r\u202e";
+  for (const args of [["breaker", "nova", "open", "--by", odd], [odd]]) {
+    const { code, err } = await sluice(...args);
+    expect(code).toBe(1);
+    expect(err).toContain(String.raw`\u001b]0;owned`);
+    expect(err.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+  }
 });
 
 test("what the file hardly means is told before anything else", async () => {
