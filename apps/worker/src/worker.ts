@@ -249,6 +249,7 @@ export class Worker {
       abort,
       emit,
       clock: Date.now,
+      random: Math.random,
     });
     const lanes = pool.lanes.map((lane) =>
       this.#wireLane(parts, lane, slots, async (job, signal) => drain.take(job, signal)),

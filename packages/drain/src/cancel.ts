@@ -1,6 +1,6 @@
 /** Cancelling a job from anywhere: a flag for whoever holds it, and the way out of its lane if nobody does yet. */
 import type { Clock, Outcome } from "@sluice/job";
-import { jobDataSchema, parseJobId } from "@sluice/job";
+import { parseJobId, readJobEnvelope } from "@sluice/job";
 import { lifeId, type JobView, type ReadingLane } from "./find.ts";
 
 /** `cancelled`: it had not started. `requested`: it runs, and ends as soon as its process hears. `ended`: too late. */
@@ -39,14 +39,14 @@ export function createCancel(
     if ((await pool.cancels.request(jobId, tenant)) === "ended") return "ended";
     const lane = pool.lane(parts.lane);
     const found = view.state === "active" ? undefined : await lane.find(jobId);
-    const data = jobDataSchema.safeParse(found?.data);
-    if (found === undefined || !data.success) return requestedOrEnded(options, tenant, id);
+    const job = readJobEnvelope(found?.data);
+    if (found === undefined || job === undefined) return requestedOrEnded(options, tenant, id);
     // Its end goes on record before it goes: a job without either would be lost.
     await pool.outcomes.put({
       outcome: "cancelled",
       id: jobId,
       tenant,
-      acceptedAt: data.data.acceptedAt,
+      acceptedAt: job.acceptedAt,
       endedAt: options.clock(),
       attempts: found.attemptsMade,
     });

@@ -1,5 +1,14 @@
 /** Why a job is where it is, and when it will run, as far as anybody can know. */
-import { jobDataSchema, jobRequestSchema, parseJobId, type JobRequest, type Payload } from "@sluice/job";
+import {
+  JOB_DATA,
+  JOB_DATA_VERSION,
+  jobRequestSchema,
+  newerVersion,
+  parseJobId,
+  readJobData,
+  type JobRequest,
+  type Payload,
+} from "@sluice/job";
 import { lifeId, type JobView, type ReadingLane } from "./find.ts";
 import type { Cost } from "./ports.ts";
 
@@ -66,11 +75,16 @@ export function createExplain<Gate extends GateAnswer>(
     const lane = pool.lane(parts.lane);
     const jobId = lifeId(view);
     const ahead = await lane.ahead(jobId);
-    const data = jobDataSchema.safeParse((await lane.find(jobId))?.data);
+    const read = readJobData((await lane.find(jobId))?.data);
+    if (read.type === "newer") {
+      const written = newerVersion(JOB_DATA, read.version, JOB_DATA_VERSION);
+      return { ...seen, why: told(`${written}: it waits for a worker of that version`) };
+    }
     // It has moved on between the two reads, or is a replay on its way to its lane.
-    if (!data.success) return { ...seen, why: told(WHY[state]) };
-    const request = await options.decodePayload(data.data.payload);
-    const work = jobRequestSchema.parse({ kind: data.data.kind, request });
+    if (read.type === "malformed") return { ...seen, why: told(WHY[state]) };
+    const { kind, payload } = read.data;
+    const request = await options.decodePayload(payload);
+    const work = jobRequestSchema.parse({ kind, request });
     const [gate, identity] = await Promise.all([
       pool.explain(parts.lane, pool.reserve(work)),
       pool.identity(),

@@ -3,9 +3,9 @@
  * is its latest replay: whoever asks for it is told of that life, and which one it is.
  */
 import {
-  jobDataSchema,
   lifeOf,
   parseJobId,
+  readJobEnvelope,
   replayId,
   type AnsweredOutcome,
   type Failure,
@@ -144,9 +144,9 @@ async function inRedis({ pool, lane, id: root }: Place, replay: number): Promise
   const inLane = await pool.lane(lane).find(id);
   const polled = inLane !== undefined && isUnderWay(inLane.state) ? undefined : await pool.polls.find(id);
   const found = polled ?? inLane;
-  const data = jobDataSchema.safeParse(found?.data);
-  if (found !== undefined && data.success && isUnderWay(found.state)) {
-    const { tenant, acceptedAt, deadlineAt } = data.data;
+  const job = readJobEnvelope(found?.data);
+  if (found !== undefined && job !== undefined && isUnderWay(found.state)) {
+    const { tenant, acceptedAt, deadlineAt } = job;
     // Whatever the next poll waits for, the call itself is under way at Bedrock.
     const state = polled === undefined ? found.state : "active";
     return { tenant, view: { ...seen, state, acceptedAt, deadlineAt, attempts: found.attemptsMade } };
@@ -156,8 +156,8 @@ async function inRedis({ pool, lane, id: root }: Place, replay: number): Promise
   const late = await pool.outcomes.get(id);
   if (late !== undefined) return ofOutcome(late, seen);
   // Data that cannot be read names no tenant, so nobody may see the job.
-  if (found?.state !== "failed" || !data.success) return undefined;
-  return { tenant: data.data.tenant, view: { ...seen, state: "dead", failure: undefined } };
+  if (found?.state !== "failed" || job === undefined) return undefined;
+  return { tenant: job.tenant, view: { ...seen, state: "dead", failure: undefined } };
 }
 
 /**

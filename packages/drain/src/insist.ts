@@ -1,6 +1,6 @@
 /** Trying again until it works: for what must not be lost while Redis is away. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { scrubError, type Emit } from "@sluice/job";
+import { NewerVersionError, scrubError, type Emit } from "@sluice/job";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
@@ -16,7 +16,8 @@ export interface InsistOptions {
 
 /**
  * Repeats `operation` until it resolves. Every failure is told as a `worker:error` of `part`.
- * @throws the last error once the signal has fired (the process has no more time), or the tries are used up.
+ * @throws the last error once the signal has fired (the process has no more time), or the tries are used up; at once when
+ * it is about a record of a newer version, which asking again will not change.
  */
 export async function insist<T>(
   operation: () => Promise<T>,
@@ -27,6 +28,7 @@ export async function insist<T>(
     try {
       return await operation();
     } catch (error) {
+      if (error instanceof NewerVersionError) throw error;
       emit("worker:error", { part, error: describe(error) });
       if (signal.aborted || tried >= tries) throw error;
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);

@@ -6,13 +6,16 @@
   was stopped) everyone looks dead, and every lease may be over. So nothing is concluded from silence until beats have
   come for a whole grace without a gap; by then whoever is alive has beaten and has stored the answer it held.
 
-  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; while one is in flight also owner, run, lease)
+  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; while one is in flight also owner, run, lease;
+  version)
   KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
   ARGV[1] owner   ARGV[2] run, new for every call: a question that is asked again, since its answer was
   lost, is not a second call
   ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
+  ARGV[7] version of the entry
 
   Reply: { 'go', n, lost, 1 if the last call was found to be lost just now, else 0 } | { 'busy', ms } | { 'cap', calls } | { 'ended' }
+         | { 'newer', version }: what a later version counts here is not known
 ]]
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -23,9 +26,12 @@ if redis.call("EXISTS", KEYS[2]) == 1 then
   return { "ended" }
 end
 
-local entry = redis.call("HMGET", KEYS[1], "calls", "owner", "run", "lease", "lost")
+local entry = redis.call("HMGET", KEYS[1], "calls", "owner", "run", "lease", "lost", "version")
 local calls = tonumber(entry[1] or 0)
 local lost = tonumber(entry[5] or 0)
+if tonumber(entry[6] or 1) > tonumber(ARGV[7]) then
+  return { "newer", tonumber(entry[6]) }
+end
 
 local function aliveUntil(who)
   return tonumber(redis.call("ZSCORE", KEYS[3], who) or 0)
@@ -60,6 +66,7 @@ if entry[2] then
   lost = lost + 1
 end
 local justLost = entry[2] and 1 or 0
-redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost)
+redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost,
+  "version", ARGV[7])
 redis.call("PEXPIRE", KEYS[1], ARGV[6])
 return { "go", calls + 1, lost, justLost }

@@ -6,6 +6,7 @@ import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { heartbeatKeys, identityKey } from "./keys.ts";
+import { readStored, writeStored } from "./stored.ts";
 
 /** What a process says of itself. */
 export interface LostIdentity {
@@ -70,7 +71,7 @@ export class IdentityNote {
     const { redis, keySpace, owner, ttlMs } = this.#options;
     const key = identityKey(keySpace, owner);
     if (lost === undefined) await redis.del(key);
-    else await redis.set(key, JSON.stringify(lost), "PX", ttlMs);
+    else await redis.set(key, writeStored(RECORD, lost), "PX", ttlMs);
   }
 }
 
@@ -96,11 +97,13 @@ export async function readIdentities(redis: Redis, keySpace: KeySpace): Promise<
   };
 }
 
+const RECORD = "note of its credentials";
+
 const UNREADABLE = { errorClass: "UnknownError" };
 
 function read(note: string): LostIdentity | undefined {
   try {
-    return lostSchema.safeParse(JSON.parse(note)).data;
+    return readStored(RECORD, lostSchema, note, "A note");
   } catch {
     return undefined;
   }

@@ -7,11 +7,13 @@
  * while the pool answered nobody, is given back and does not count.
  */
 import { randomUUID } from "node:crypto";
+import { NewerVersionError } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { HEARTBEAT_TTL_MS } from "./heartbeat.ts";
 import { heartbeatKeys, ledgerKey, outcomeKey } from "./keys.ts";
+import { VERSIONS } from "./stored.ts";
 
 /** Longer than the longest deadline of a job, which may pause between two of its calls for as long as it lives. */
 const ENTRY_TTL_MS = 31 * 24 * 60 * 60 * 1000;
@@ -42,6 +44,8 @@ export type Permission =
   /** The job has an outcome. */
   | { readonly type: "ended" };
 
+const RECORD = "call ledger";
+
 const beginReply = z.union([
   z
     .tuple([z.literal("go"), z.number(), z.number(), z.number()])
@@ -49,13 +53,16 @@ const beginReply = z.union([
   z.tuple([z.literal("busy"), z.number()]).transform(([type, retryAfterMs]) => ({ type, retryAfterMs })),
   z.tuple([z.literal("cap"), z.number()]).transform(([type, calls]) => ({ type, calls })),
   z.tuple([z.literal("ended")]).transform(([type]) => ({ type })),
+  z.tuple([z.literal("newer"), z.number()]).transform(([, version]): never => {
+    throw new NewerVersionError(RECORD, version, VERSIONS[RECORD]);
+  }),
 ]);
 
 const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }, Permission> = defineScript(
   new URL("../lua/ledger-begin.lua", import.meta.url),
   ({ keySpace, id, owner, run, maxCalls, leaseMs, graceMs }) => ({
     keys: [ledgerKey(keySpace, id), outcomeKey(keySpace, id), ...heartbeatKeys(keySpace)],
-    argv: [owner, run, maxCalls, leaseMs, graceMs, ENTRY_TTL_MS],
+    argv: [owner, run, maxCalls, leaseMs, graceMs, ENTRY_TTL_MS, VERSIONS[RECORD]],
   }),
   (reply) => beginReply.parse(reply),
   // A job in hand can end only after its call, and only what ends makes room.

@@ -15,6 +15,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "job:fallback": "warn",
   "job:retry": "warn",
   "job:deferred": "debug",
+  "version:newer": "warn",
   "job:dead": "error",
   "job:recovered": "info",
   "job:lock-lost": "warn",

@@ -18,6 +18,7 @@ const examples: SluiceEvents = {
   "job:fallback": { ...job, to: "other" },
   "job:retry": { ...job, failure, delayMs: 2_000, attempt: false },
   "job:deferred": { ...job, reason: "suspect", delayMs: 1_000 },
+  "version:newer": { id: job.id, pool: "p", what: "data", version: 2, known: 1 },
   "job:dead": { ...job, failure, attempts: 3 },
   "job:recovered": job,
   "job:lock-lost": { id: job.id },
