@@ -18,6 +18,7 @@ import {
   createRedisLimiter,
   guardLimiter,
   isIdle,
+  REDECLARE_MS,
   watchLimits,
   type LimitsChange,
   type OperableLimiter,
@@ -97,6 +98,7 @@ export class ScopeParts {
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
   #stopListening: (() => void) | undefined;
+  #redeclaring: NodeJS.Timeout | undefined;
 
   constructor(options: ScopeOptions) {
     const { scope, pools, namespace, redis, onError, heartbeatTtlMs: ttlMs } = options;
@@ -185,6 +187,15 @@ export class ScopeParts {
     await this.#heartbeat.start();
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
     this.#listen();
+    this.#redeclaring = setInterval(() => void this.#redeclare(), REDECLARE_MS);
+  }
+
+  /** The limits of a file count for as long as a worker says them. */
+  async #redeclare(): Promise<void> {
+    const { pools, onError } = this.#options;
+    for (const pool of pools) {
+      await this.#limiter.configure(pool.name, this.limitsOf(pool)).catch(onError("limits"));
+    }
   }
 
   /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
@@ -228,6 +239,7 @@ export class ScopeParts {
 
   /** Says farewell, so that calls it left open may be repeated at once. */
   async stop(): Promise<void> {
+    clearInterval(this.#redeclaring);
     this.#subscription?.stop();
     this.identity.stop();
     await this.#note.stop();

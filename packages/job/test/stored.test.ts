@@ -1,5 +1,6 @@
 /** What is read back from Redis: written by another worker, perhaps of another version. */
 import { describe, expect, test } from "vitest";
+import { LAST_ID, lastJob } from "../../redis/test/stored.ts";
 import {
   failureSchema,
   jobDataSchema,
@@ -44,6 +45,14 @@ describe("job data", () => {
   ])("is refused with %s", (_what, part) => {
     expect(jobDataSchema.safeParse({ ...data, ...part }).success).toBe(false);
   });
+});
+
+test("what the version before has stored of a job is read", () => {
+  expect(readJobData(JSON.parse(lastJob.data))).toMatchObject({
+    type: "known",
+    data: { id: LAST_ID, cacheMs: 60_000, promptClass: "greeting", maxAttempts: 5 },
+  });
+  expect(notesOf(lastJob.notes)).toMatchObject({ failures: 2, last: { errorClass: "ThrottlingException" } });
 });
 
 describe("job data of later programs", () => {
