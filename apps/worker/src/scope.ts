@@ -12,7 +12,7 @@ import {
   type Ledger,
   type Outcomes,
 } from "@sluice/drain";
-import type { Emit } from "@sluice/job";
+import { queueName, type Emit } from "@sluice/job";
 import {
   createQuotaLog,
   createRedisLimiter,
@@ -24,6 +24,7 @@ import {
   type OperableLimiter,
   type PoolLimits,
 } from "@sluice/limits";
+import { POLLS_LANE, type LaneName } from "@sluice/queue";
 import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -34,6 +35,7 @@ import {
   IdentityNote,
   OutcomeStore,
   ResponseCache,
+  ServedNote,
   UsageStore,
   type CancelSubscription,
   type UsedCall,
@@ -95,6 +97,7 @@ export class ScopeParts {
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
   readonly #note: IdentityNote;
+  readonly #served: ServedNote;
   readonly #flags: CancelFlags;
   #subscription: CancelSubscription | undefined;
   #stopListening: (() => void) | undefined;
@@ -114,6 +117,14 @@ export class ScopeParts {
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
     const { owner } = this.#heartbeat;
     this.#note = new IdentityNote({ redis, keySpace: space, owner, ttlMs, onError: onError("identity") });
+    this.#served = new ServedNote({
+      redis,
+      keySpace: space,
+      owner,
+      ttlMs,
+      lanes: lanesOf(pools).map(({ pool, lane }) => queueName(pool, lane)),
+      onError: onError("served"),
+    });
     this.identity = createIdentityGuard({
       scope: scope.name,
       renew: async () => (await bedrock.renewIdentity())?.failure.errorClass,
@@ -184,6 +195,8 @@ export class ScopeParts {
 
   async start(): Promise<void> {
     const { onCancel, inHand, onError } = this.#options;
+    // First the note: who beats and says nothing is taken for one of a version before.
+    await this.#served.start();
     await this.#heartbeat.start();
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
     this.#listen();
@@ -243,10 +256,16 @@ export class ScopeParts {
     this.#subscription?.stop();
     this.identity.stop();
     await this.#note.stop();
+    await this.#served.stop();
     this.#stopListening?.();
     await this.#heartbeat.stop();
     this.bedrock.close();
   }
+}
+
+/** The lanes of these pools, and the queues of their polls. */
+export function lanesOf(pools: readonly Pool[]): LaneName[] {
+  return pools.flatMap(({ name, lanes }) => [...lanes, POLLS_LANE].map((lane) => ({ pool: name, lane })));
 }
 
 /** What a call of this process changed in the limits, as an event. */

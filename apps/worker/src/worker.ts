@@ -32,8 +32,9 @@ import {
 } from "@sluice/queue";
 import { assertFit, connect } from "@sluice/redis";
 import { createModel } from "./model.ts";
+import { OtherLanes } from "./other-lanes.ts";
 import { Replays } from "./replays.ts";
-import { ScopeParts } from "./scope.ts";
+import { lanesOf, ScopeParts } from "./scope.ts";
 
 export interface WorkerSettings {
   readonly pools: Pools;
@@ -87,6 +88,7 @@ export class Worker {
   readonly #intakes: Intake[] = [];
   readonly #sweepers: Sweeper[] = [];
   readonly #pollQueues: LaneQueue[] = [];
+  readonly #otherLanes: readonly OtherLanes[];
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
@@ -106,8 +108,25 @@ export class Worker {
     this.#scopes = this.#openScopes();
     this.#pools = new Map(Object.values(pools.pools).map((pool) => [pool.name, this.#openPool(pool)]));
     this.#deadLetters = createDynamoDbStore({ tableName: deadLetterTable });
+    const outboxes = new Set([...this.#pools.values()].flatMap((parts) => this.#wirePool(parts)));
+    this.#otherLanes = [...this.#scopes.values()].map(
+      (scope) =>
+        new OtherLanes({
+          keySpace: scope.keySpace,
+          own: lanesOf(
+            [...this.#pools.values()].filter((each) => each.scope === scope).map(({ pool }) => pool),
+          ),
+          redis: this.#commandRedis,
+          queueRedis: this.#queueRedis,
+          outcomes: scope.outcomes,
+          cancels: scope.cancels,
+          outboxes,
+          emit: this.#emit,
+          onError: this.#onError("other lanes"),
+        }),
+    );
     this.#mover = new Mover({
-      outboxes: [...this.#pools.values()].flatMap((parts) => this.#wirePool(parts)),
+      outboxes,
       deadLetters: this.#deadLetters,
       emit: this.#emit,
       clock: Date.now,
@@ -139,6 +158,7 @@ export class Worker {
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
+    for (const lanes of this.#otherLanes) lanes.start();
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
     const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
     this.#emit("worker:started", { pools: [...this.#pools.keys()], slots });
@@ -169,6 +189,7 @@ export class Worker {
     await Promise.all([
       this.#mover.stop(),
       this.#replays.stop(),
+      ...this.#otherLanes.map(async (lanes) => lanes.stop()),
       ...this.#sweepers.map(async (sweeper) => sweeper.stop()),
     ]);
     this.#locks.stop();

@@ -17,7 +17,7 @@ import { z } from "zod";
  * The version of a letter and of how its body is kept. Raised when a program must understand something new about it; left
  * out by versions before versions were written down.
  */
-export const LETTER_VERSION = 1;
+export const LETTER_VERSION = 1 as const;
 
 /** The most history entries a record keeps: the first, and the newest after it. */
 export const HISTORY_LIMIT = 50;

@@ -46,7 +46,8 @@ export interface DeadLetters {
 }
 
 export interface MoverOptions {
-  readonly outboxes: readonly Outbox[];
+  /** Asked anew with every sweep. */
+  readonly outboxes: Iterable<Outbox>;
   readonly deadLetters: DeadLetters;
   readonly emit: Emit;
   readonly clock: Clock;

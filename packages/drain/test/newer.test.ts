@@ -112,7 +112,12 @@ test("a dead one waits in the failed set for a mover that can read it, and holds
     message: "The deadline passed",
   } as const;
   const dead = (data: { readonly id: string }) => ({
-    ...{ id: data.id, data, failure, attempts: 0, stalls: 0, diedAt: NOW },
+    id: data.id,
+    data,
+    failure,
+    attempts: 0,
+    stalls: 0,
+    diedAt: NOW,
   });
   const newer = Array.from({ length: 60 }, () => dead(ofNextVersion()));
   const ours = dead(newData());
@@ -122,7 +127,9 @@ test("a dead one waits in the failed set for a mover that can read it, and holds
   const mover = new Mover({
     outboxes: [
       {
-        ...{ pool: "pool", lane: "bulk", queue: "pool.bulk" },
+        pool: "pool",
+        lane: "bulk",
+        queue: "pool.bulk",
         outcomes: { get: async () => undefined, put: async () => true },
         cancels: { isRequested: async () => false },
         size: async () => failed.size,

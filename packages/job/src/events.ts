@@ -121,6 +121,17 @@ export interface SluiceEvents {
     readonly from: string;
     readonly action: string;
   };
+  /**
+   * Jobs wait in a lane that no worker serves, or no longer. None does while pools files differ, or after a lane or pool
+   * was taken out of them; its deadlines are kept all the same.
+   */
+  "lane:unserved": {
+    readonly pool: string;
+    readonly lane: string;
+    readonly unserved: boolean;
+    /** That have not ended. */
+    readonly jobs: number;
+  };
   /** Something in the pools file works, but hardly as meant. Told at start; `path` as keys joined by dots. */
   "config:warning": { readonly path: string; readonly line?: number; readonly message: string };
   /** A part met an error that it survives by trying again. */

@@ -11,6 +11,7 @@ export {
   type LaneQueueOptions,
   type LaneState,
 } from "./lane-queue.ts";
+export { isKnownLane, knownLanes, forgetLane, noteLanes, unended, type LaneName } from "./known-lanes.ts";
 export { LaneListing, MOST_LISTED, type ListedJob, type OpenedJob } from "./lane-listing.ts";
 export { LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
 export { decodePayload, encodePayload } from "./payload.ts";

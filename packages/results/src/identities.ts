@@ -5,7 +5,8 @@
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { heartbeatKeys, identityKey } from "./keys.ts";
+import { aliveOwners } from "./heartbeat.ts";
+import { identityKey } from "./keys.ts";
 import { readStored, writeStored } from "./stored.ts";
 
 /** What a process says of itself. */
@@ -77,11 +78,7 @@ export class IdentityNote {
 
 /** Asks for the workers of a scope. A note that cannot be read counts as one of an unknown class. */
 export async function readIdentities(redis: Redis, keySpace: KeySpace): Promise<Identities> {
-  const [owners] = heartbeatKeys(keySpace);
-  // Beats that have expired are dropped by the next beat: with none for a while the key itself is gone.
-  const [seconds, micros] = await redis.time();
-  const now = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
-  const alive = await redis.zrangebyscore(owners, `(${now}`, "+inf");
+  const alive = await aliveOwners(redis, keySpace);
   if (alive.length === 0) return { workers: 0, lost: 0, errorClasses: [] };
   const notes = await redis.mget(alive.map((owner) => identityKey(keySpace, owner)));
   const counts = new Map<string, number>();

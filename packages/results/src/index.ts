@@ -24,4 +24,5 @@ export {
 export { CallLedger, type Begin, type CallLedgerOptions, type Permission } from "./ledger.ts";
 export { Lineage } from "./lineage.ts";
 export { OUTCOME_TTL_MS, OutcomeStore } from "./outcomes.ts";
+export { describeUnserved, readServed, ServedNote, type Served } from "./served.ts";
 export { UsageStore, type ClassUsage, type UsedCall } from "./usage.ts";

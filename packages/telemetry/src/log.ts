@@ -32,6 +32,7 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "limits:changed": "info",
   "quota:overridden": "warn",
   "operator:acted": "warn",
+  "lane:unserved": "warn",
   "config:warning": "warn",
   "worker:error": "error",
   "worker:started": "info",

@@ -48,6 +48,7 @@ const examples: SluiceEvents = {
   },
   "config:warning": { path: "pools.p.callTimeout", line: 7, message: "30 s cannot hold it" },
   "worker:error": { part: "gate", error: "Error: no Redis" },
+  "lane:unserved": { pool: "p", lane: "l", unserved: true, jobs: 30 },
   "worker:started": { pools: ["p"], slots: 8 },
   "worker:stopped": { drained: true },
 };
