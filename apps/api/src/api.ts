@@ -9,6 +9,7 @@ import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
+import { Elsewhere } from "./elsewhere.ts";
 import { OpenStreams, STREAM_BOUNDS, type StreamBounds } from "./open-streams.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
@@ -32,6 +33,7 @@ export class Api {
   readonly #emit: Emit;
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
+  readonly #elsewhere: Elsewhere;
   readonly #deadLetters: DynamoDbStore;
   readonly #reader: ChunkReader;
   readonly #streams: OpenStreams;
@@ -64,19 +66,42 @@ export class Api {
       ]),
     );
     this.#pools = pools;
+    this.#elsewhere = new Elsewhere({
+      ...{ pools: settings.pools, namespace, redis },
+      open: (pool, scope) =>
+        createApiPool({
+          pool,
+          scope,
+          keySpace: keySpace(namespace, scope.name),
+          redis,
+          reader,
+          guard,
+          onError,
+        }),
+    });
     this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
-    const find = createFind({ pools, deadLetters: this.#deadLetters });
+    const elsewhere = async (pool: string, lane: string): Promise<ApiPool | undefined> =>
+      this.#elsewhere.find(pool, lane);
+    const find = createFind({ pools, elsewhere, deadLetters: this.#deadLetters });
     const app = createApp({
       accept: createAccept({ pools, encodePayload, emit, clock: Date.now }),
       find,
-      cancel: createCancel({ pools, find, clock: Date.now }),
-      explain: createExplain({ pools, find, decodePayload }),
+      cancel: createCancel({ pools, elsewhere, find, clock: Date.now }),
+      explain: createExplain({ pools, elsewhere, find, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (name) => {
         const pool = pools.get(name);
         if (pool === undefined) return undefined;
-        const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
-        return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
+        const [inspection, identity, unservedLanes] = await Promise.all([
+          pool.inspect(),
+          pool.identity(),
+          pool.unservedLanes(),
+        ]);
+        return {
+          ...(inspection ?? { pool: name, takesCalls: false }),
+          ...(identity === undefined ? {} : { identity: identity.line }),
+          ...(Object.keys(unservedLanes).length === 0 ? {} : { unservedLanes }),
+        };
       },
       isOurs: hostCheck(settings.host, settings.allowedHosts ?? []),
       streams: this.#streams,
@@ -101,7 +126,7 @@ export class Api {
     this.#streams.close();
     await closeServer(this.#server);
     this.#reader.close();
-    await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
+    await Promise.all([...this.#pools.values(), ...this.#elsewhere.opened].map(async (pool) => pool.close()));
     this.#deadLetters.close();
     this.#redis.disconnect();
   }
@@ -120,7 +145,10 @@ export class Api {
 
   /** The pool of a job that was found. */
   #poolOf(id: string): ApiPool {
-    const pool = this.#pools.get(parseJobId(id)?.pool ?? "");
+    const parts = parseJobId(id);
+    const own = this.#pools.get(parts?.pool ?? "");
+    const lane = parts?.lane ?? "";
+    const pool = own?.lanes.includes(lane) === true ? own : this.#elsewhere.known(parts?.pool ?? "", lane);
     if (pool === undefined) throw new Error(`Job ${id} belongs to no pool`);
     return pool;
   }

@@ -3,7 +3,7 @@ import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate"
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import { answerBytes, learnedAnswerBytes } from "@sluice/drain";
 import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
-import type { JobRequest } from "@sluice/job";
+import { queueName, type JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
@@ -13,9 +13,11 @@ import {
   type ChunkReader,
   ClaimStore,
   describeIdentities,
+  describeUnserved,
   Lineage,
   OutcomeStore,
   readIdentities,
+  readServed,
   UsageStore,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
@@ -25,7 +27,10 @@ export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, Exp
   readonly chunks: ChunkStream;
   readonly polls: LaneQueue;
   lane(name: string): LaneQueue;
-  inspect(): Promise<Inspection>;
+  /** `undefined` while no worker has started the pool. */
+  inspect(): Promise<Inspection | undefined>;
+  /** The lanes that nobody serves, each with why. */
+  unservedLanes(): Promise<Readonly<Record<string, string>>>;
   close(): Promise<void>;
 }
 
@@ -94,7 +99,19 @@ export function createApiPool({
     polls,
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
     identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
-    inspect: async () => limiter.inspect(pool.name),
+    unserved: async (name) => describeUnserved(await readServed(redis, keySpace), queueName(pool.name, name)),
+    async unservedLanes() {
+      const served = await readServed(redis, keySpace);
+      const lines = pool.lanes.map(
+        (name) => [name, describeUnserved(served, queueName(pool.name, name))] as const,
+      );
+      return Object.fromEntries(lines.flatMap(([name, line]) => (line === undefined ? [] : [[name, line]])));
+    },
+    inspect: async () =>
+      limiter.inspect(pool.name).catch((error: unknown) => {
+        if (error instanceof RangeError) return undefined;
+        throw error;
+      }),
     async close() {
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },

@@ -20,6 +20,7 @@ import { createIdentify } from "./access/identify.ts";
 import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
+import { strayLanes, type StrayLane } from "./lanes/stray-lanes.ts";
 import { PoolWatches } from "./lanes/pool-watches.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
@@ -74,6 +75,9 @@ export class Board {
   readonly #failures: FailedLogins;
   readonly #laneTurns = new Turns(LANE_PAGES);
   readonly #classes: ClassWatch;
+  readonly #strays: ClassWatch;
+  /** Lanes that no file of this board names, by scope and queue. */
+  readonly #strayLanes = new Map<string, StrayLane>();
   #server: Server | undefined;
 
   constructor(settings: BoardSettings) {
@@ -103,22 +107,32 @@ export class Board {
       onError,
       everyMs: settings.classesEveryMs ?? 5_000,
     });
+    this.#strays = new ClassWatch({
+      classes: async () => this.#findStrays(),
+      onClass: (key) => this.#boards.forEach(({ addStray }) => addStray(key)),
+      onError,
+      everyMs: settings.classesEveryMs ?? 5_000,
+    });
   }
 
-  readonly #boards: { readonly addClass: (errorClass: string) => void }[] = [];
+  readonly #boards: {
+    readonly addClass: (errorClass: string) => void;
+    readonly addStray: (key: string) => void;
+  }[] = [];
 
   /** Listens. Resolves to the URL. */
   async start(): Promise<string> {
     const { host, port } = this.#settings;
     this.#server = httpServer(this.#app());
     this.#classes.start();
+    this.#strays.start();
     return listen(this.#server, host, port);
   }
 
   /** Replays that are under way stop before their next letter. */
   async stop(): Promise<void> {
     if (this.#server !== undefined) await closeServer(this.#server);
-    await Promise.all([this.#classes.stop(), this.#runs.stopAll()]);
+    await Promise.all([this.#classes.stop(), this.#strays.stop(), this.#runs.stopAll()]);
     this.#failures.flush();
     await Promise.all([...this.#queues, ...this.#laneQueues].map(async (queue) => queue.close()));
     this.#redis.disconnect();
@@ -206,11 +220,24 @@ export class Board {
       // After the lanes: Bull Board asks its first queue about Redis.
       addClass: (errorClass) =>
         addQueue(new LetterAdapter({ errorClass, writable, view: this.#view, actions, progress })),
+      addStray: (key) => {
+        const stray = this.#strayLanes.get(key);
+        if (stray === undefined) return;
+        const pool = { ...stray.like, name: stray.pool, scope: stray.scope, lanes: [stray.lane] };
+        for (const adapter of this.#laneAdapters(pool, true)) addQueue(adapter);
+      },
     });
     return serverAdapter.getRouter();
   }
 
-  #laneAdapters(pool: Pool): LaneAdapter[] {
+  async #findStrays(): Promise<string[]> {
+    const { pools, namespace } = this.#settings;
+    const found = await strayLanes(this.#redis, namespace, pools);
+    for (const [key, stray] of found) this.#strayLanes.set(key, stray);
+    return [...found.keys()];
+  }
+
+  #laneAdapters(pool: Pool, isStray = false): LaneAdapter[] {
     const { namespace, onError } = this.#settings;
     return pool.lanes.map((lane) => {
       const queue = new Queue(queueName(pool.name, lane), {
@@ -229,6 +256,7 @@ export class Board {
         declared: this.#poolWatches.declared(pool),
         redis: this.#redis,
         turns: this.#laneTurns,
+        isStray,
       });
     });
   }

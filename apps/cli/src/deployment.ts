@@ -9,9 +9,11 @@ import {
   type PoolLimits,
   type QuotaLog,
 } from "@sluice/limits";
+import { queueName } from "@sluice/job";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { connect, keySpace } from "@sluice/redis";
-import { UsageStore } from "@sluice/results";
+import { knownLanes, POLLS_LANE, unended } from "@sluice/queue";
+import { describeUnserved, readServed, UsageStore } from "@sluice/results";
 import { z } from "zod";
 import { tell } from "./terminal.ts";
 
@@ -25,6 +27,19 @@ export interface Deployment extends AsyncDisposable {
   quotaLog(pool: Pool): QuotaLog;
   operations(pool: Pool): Operations;
   usage(pool: Pool): UsageStore;
+  /** The pool's lanes that no worker serves, and those that only Redis still knows. */
+  strayLanes(pool: Pool): Promise<readonly StrayLane[]>;
+}
+
+/** A lane that is not as it should be. */
+export interface StrayLane {
+  readonly lane: string;
+  /** That have not ended. */
+  readonly jobs: number;
+  /** Whether this pools file has it. */
+  readonly inFile: boolean;
+  /** Why nobody takes jobs of it; left out while somebody does, or may. */
+  readonly unserved?: string;
 }
 
 const envSchema = z.object(deploymentEnv).pick({
@@ -61,6 +76,28 @@ export async function openDeployment(): Promise<Deployment> {
     quotaLog: (pool) => createQuotaLog(redis, spaceOf(pool)),
     operations: (pool) => createOperations(redis, spaceOf(pool)),
     usage: (pool) => new UsageStore(redis, spaceOf(pool)),
+    async strayLanes({ name, lanes, scope }) {
+      const space = keySpace(env.SLUICE_NAMESPACE, scope);
+      const [known, served] = await Promise.all([knownLanes(redis, space), readServed(redis, space)]);
+      const found = known.filter(({ pool, lane }) => pool === name && lane !== POLLS_LANE);
+      const all = new Set([...lanes, ...found.map(({ lane }) => lane)]);
+      const looked = await Promise.all(
+        [...all].map(async (lane): Promise<StrayLane> => {
+          const unserved = describeUnserved(served, queueName(name, lane));
+          const jobs = await unended(redis, space, { pool: name, lane });
+          return {
+            lane,
+            jobs,
+            inFile: lanes.includes(lane),
+            ...(unserved === undefined ? {} : { unserved }),
+          };
+        }),
+      );
+      // While no worker runs at all, a lane without jobs is no news.
+      return looked.filter(({ inFile, jobs, unserved }) =>
+        jobs > 0 ? !inFile || unserved !== undefined : inFile && served.workers > 0 && unserved !== undefined,
+      );
+    },
     async [Symbol.asyncDispose]() {
       await redis.quit();
     },

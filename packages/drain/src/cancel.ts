@@ -2,12 +2,14 @@
 import type { Clock, Outcome } from "@sluice/job";
 import { parseJobId, readJobEnvelope } from "@sluice/job";
 import { lifeId, type JobView, type ReadingLane } from "./find.ts";
+import { poolOf, type PoolsAsked } from "./pools.ts";
 
 /** `cancelled`: it had not started. `requested`: it runs, and ends as soon as its process hears. `ended`: too late. */
 export type Cancelling = "cancelled" | "requested" | "ended";
 
 /** A pool as cancelling needs it. */
 export interface CancellingPool {
+  readonly lanes: readonly string[];
   readonly outcomes: { put(outcome: Outcome): Promise<boolean> };
   /** `ended`: the job has an outcome. */
   readonly cancels: { request(id: string, by: string): Promise<"first" | "again" | "ended"> };
@@ -17,8 +19,7 @@ export interface CancellingPool {
   };
 }
 
-export interface CancelOptions {
-  readonly pools: ReadonlyMap<string, CancellingPool>;
+export interface CancelOptions extends PoolsAsked<CancellingPool> {
   readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly clock: Clock;
 }
@@ -30,7 +31,7 @@ export function createCancel(
   return async (tenant, id) => {
     const view = await options.find(tenant, id);
     const parts = parseJobId(id);
-    const pool = parts && options.pools.get(parts.pool);
+    const pool = parts && (await poolOf(options, parts));
     if (view === undefined || parts === undefined || pool === undefined) return undefined;
     if (view.state !== "waiting" && view.state !== "delayed" && view.state !== "active") return "ended";
     // The flag first: from here on every step of the job sees it, whatever becomes of what follows. It is raised only

@@ -10,6 +10,7 @@ import {
   type Payload,
 } from "@sluice/job";
 import { lifeId, type JobView, type ReadingLane } from "./find.ts";
+import { poolOf, type PoolsAsked } from "./pools.ts";
 import type { Cost } from "./ports.ts";
 
 /** What the gate would say to the job now. */
@@ -28,7 +29,10 @@ export interface JobExplanation<Gate extends GateAnswer> {
   readonly why: string;
   /** Jobs that are fetched before it; left out when it is not waiting its turn. */
   readonly ahead?: number;
-  /** What a call of its cost would be answered at the gate now; left out for a job that makes no further call. */
+  /**
+   * What a call of its cost would be answered at the gate now; left out for a job that makes no further call, and while
+   * no worker has started with its lane.
+   */
   readonly gate?: Gate;
   /** Which workers have no valid credentials; left out while all have. */
   readonly identity?: string;
@@ -36,12 +40,15 @@ export interface JobExplanation<Gate extends GateAnswer> {
 
 /** A pool as explaining needs it. */
 export interface ExplainingPool<Gate extends GateAnswer> {
+  readonly lanes: readonly string[];
   reserve(work: JobRequest): Cost;
   lane(name: string): ReadingLane & { ahead(id: string): Promise<number | undefined> };
-  /** Asks the limiter, and changes nothing. */
+  /** Asks the limiter, and changes nothing. Rejects with a RangeError where no worker has told it of the lane. */
   explain(lane: string, cost: Cost): Promise<Gate>;
   /** How it is about the credentials of the pool's workers; `undefined` while all have some. */
   identity(): Promise<WorkersIdentity | undefined>;
+  /** Why nobody takes jobs of the lane, in one sentence; `undefined` while somebody does, or may. */
+  unserved(lane: string): Promise<string | undefined>;
 }
 
 export interface WorkersIdentity {
@@ -51,8 +58,7 @@ export interface WorkersIdentity {
   readonly isolated: boolean;
 }
 
-export interface ExplainOptions<Gate extends GateAnswer> {
-  readonly pools: ReadonlyMap<string, ExplainingPool<Gate>>;
+export interface ExplainOptions<Gate extends GateAnswer> extends PoolsAsked<ExplainingPool<Gate>> {
   readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly decodePayload: (payload: Payload) => Promise<unknown>;
 }
@@ -64,7 +70,7 @@ export function createExplain<Gate extends GateAnswer>(
   return async (tenant, id) => {
     const view = await options.find(tenant, id);
     const parts = parseJobId(id);
-    const pool = parts && options.pools.get(parts.pool);
+    const pool = parts && (await poolOf(options, parts));
     if (view === undefined || parts === undefined || pool === undefined) return undefined;
     const { state, replay } = view;
     const seen = { id, state, ...(replay === undefined ? {} : { replay }) };
@@ -85,15 +91,17 @@ export function createExplain<Gate extends GateAnswer>(
     const { kind, payload } = read.data;
     const request = await options.decodePayload(payload);
     const work = jobRequestSchema.parse({ kind, request });
-    const [gate, identity] = await Promise.all([
-      pool.explain(parts.lane, pool.reserve(work)),
+    const [gate, identity, unserved] = await Promise.all([
+      pool.explain(parts.lane, pool.reserve(work)).catch(unlessUnknown),
       pool.identity(),
+      pool.unserved(parts.lane),
     ]);
-    const turn = state === "delayed" ? WHY.delayed : waitingBecause(gate, ahead);
+    const turn =
+      state === "delayed" ? WHY.delayed : gate === undefined ? NOT_STARTED : waitingBecause(gate, ahead);
     return {
       ...seen,
-      why: told(identity?.isolated === true ? identity.line : turn),
-      gate,
+      why: told(unserved ?? (identity?.isolated === true ? identity.line : turn)),
+      ...(gate === undefined ? {} : { gate }),
       ...(ahead === undefined ? {} : { ahead }),
       ...(identity === undefined ? {} : { identity: identity.line }),
     };
@@ -109,6 +117,13 @@ const WHY: Readonly<Record<JobView["state"], string>> = {
   cancelled: "It was cancelled",
   dead: "It failed for good",
 };
+
+const NOT_STARTED = "No worker has started with this lane yet";
+
+/** The limiter's word for a pool or a lane that nobody has declared. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof RangeError)) throw error;
+}
 
 function waitingBecause({ answer, cause, afterMs }: GateAnswer, ahead: number | undefined): string {
   if (answer === "open") return `The pool takes no calls now (${cause ?? "closed"})`;

@@ -11,6 +11,7 @@ import {
   type Failure,
   type Outcome,
 } from "@sluice/job";
+import { poolOf, type PoolsAsked } from "./pools.ts";
 
 /** What every view says. */
 interface Seen {
@@ -75,8 +76,7 @@ export interface ReadLetter {
   readonly claim?: { readonly at: number };
 }
 
-export interface FindOptions {
-  readonly pools: ReadonlyMap<string, ReadingPool>;
+export interface FindOptions extends PoolsAsked<ReadingPool> {
   /** The dead letter store; asked only about jobs that Redis does not know (any more). */
   readonly deadLetters: { look(id: string): Promise<ReadLetter | undefined> };
 }
@@ -101,8 +101,8 @@ export function createFind(
 ): (tenant: string, id: string) => Promise<JobView | undefined> {
   return async (tenant, id) => {
     const parts = parseJobId(id);
-    const pool = parts && options.pools.get(parts.pool);
-    if (parts === undefined || pool === undefined || !pool.lanes.includes(parts.lane)) return undefined;
+    const pool = parts && (await poolOf(options, parts));
+    if (parts === undefined || pool === undefined) return undefined;
     const place = { pool, lane: parts.lane, id: lifeOf(id).id };
 
     let { replay } = parts;
