@@ -67,7 +67,9 @@ export class Api {
     );
     this.#pools = pools;
     this.#elsewhere = new Elsewhere({
-      ...{ pools: settings.pools, namespace, redis },
+      pools: settings.pools,
+      namespace,
+      redis,
       open: (pool, scope) =>
         createApiPool({
           pool,

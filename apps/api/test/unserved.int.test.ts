@@ -3,6 +3,7 @@ import { newJobId, type JobData } from "@sluice/job";
 import { encodePayload, LaneQueue } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test } from "vitest";
+import { z } from "zod";
 import { startApi } from "./given.ts";
 
 async function start() {
@@ -12,11 +13,11 @@ async function start() {
   return {
     api,
     /** A worker lives, and says that it serves these. */
-    async serve(owner: string, ...lanes: string[]): Promise<void> {
+    serve: async (owner: string, ...lanes: string[]): Promise<void> => {
       await api.redis.zadd(`${space}:heartbeat:owners`, Date.now() + 30_000, owner);
       await api.redis.set(`${space}:serves:${owner}`, JSON.stringify({ version: 1, lanes }), "PX", 30_000);
     },
-    async add(pool: string, lane: string): Promise<string> {
+    add: async (pool: string, lane: string): Promise<string> => {
       const queue = new LaneQueue({ redis: api.redis, keySpace: space, pool, lane, onError: () => {} });
       const now = Date.now();
       const job: JobData = {
@@ -94,7 +95,7 @@ test("a job of a newer version is shown and cancelled; what only such an API can
     maxTokens: 5,
     idempotencyKey: "k",
   });
-  const { id } = accepted.body as { id: string };
+  const { id } = z.object({ id: z.string() }).parse(accepted.body);
   const key = `${keySpace(api.name, "lab")}:claude.critical:${id}`;
   const data = JSON.parse((await api.redis.hget(key, "data")) ?? "");
   await api.redis.hset(key, "data", JSON.stringify({ ...data, version: 2, payload: { parts: [] } }));

@@ -80,6 +80,20 @@ async function partsOf(id: string) {
   return (await itemsOf(id)).map((item) => item["item"]?.S ?? "").filter((key) => key !== "letter");
 }
 
+/** Changes a letter behind the back of the store. */
+const set = async (id: string, change: string, values: object): Promise<void> => {
+  const Key = { id: { S: id }, item: { S: "letter" } };
+  const more = { ExpressionAttributeValues: { ...values } };
+  await direct.send(
+    new UpdateItemCommand({
+      TableName: tableName,
+      Key,
+      UpdateExpression: change,
+      ...(change.startsWith("SET") ? more : {}),
+    }),
+  );
+};
+
 describe("an answer that got lost", () => {
   it("does not make a death look stored by somebody else", async () => {
     const store = makeStore();
@@ -262,18 +276,6 @@ describe("damage", () => {
       death({ data: { tenant } }),
     ];
     for (const died of [letter, body, old]) await store.put(died);
-    const set = async (id: string, change: string, values: object): Promise<void> => {
-      const Key = { id: { S: id }, item: { S: "letter" } };
-      const more = { ExpressionAttributeValues: { ...values } };
-      await direct.send(
-        new UpdateItemCommand({
-          TableName: tableName,
-          Key,
-          UpdateExpression: change,
-          ...(change.startsWith("SET") ? more : {}),
-        }),
-      );
-    };
     await set(letter.data.id, "SET version = :v", { ":v": { N: "2" } });
     const json = JSON.stringify({ ...body.data, version: 2, payload: "?" });
     const sha256 = createHash("sha256").update(json).digest("hex");

@@ -16,6 +16,9 @@ const file = (names: readonly string[], tokensPerMinute = 60_000) => ({
   lanes: names.map((name) => lane(name)),
 });
 
+/** One lane with more than half of the quota to itself. */
+const shared = (name: string) => ({ quota: { tokensPerMinute: 60_000 }, lanes: [lane(name, 0.6)] });
+
 /** A fleet on one clock; each worker has a limiter of its own. */
 function fleet() {
   const space = keySpace("limits-files", randomUUID());
@@ -86,7 +89,6 @@ describe("of several pools files", () => {
 
   it("shares that would add up to the whole quota leave the lanes of others without one", async () => {
     const { worker } = fleet();
-    const shared = (name: string) => ({ quota: { tokensPerMinute: 60_000 }, lanes: [lane(name, 0.6)] });
     await worker().configure(POOL, shared("a"));
     const newer = worker();
     await newer.configure(POOL, shared("b"));
@@ -116,14 +118,14 @@ describe("a worker whose lane is not in force", () => {
     await limiter.configure(POOL, file(["a"]));
     await expect(asks(limiter, "b")).rejects.toThrow("Expected `lane` to be one of a, got 'b'");
   });
-
-  /** A program of the version before starts: it knows one declaration, and puts its own in force. */
-  async function asFormerVersion(space: ReturnType<typeof keySpace>, limits: ReturnType<typeof file>) {
-    const { limits: key } = poolKeys(space, POOL);
-    const script = `
-      local parameters = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'parameters'))
-      parameters.lanes = cjson.decode(ARGV[1]).lanes
-      redis.call('HSET', KEYS[1], 'parameters', cmsgpack.pack(parameters), 'limits', ARGV[1], 'declared', ARGV[1])`;
-    await redis.eval(script, 1, key, JSON.stringify(limits));
-  }
 });
+
+/** A program of the version before starts: it knows one declaration, and puts its own in force. */
+async function asFormerVersion(space: ReturnType<typeof keySpace>, limits: ReturnType<typeof file>) {
+  const { limits: key } = poolKeys(space, POOL);
+  const script = `
+    local parameters = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'parameters'))
+    parameters.lanes = cjson.decode(ARGV[1]).lanes
+    redis.call('HSET', KEYS[1], 'parameters', cmsgpack.pack(parameters), 'limits', ARGV[1], 'declared', ARGV[1])`;
+  await redis.eval(script, 1, key, JSON.stringify(limits));
+}

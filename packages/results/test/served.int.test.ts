@@ -3,10 +3,11 @@ import { expect, test } from "vitest";
 import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
 import { describeUnserved, Heartbeat, readServed, ServedNote } from "../src/index.ts";
 
+const onError = (error: unknown): void => expect.fail(String(error));
+
 function fleet() {
   const redis = testRedis("command");
   const space = testKeySpace();
-  const onError = (error: unknown): void => expect.fail(String(error));
   const worker = async (...lanes: string[]) => {
     const heartbeat = new Heartbeat({ redis, keySpace: space, onError });
     const { owner } = heartbeat;
