@@ -1,5 +1,6 @@
 export { check, type CheckedJob, type Expected, type OutcomeCounts, type Report } from "./check.ts";
 export { countInFlight, readCalls, readInvocations, type SeenCall, type SeenInvocation } from "./evidence.ts";
+export { addFaults } from "./faults.ts";
 export {
   startInstallation,
   type Installation,

@@ -43,8 +43,8 @@ export interface Installation extends AsyncDisposable {
   startWorker(env?: Readonly<Record<string, string>>): Promise<Started>;
   /** Resolves to the API's URL. */
   startApi(): Promise<string>;
-  /** The limiter of a pool's scope, as an operator has it. @param aheadMs as if so much time had passed. Default 0. */
-  limiter(pool: string, aheadMs?: number): OperableLimiter;
+  /** The limiter of a pool's scope, as an operator has it. */
+  limiter(pool: string): OperableLimiter;
   /** Calls that our workers say they started, by job. Only of workers that lived to flush their logs. */
   granted(): ReadonlyMap<string, number>;
   /** Asks everything to leave; resolves when it has. Called by `asyncDispose` too, which kills what stays. */
@@ -127,10 +127,8 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       if (api.url === undefined) throw new Error(`The API ended before it was ready:\n${api.text}`);
       return api.url;
     },
-    limiter(pool, aheadMs) {
-      const space = keySpace(namespace, pools.pools[pool]?.scope ?? "");
-      const later = aheadMs === undefined ? {} : { now: () => Date.now() + aheadMs };
-      return createRedisLimiter({ redis, keySpace: space, ...later });
+    limiter(pool) {
+      return createRedisLimiter({ redis, keySpace: keySpace(namespace, pools.pools[pool]?.scope ?? "") });
     },
     granted: () => countGranted(workers),
     stop,

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { FAULTS } from "../src/blameless/faults.ts";
 import { armFigures, sums } from "../src/blameless/figures.ts";
 import { makeCases, poolsFile } from "../src/blameless/plan.ts";
+import { boundOf, EXCEPTIONS, isLate, RECOVERY_S } from "../src/blameless/recovery.ts";
 import { chosenFaults } from "../src/blameless/scenario.ts";
 import type { SeenCall } from "../src/evidence.ts";
 import type { Found } from "../src/records.ts";
@@ -77,15 +78,18 @@ function call(outcome: SeenCall["outcome"], startedAt: number, admitted = true):
 test("an arm is counted by what both sides saw", () => {
   const nothing = { outcome: undefined, lane: undefined, polls: undefined, letter: undefined };
   const arm = {
-    ids: ["first", "late", "dead", "outbox", "gone"],
+    ids: ["first", "late", "dead", "outbox", "gone", "filtered", "cancelled"],
     found: [
       ended({ outcome: "completed", endedAt: 1_000, answer }),
       ended({ outcome: "completed", endedAt: 33_500, answer }),
       ended({ outcome: "dead", endedAt: 9_000, failure }),
       { ...nothing, lane: "failed" as const },
       nothing,
+      ended({ outcome: "filtered", endedAt: 2_000, answer }),
+      ended({ outcome: "cancelled", endedAt: 2_000 }),
     ],
     faultEndedAt: 30_000,
+    felt: 2,
   };
   const calls = new Map([
     ["first", [call("completed", 500)]],
@@ -93,19 +97,26 @@ test("an arm is counted by what both sides saw", () => {
   ]);
   const figures = armFigures(arm, calls);
   expect(figures).toEqual({
-    jobs: 5,
+    jobs: 7,
     answered: 2,
+    otherwise: 2,
     dead: 2,
     deadOf: { ConnectionError: 1, "(in the outbox)": 1 },
     lost: 1,
     paidTwice: 0,
     maxCalls: 3,
     maxPaidFor: 2,
-    struck: 0,
+    struck: 2,
     firstAnswerS: 3.5,
     drainedS: 3.5,
   });
-  expect(sums([figures, figures])).toEqual({ jobs: 10, dead: 4, lost: 2, paidTwice: 0 });
+  expect(sums([figures, figures])).toEqual({
+    jobs: 14,
+    dead: 4,
+    lost: 2,
+    paidTwice: 0,
+    otherwise: 4,
+  });
 });
 
 test("a call that begins after its job's answer was stored is paid twice, one that was out by then is not", () => {
@@ -113,9 +124,30 @@ test("a call that begins after its job's answer was stored is paid twice, one th
     ids: ["job"],
     found: [ended({ outcome: "completed", endedAt: 1_000, answer })],
     faultEndedAt: 0,
+    felt: 0,
   };
   const paidTwice = (second: number): number =>
     armFigures(arm, new Map([["job", [call("completed", 500), call("completed", second)]]])).paidTwice;
   expect(paidTwice(900)).toBe(0);
   expect(paidTwice(1_001)).toBe(1);
+});
+
+test("an arm is late when it is answered after its bound, or never though jobs were left", () => {
+  const arm = { fault: "unavailable", jobs: 10, firstAnswerS: RECOVERY_S, drainedS: 20 };
+  expect(isLate(arm)).toBe(false);
+  expect(isLate({ ...arm, firstAnswerS: RECOVERY_S + 0.1 })).toBe(true);
+  expect(isLate({ ...arm, firstAnswerS: undefined })).toBe(true);
+  // All were answered before the fault ended.
+  expect(isLate({ ...arm, firstAnswerS: undefined, drainedS: undefined })).toBe(false);
+});
+
+test("the arms that may be back later are few, of faults that there are, and each says why", () => {
+  const names = FAULTS.map(({ name }) => name);
+  for (const { faults = [], withinS, reason } of EXCEPTIONS) {
+    expect(names).toEqual(expect.arrayContaining([...faults]));
+    expect(withinS).toBeGreaterThan(RECOVERY_S);
+    expect(reason).not.toBe("");
+  }
+  const bounded = names.filter((fault) => boundOf({ fault, jobs: 10 }) === RECOVERY_S);
+  expect(bounded.length).toBeGreaterThan(names.length * 0.75);
 });

@@ -4,9 +4,9 @@ import type { Pool, Pools, Scope } from "@sluice/config";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
-import { closeServer, hostCheck, httpServer, listen } from "@sluice/process";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
+import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
 import { Elsewhere } from "./elsewhere.ts";
@@ -26,6 +26,8 @@ export interface ApiSettings {
   /** Default `STREAM_BOUNDS`. */
   readonly streams?: StreamBounds;
   readonly listeners: readonly Listener[];
+  /** Hears why the process cannot go on with this Redis. Default: nobody. */
+  readonly onUnfit?: (sentence: string) => void;
 }
 
 export class Api {
@@ -35,6 +37,7 @@ export class Api {
   readonly #pools: ReadonlyMap<string, ApiPool>;
   readonly #elsewhere: Elsewhere;
   readonly #deadLetters: DynamoDbStore;
+  readonly #standing: Standing;
   readonly #reader: ChunkReader;
   readonly #streams: OpenStreams;
   readonly #server: Server;
@@ -51,7 +54,7 @@ export class Api {
     const reader = new ChunkReader(redis);
     this.#reader = reader;
     this.#streams = new OpenStreams(settings.streams ?? STREAM_BOUNDS);
-    const pools = new Map(
+    const pools: ReadonlyMap<string, ApiPool> = new Map(
       Object.values(settings.pools.pools).map((pool) => [
         pool.name,
         createApiPool({
@@ -61,6 +64,7 @@ export class Api {
           redis,
           reader,
           guard,
+          gateOf: (name) => pools.get(name)?.gate,
           onError,
         }),
       ]),
@@ -78,10 +82,23 @@ export class Api {
           redis,
           reader,
           guard,
+          gateOf: (name) => pools.get(name)?.gate,
           onError,
         }),
     });
     this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
+    this.#standing = new Standing({
+      redis,
+      keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(namespace, scope)),
+      needs: [
+        {
+          name: `dead letter table '${settings.deadLetterTable}'`,
+          check: async () => this.#deadLetters.check(),
+        },
+      ],
+      emit,
+      onUnfit: settings.onUnfit,
+    });
     const elsewhere = async (pool: string, lane: string): Promise<ApiPool | undefined> =>
       this.#elsewhere.find(pool, lane);
     const find = createFind({ pools, elsewhere, deadLetters: this.#deadLetters });
@@ -105,26 +122,27 @@ export class Api {
           ...(Object.keys(unservedLanes).length === 0 ? {} : { unservedLanes }),
         };
       },
+      health: async () => this.#standing.health(),
+      unsafe: () => this.#standing.unsafe,
       isOurs: hostCheck(settings.host, settings.allowedHosts ?? []),
       streams: this.#streams,
-      ping: async () => {
-        await redis.ping();
-      },
       identities: async () => this.#identities(),
       onError,
     });
     this.#server = httpServer(app);
   }
 
-  /** Listens. Resolves to the URL. */
+  /** Listens, whether or not Redis is there. Resolves to the URL. */
   async start(): Promise<string> {
     const { host, port, pools } = this.#settings;
     for (const warning of pools.warnings) this.#emit("config:warning", warning);
+    this.#standing.start();
     return listen(this.#server, host, port);
   }
 
   /** Answers what was asked, then closes. */
   async stop(): Promise<void> {
+    this.#standing.stop();
     this.#streams.close();
     await closeServer(this.#server);
     this.#reader.close();

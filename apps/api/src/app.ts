@@ -1,6 +1,7 @@
 /** The HTTP face of accept, find, cancel and explain. Parses at the edge, answers JSON, holds no state. */
 import { lifeId, type Acceptance, type Cancelling, type JobView } from "@sluice/drain";
 import { submissionSchema, type Submission } from "@sluice/job";
+import type { Health } from "@sluice/redis";
 import { isSafeFromOtherSites, misdirected, type HostedRequest } from "@sluice/process";
 import express, { type Express, type Request, type Response } from "express";
 import helmet from "helmet";
@@ -21,11 +22,13 @@ export interface AppOptions {
   readonly read: (id: string, options: ReadOptions) => AsyncIterable<StreamEvent>;
   /** A pool as it is now; `undefined` when there is none of that name. */
   readonly inspect: (pool: string) => Promise<object | undefined>;
+  /** How Redis is; a read and a write of it prove it. Never rejects. */
+  readonly health: () => Promise<Health>;
+  /** Why a job that is accepted now could be lost; `undefined` while none would. */
+  readonly unsafe: () => string | undefined;
   /** Whether a request asks for this program by one of its names. */
   readonly isOurs: (request: HostedRequest) => boolean;
   readonly streams: OpenStreams;
-  /** Resolves when the queue answers. */
-  readonly ping: () => Promise<void>;
   /** What there is to say about the credentials of workers, by scope; a scope whose workers all have some is left out. */
   readonly identities: () => Promise<Readonly<Record<string, string>>>;
   /** Told of every error that is not the caller's. */
@@ -43,13 +46,16 @@ export interface ReadOptions {
 /** The one tenant there is until callers have keys. */
 const TENANT = "default";
 
+/** After so long it may make sense to ask again, seconds. */
+const READY_RETRY_S = 5;
+
 /** As Redis names an entry of a stream: two numbers of 64 bits. */
 const eventIdSchema = z
   .string()
   .refine((id) => /^\d{1,20}-\d{1,20}$/.test(id) && id.split("-").every((part) => BigInt(part) < 2n ** 64n));
 
 export function createApp(options: AppOptions): Express {
-  const { accept, find, cancel, explain, read, inspect, ping, onError } = options;
+  const { accept, find, cancel, explain, read, inspect, onError } = options;
   const app = express();
   app.disable("x-powered-by");
   app.use(helmet());
@@ -62,11 +68,17 @@ export function createApp(options: AppOptions): Express {
     response.json({ status: "ok" });
   });
   app.get("/readyz", async (_request, response) => {
-    await ping();
+    const { ready, problems } = await options.health();
+    if (!ready) {
+      response.set("retry-after", String(READY_RETRY_S));
+      sendProblem(response, 503, "not-ready", problems.map(({ message }) => message).join(" "));
+      return;
+    }
     // Jobs are taken whatever the workers lack: they wait.
     const identities = await options.identities();
     response.json({
       status: "ready",
+      ...(problems.length === 0 ? {} : { warnings: problems.map(({ message }) => message) }),
       ...(Object.keys(identities).length === 0 ? {} : { identities }),
     });
   });
@@ -86,6 +98,12 @@ export function createApp(options: AppOptions): Express {
     const parsed = submissionSchema.safeParse(body);
     if (!parsed.success) {
       sendProblem(response, 400, "invalid-request", sentence(parsed.error, body));
+      return;
+    }
+    const unsafe = options.unsafe();
+    if (unsafe !== undefined) {
+      response.set("retry-after", String(READY_RETRY_S));
+      sendProblem(response, 503, "redis-unsafe", unsafe);
       return;
     }
     const acceptance = await accept(TENANT, parsed.data);

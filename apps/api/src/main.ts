@@ -1,7 +1,14 @@
 /** The API process: parse, construct, start; on SIGTERM answer what was asked and leave. */
 import { readPools } from "@sluice/config";
-import { assertReachable, leaveOnSignal, parseEnv, runProgram, tellParent } from "@sluice/process";
-import { createLogger, logEvents } from "@sluice/telemetry";
+import {
+  assertReachable,
+  endProgram,
+  leaveOnSignal,
+  parseEnv,
+  runProgram,
+  tellParent,
+} from "@sluice/process";
+import { createLogger, logEvents, quiet } from "@sluice/telemetry";
 import { Api } from "./api.ts";
 import { envSchema } from "./env.ts";
 
@@ -9,6 +16,7 @@ await runProgram("sluice api", async () => {
   const env = parseEnv(envSchema, process.env);
   assertReachable(env.HOST, env.SLUICE_ALLOW_UNAUTHENTICATED);
   const logger = createLogger({ name: "api", level: env.LOG_LEVEL });
+  const listener = quiet(logEvents(logger));
   const api = new Api({
     pools: await readPools(env.SLUICE_POOLS),
     namespace: env.SLUICE_NAMESPACE,
@@ -22,9 +30,13 @@ await runProgram("sluice api", async () => {
       mostPerAddress: env.SLUICE_MAX_STREAMS_PER_ADDRESS,
       maxAgeMs: env.SLUICE_STREAM_MAX_AGE_MS,
     },
-    listeners: [logEvents(logger)],
+    listeners: [listener],
+    onUnfit: (sentence) => endProgram("sluice api", sentence),
   });
-  leaveOnSignal(async () => api.stop());
+  leaveOnSignal(async () => {
+    await api.stop();
+    listener.stop();
+  });
   const url = await api.start();
   logger.info({ url }, "api:listening");
   tellParent({ type: "ready", url });

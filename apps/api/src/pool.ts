@@ -1,13 +1,23 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
 import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
-import { answerBytes, learnedAnswerBytes } from "@sluice/drain";
-import type { AcceptingPool, CancellingPool, Cost, ExplainingPool, ReadingPool } from "@sluice/drain";
+import {
+  answerBytes,
+  LeftCalls,
+  learnedAnswerBytes,
+  type AcceptingPool,
+  type CancellingPool,
+  type Cost,
+  type ExplainingPool,
+  type Gate,
+  type ReadingPool,
+} from "@sluice/drain";
 import { queueName, type JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
 import {
+  CallLedger,
   CancelFlags,
   ChunkStream,
   type ChunkReader,
@@ -26,6 +36,7 @@ export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, Exp
   readonly outcomes: OutcomeStore;
   readonly chunks: ChunkStream;
   readonly polls: LaneQueue;
+  readonly gate: Pick<Gate, "settle">;
   lane(name: string): LaneQueue;
   /** `undefined` while no worker has started the pool. */
   inspect(): Promise<Inspection | undefined>;
@@ -42,18 +53,13 @@ export interface ApiPoolOptions {
   /** Reads streamed text for all pools. */
   readonly reader: ChunkReader;
   readonly guard: CapacityGuard;
+  /** Of any pool: a job of this one may have been called in a fallback of another scope. */
+  readonly gateOf: (pool: string) => Pick<Gate, "settle"> | undefined;
   readonly onError: (error: unknown) => void;
 }
 
-export function createApiPool({
-  pool,
-  scope,
-  keySpace,
-  redis,
-  reader,
-  guard,
-  onError,
-}: ApiPoolOptions): ApiPool {
+export function createApiPool(options: ApiPoolOptions): ApiPool {
+  const { pool, scope, keySpace, redis, reader, guard, gateOf, onError } = options;
   const open = (lane: string): LaneQueue =>
     new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
   const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
@@ -93,6 +99,18 @@ export function createApiPool({
     lineage: new Lineage(redis, keySpace),
     cancels: new CancelFlags(redis, keySpace),
     chunks: new ChunkStream(redis, keySpace, reader),
+    gate: {
+      async settle(settlement) {
+        const reply = await limiter.settle(settlement);
+        return reply.type === "late" ? {} : reply;
+      },
+    },
+    left: new LeftCalls({
+      pools: [pool.name, ...pool.fallback],
+      gateOf,
+      ledger: new CallLedger({ redis, keySpace }),
+      onError,
+    }),
     capacity: async (name, job) =>
       guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }, job),
     lane,

@@ -87,6 +87,8 @@ export async function startApi({
     name,
     url,
     redis,
+    keySpace: space,
+    limiter: createRedisLimiter({ redis, keySpace: space }),
     lane,
     outcomes,
     chunks,
@@ -115,9 +117,9 @@ export async function startApi({
         headers: { "content-type": "application/json", ...headers },
         body: typeof body === "string" ? body : JSON.stringify(body),
       }),
-    /** Every key of the key space with its content, but for what BullMQ notes about the queue itself. */
+    /** Every key of the key space with its content, but for what BullMQ and the watch note about queue and Redis. */
     async everythingInRedis(): Promise<Record<string, string>> {
-      const keys = (await redis.keys(`${name}:*`)).filter((key) => !key.endsWith(":meta")).toSorted();
+      const keys = (await redis.keys(`${name}:*`)).filter((key) => !/:(?:meta|mark)$/.test(key)).toSorted();
       const contents = await Promise.all(keys.map(async (key) => redis.dumpBuffer(key)));
       return Object.fromEntries(keys.map((key, index) => [key, contents[index]?.toString("base64") ?? ""]));
     },

@@ -54,7 +54,8 @@ async function deadJob(key: string) {
           lanes: POOLS.pools.claude.lanes,
           deadlineMs: 60_000,
           lineage,
-          lane: () => ({ add: async (job) => api.lane.add(job) }),
+          outcomes,
+          lane: () => api.lane,
         },
       ],
     ]),
@@ -78,7 +79,8 @@ async function deadJob(key: string) {
   async function replay(): Promise<void> {
     const letter = await api.deadLetters.look(id);
     if (letter === undefined) throw new Error("Expected a letter");
-    const ref: LetterRef = { id, pool: "claude", lane: "critical", replays: letter.replays };
+    const { jobId, replays } = letter;
+    const ref: LetterRef = { id, jobId, pool: "claude", lane: "critical", replays };
     expect(await replayer.one(ref, "ann")).toMatchObject({ outcome: "queued" });
   }
 

@@ -5,8 +5,8 @@ import { ExpressAdapter } from "@bull-board/express";
 import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
-import { queueName } from "@sluice/job";
-import { closeServer, hostCheck, httpServer, listen } from "@sluice/process";
+import { emitter, queueName, type Listener } from "@sluice/job";
+import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { EVENTS_KEPT, LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
@@ -54,6 +54,10 @@ export interface BoardSettings {
   readonly classesEveryMs?: number;
   readonly audit: Audit;
   readonly onError: (error: unknown) => void;
+  /** Hears what the board notices of Redis and of its table. Default: nobody. */
+  readonly listener?: Listener;
+  /** Hears why the process cannot go on with this Redis. Default: nobody. */
+  readonly onUnfit?: (sentence: string) => void;
 }
 
 /** Pages of lanes that are read at once, and that wait: the fleet works with the same Redis. */
@@ -78,6 +82,7 @@ export class Board {
   readonly #strays: ClassWatch;
   /** Lanes that no file of this board names, by scope and queue. */
   readonly #strayLanes = new Map<string, StrayLane>();
+  readonly #standing: Standing;
   #server: Server | undefined;
 
   constructor(settings: BoardSettings) {
@@ -113,6 +118,13 @@ export class Board {
       onError,
       everyMs: settings.classesEveryMs ?? 5_000,
     });
+    this.#standing = new Standing({
+      redis: this.#redis,
+      keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
+      needs: [{ name: "dead letter table", check: async () => deadLetters.check() }],
+      emit: emitter(settings.listener === undefined ? [] : [settings.listener]),
+      onUnfit: settings.onUnfit,
+    });
   }
 
   readonly #boards: {
@@ -126,11 +138,13 @@ export class Board {
     this.#server = httpServer(this.#app());
     this.#classes.start();
     this.#strays.start();
+    this.#standing.start();
     return listen(this.#server, host, port);
   }
 
   /** Replays that are under way stop before their next letter. */
   async stop(): Promise<void> {
+    this.#standing.stop();
     if (this.#server !== undefined) await closeServer(this.#server);
     await Promise.all([this.#classes.stop(), this.#strays.stop(), this.#runs.stopAll()]);
     this.#failures.flush();
@@ -148,6 +162,11 @@ export class Board {
     app.use(securityHeaders, noStore);
     app.get("/healthz", (_request, response) => {
       response.json({ status: "ok" });
+    });
+    app.get("/readyz", async (_request, response) => {
+      const { ready } = await this.#standing.health();
+      // What is wrong is in the log: whoever asks here has not said who he is.
+      response.status(ready ? 200 : 503).json({ status: ready ? "ready" : "not-ready" });
     });
     if (access.type === "local" || access.type === "open") {
       app.use(answersTo(hostCheck(this.#settings.host, this.#settings.allowedHosts ?? [])));

@@ -1,8 +1,9 @@
 /** The board process: parse, construct, start; leave on SIGTERM. */
 import { readPools } from "@sluice/config";
 import { createDynamoDbStore } from "@sluice/dead-letter";
-import { leaveOnSignal, parseEnv, runProgram, tellParent } from "@sluice/process";
-import { createLogger } from "@sluice/telemetry";
+import { describe } from "@sluice/drain";
+import { endProgram, leaveOnSignal, parseEnv, runProgram, tellParent } from "@sluice/process";
+import { createLogger, logEvents, quiet } from "@sluice/telemetry";
 import { accessSettings } from "./access/settings.ts";
 import { Board } from "./board.ts";
 import { envSchema } from "./env.ts";
@@ -11,6 +12,7 @@ await runProgram("sluice board", async () => {
   const env = parseEnv(envSchema, process.env);
   const access = accessSettings(env);
   const logger = createLogger({ name: "board", level: env.LOG_LEVEL });
+  const listener = quiet(logEvents(logger));
   const deadLetters = createDynamoDbStore({ tableName: env.SLUICE_DEAD_LETTER_TABLE });
   const pools = await readPools(env.SLUICE_POOLS);
   for (const warning of pools.warnings) logger.warn(warning, "config:warning");
@@ -25,11 +27,14 @@ await runProgram("sluice board", async () => {
     port: env.PORT,
     allowedHosts: env.SLUICE_ALLOWED_HOSTS,
     audit: (entry) => logger.info(entry, "board:audit"),
-    onError: (error) => logger.error({ err: error }, "board:error"),
+    onError: (error) => listener("worker:error", { part: "board", error: describe(error) }),
+    listener,
+    onUnfit: (sentence) => endProgram("sluice board", sentence),
   });
   leaveOnSignal(async () => {
     await board.stop();
     deadLetters.close();
+    listener.stop();
   });
   const url = await board.start();
   logger.info({ url, access: access.type }, "board:listening");

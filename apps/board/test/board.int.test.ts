@@ -92,6 +92,7 @@ test("serves its page and says that it lives", async () => {
   expect(page.headers.get("content-security-policy")).toContain("default-src 'self'");
   expect(page.headers.get("x-frame-options")).toBe("DENY");
   expect((await fetch(`${board.url}/healthz`)).status).toBe(200);
+  expect(await (await fetch(`${board.url}/readyz`)).json()).toEqual({ status: "ready" });
 });
 
 test("lists every lane under its pool, read-only", async () => {

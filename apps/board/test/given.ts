@@ -212,7 +212,8 @@ export async function startBoard(options: BoardOptions = {}) {
     jobs: { failed, completed, delayed, active, waiting, long },
     /** Every key of the key space with its content. */
     async everythingInRedis(): Promise<Record<string, string>> {
-      const keys = (await redis.keys(`${name}:*`)).toSorted();
+      // The board's watch writes its mark every few seconds.
+      const keys = (await redis.keys(`${name}:*`)).filter((key) => !key.endsWith(":mark")).toSorted();
       const contents = await Promise.all(keys.map(async (key) => redis.dumpBuffer(key)));
       return Object.fromEntries(keys.map((key, index) => [key, contents[index]?.toString("base64") ?? ""]));
     },

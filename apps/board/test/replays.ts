@@ -48,6 +48,7 @@ export async function startReplays({ perLane = 20 } = {}) {
         queue: queueName(LANE.pool, LANE.lane),
         outcomes,
         cancels: { isRequested: async () => false },
+        left: { settleAll: async () => {} },
         size: async () => failed.size(),
         oldest: async (limit) => failed.oldest(limit),
         drop: async (job) => failed.drop(job),
@@ -70,7 +71,8 @@ export async function startReplays({ perLane = 20 } = {}) {
             lanes: [LANE.lane],
             deadlineMs: LONG_MS,
             lineage,
-            lane: () => ({ add: async (job) => lane.add(job) }),
+            outcomes,
+            lane: () => lane,
           },
         ],
       ]),
@@ -93,6 +95,10 @@ export async function startReplays({ perLane = 20 } = {}) {
         },
       ],
       letters: {
+        dead: async (of, { from, until }, cursor) => {
+          const at = cursor === undefined ? {} : { cursor };
+          return store.list({ state: "dead", by: { lane: of }, from, until, limit: 100, ...at });
+        },
         async replaying(of, cursor) {
           const from = cursor === undefined ? {} : { cursor };
           const page = await store.list({ state: "replaying", by: { lane: of }, limit: 100, ...from });
@@ -122,7 +128,7 @@ export async function startReplays({ perLane = 20 } = {}) {
       maxAttempts: 3,
     };
     await store.put({ data, failure: FAILURE, attempts: 3, stalls: 0, diedAt: now });
-    return { id: data.id, ...LANE, replays: 0 };
+    return { id: data.id, jobId: data.id, ...LANE, replays: 0 };
   }
 
   async function next(): Promise<Job<JobData> | undefined> {

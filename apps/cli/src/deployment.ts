@@ -11,10 +11,11 @@ import {
 } from "@sluice/limits";
 import { queueName } from "@sluice/job";
 import { deploymentEnv, parseEnv } from "@sluice/process";
-import { connect, keySpace } from "@sluice/redis";
 import { knownLanes, POLLS_LANE, unended } from "@sluice/queue";
+import { keySpace } from "@sluice/redis";
 import { describeUnserved, readServed, UsageStore } from "@sluice/results";
 import { z } from "zod";
+import { openRedis } from "./redis.ts";
 import { tell } from "./terminal.ts";
 
 export interface Deployment extends AsyncDisposable {
@@ -55,14 +56,7 @@ export async function openDeployment(): Promise<Deployment> {
   for (const { line, message } of warnings) {
     tell(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}`);
   }
-  let unreachable: Error | undefined;
-  const redis = connect(env.REDIS_URL, "command", (error) => (unreachable = error));
-  try {
-    await redis.ping();
-  } catch {
-    redis.disconnect();
-    throw new Error(`Redis at REDIS_URL does not answer: ${unreachable?.message ?? "no connection"}`);
-  }
+  const redis = await openRedis(env.REDIS_URL, "command");
   const spaceOf = (pool: Pool) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
   return {
     pools: Object.values(pools),

@@ -4,9 +4,10 @@ import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-lett
 import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { LaneQueue } from "@sluice/queue";
-import { connect, keySpace } from "@sluice/redis";
-import { Lineage } from "@sluice/results";
+import { keySpace } from "@sluice/redis";
+import { Lineage, OutcomeStore } from "@sluice/results";
 import { z } from "zod";
+import { openRedis, type OpenRedis } from "./redis.ts";
 import { groupsOf, withStore, type LetterSelection } from "./letters.ts";
 import { accountHere } from "./operator.ts";
 import { print, printable, printJson, tell } from "./terminal.ts";
@@ -39,7 +40,7 @@ export async function replayDeadLetters(ids: readonly string[], command: ReplayC
       return;
     }
     const env = parseEnv(envSchema, process.env);
-    const redis = connect(env.REDIS_URL, "producer", () => {});
+    const redis = await openRedis(env.REDIS_URL, "producer");
     const { pools, close } = openLanes(await readPools(env.SLUICE_POOLS), env.SLUICE_NAMESPACE, redis);
     try {
       await replay(store, pools, letters, command);
@@ -99,21 +100,23 @@ async function selectLetters(
     letters.push(...page.items);
     ({ cursor } = page);
   } while (cursor !== undefined && letters.length < MOST);
-  const refs = letters.map(({ id, pool, lane: name, replays }) => ({ id, pool, lane: name, replays }));
+  const refs = letters.map(({ id, jobId, pool, lane: name, replays }) => {
+    return { id, jobId, pool, lane: name, replays };
+  });
   return distinct(refs).slice(0, MOST);
 }
 
 async function refOf(store: DeadLetterStore, id: string): Promise<LetterRef> {
   const letter = await store.look(id);
   if (letter === undefined) throw new Error(`There is no dead letter '${recordId(id)}'`);
-  const { pool, lane, replays } = letter;
-  return { id: letter.id, pool, lane, replays };
+  const { jobId, pool, lane, replays } = letter;
+  return { id: letter.id, jobId, pool, lane, replays };
 }
 
 function openLanes(
   { pools }: Pools,
   namespace: string,
-  redis: ReturnType<typeof connect>,
+  redis: OpenRedis,
 ): { pools: Map<string, ReplayPool>; close: () => Promise<void> } {
   const open = new Map<string, LaneQueue>();
   const laneOf = (pool: string, scope: string, lane: string): LaneQueue => {
@@ -137,6 +140,7 @@ function openLanes(
           lanes,
           deadlineMs,
           lineage: new Lineage(redis, keySpace(namespace, scope)),
+          outcomes: new OutcomeStore(redis, keySpace(namespace, scope)),
           lane: (lane: string) => laneOf(name, scope, lane),
         },
       ]),

@@ -4,7 +4,7 @@
  * letters, and what nobody serves is told of. Every worker does so; two that do it for the same lane do no harm.
  */
 import type { Cancels, Outbox, Outcomes } from "@sluice/drain";
-import { queueName, type Emit } from "@sluice/job";
+import { queueName, type Emit, type Random } from "@sluice/job";
 import {
   FailedSet,
   forgetLane,
@@ -29,10 +29,13 @@ export interface OtherLanesOptions {
   readonly queueRedis: Redis;
   readonly outcomes: Outcomes;
   readonly cancels: Cancels;
+  /** What calls of a pool's jobs hold whose worker vanished. */
+  readonly leftOf: (pool: string) => Outbox["left"];
   /** What the mover empties: other lanes are added to it, and taken out again. */
   readonly outboxes: Set<Outbox>;
   readonly emit: Emit;
   readonly onError: (error: unknown) => void;
+  readonly random: Random;
   /** Milliseconds between looks. Default 5,000. */
   readonly everyMs?: number;
 }
@@ -69,8 +72,8 @@ export class OtherLanes {
   start(): void {
     this.#look = this.#lookNow().finally(() => {
       if (this.#stopped) return;
-      const everyMs = this.#options.everyMs ?? 5_000;
-      this.#timer = setTimeout(() => this.start(), everyMs * (0.75 + Math.random() / 2));
+      const { everyMs = 5_000, random } = this.#options;
+      this.#timer = setTimeout(() => this.start(), everyMs * (0.75 + random() / 2));
     });
   }
 
@@ -114,7 +117,7 @@ export class OtherLanes {
   }
 
   #watch({ pool, lane }: LaneName): Watched {
-    const { redis, queueRedis, keySpace, outcomes, cancels, outboxes, emit, onError } = this.#options;
+    const { redis, queueRedis, keySpace, outcomes, cancels, leftOf, outboxes, emit, onError } = this.#options;
     const sweeper = new Sweeper({
       redis: queueRedis,
       keySpace,
@@ -132,6 +135,7 @@ export class OtherLanes {
       queue: queueName(pool, lane),
       outcomes,
       cancels,
+      left: leftOf(pool),
       size: async () => failed.size(),
       oldest: async (limit, skip) => failed.oldest(limit, skip),
       drop: async (job) => failed.drop(job),

@@ -47,6 +47,10 @@ export class Replays {
           }
           return { ...page, items };
         },
+        dead: async (lane, { from, until }, cursor) => {
+          const at = cursor === undefined ? {} : { cursor };
+          return letters.list({ state: "dead", by: { lane }, from, until, limit: PAGE, ...at });
+        },
         claim: async (id, command) => letters.claim(id, command),
         resolve: async (id) => letters.resolve(id),
         release: async (id, command) => letters.release(id, command),
@@ -62,6 +66,11 @@ export class Replays {
   readonly listener: Listener = (name, event) => {
     if (ANSWERED.has(name) && "id" in event) this.#reconciler.ended(event.id);
   };
+
+  /** Another Redis, or another life of it, answers for these pools since then: what was written last may be lost. */
+  redisChanged(pools: readonly string[], changedAt: number): void {
+    this.#reconciler.redisChanged(pools, changedAt);
+  }
 
   start(): void {
     this.#reconciler.start();

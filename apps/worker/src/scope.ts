@@ -2,15 +2,15 @@
 import { createBedrock, type BedrockCaller } from "@sluice/bedrock";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import {
-  createIdentityGuard,
+  createProcessGuard,
   type Cache,
   type CacheQuestion,
   type Cancels,
   type Chunks,
   type Gate,
-  type IdentityGuard,
   type Ledger,
   type Outcomes,
+  type ProcessGuard,
 } from "@sluice/drain";
 import { queueName, type Emit } from "@sluice/job";
 import {
@@ -24,6 +24,7 @@ import {
   type OperableLimiter,
   type PoolLimits,
 } from "@sluice/limits";
+import type { Need } from "@sluice/process";
 import { POLLS_LANE, type LaneName } from "@sluice/queue";
 import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
 import {
@@ -75,15 +76,17 @@ const SPARE_CONNECTIONS = 8;
 /** How long one look at a pool's limits serves its lanes, milliseconds. */
 const LOOK_AGE_MS = 1_000;
 
+/** How often in the life of a beat others learn whether this process has the calls that they wait for. */
+const DOUBTS_PER_BEAT_LIFE = 4;
+
 /** Beyond a leader's deadline: time for its end to be stored. */
 const LEAD_GRACE_MS = 60_000;
 
 export class ScopeParts {
   readonly keySpace: KeySpace;
-  readonly bedrock: BedrockCaller;
-  /** Whether this process has credentials for the scope. */
-  readonly identity: IdentityGuard;
-  /** Closed for admission while Redis is away, and while there are no credentials. */
+  /** Whether this process is let in: it has credentials for the scope, and a way to its Bedrock. */
+  readonly guard: ProcessGuard;
+  /** Closed for admission while Redis is away, and while the process is not let in. */
   readonly gate: Gate;
   readonly outcomes: Outcomes;
   readonly ledger: Ledger;
@@ -93,13 +96,16 @@ export class ScopeParts {
   /** Losing a figure costs nothing but its weight in a report. */
   readonly onUsage: (call: UsedCall) => void;
   readonly #options: ScopeOptions;
+  readonly #bedrock: BedrockCaller;
   readonly #limiter: OperableLimiter;
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
   readonly #note: IdentityNote;
   readonly #served: ServedNote;
   readonly #flags: CancelFlags;
+  readonly #answerDoubts: () => Promise<unknown>;
   #subscription: CancelSubscription | undefined;
+  #doubting: NodeJS.Timeout | undefined;
   #stopListening: (() => void) | undefined;
   #redeclaring: NodeJS.Timeout | undefined;
 
@@ -108,10 +114,11 @@ export class ScopeParts {
     const space = keySpace(namespace, scope.name);
     this.#options = options;
     this.keySpace = space;
-    const bedrock = createBedrock({
+    this.#bedrock = createBedrock({
       region: scope.region,
       ...(scope.profile === null ? {} : { profile: scope.profile }),
-      maxConnections: pools.reduce((sum, pool) => sum + pool.slots, SPARE_CONNECTIONS),
+      // Twice: some calls go beyond the slots while all of them hang.
+      maxConnections: pools.reduce((sum, pool) => sum + 2 * pool.slots, SPARE_CONNECTIONS),
       clock: Date.now,
     });
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
@@ -125,22 +132,21 @@ export class ScopeParts {
       lanes: lanesOf(pools).map(({ pool, lane }) => queueName(pool, lane)),
       onError: onError("served"),
     });
-    this.identity = createIdentityGuard({
+    this.guard = createProcessGuard({
       scope: scope.name,
-      renew: async () => (await bedrock.renewIdentity())?.failure.errorClass,
-      onChange: (lost) => {
-        this.#note.tell(lost);
+      renew: async () => (await this.#bedrock.renewIdentity())?.failure.errorClass,
+      onChange: (out) => {
+        this.#note.tell(out);
         // What was granted and has not started would meet the same.
-        if (lost !== undefined) for (const { name } of pools) options.onShut(name);
+        if (out !== undefined) for (const { name } of pools) options.onShut(name);
       },
       emit: options.emit,
       clock: Date.now,
     });
-    this.bedrock = guardedBedrock(bedrock, this.identity);
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
     const guarded = guardLimiter(this.#limiter, { onUnanswered: onError("gate") });
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
-    this.gate = this.identity.guard({
+    this.gate = this.guard.guard({
       async admit(request) {
         const admission = await guarded.admit(request);
         admission.changes?.forEach(tell);
@@ -156,13 +162,20 @@ export class ScopeParts {
     const outcomes = new OutcomeStore(redis, space);
     this.outcomes = {
       get: async (id) => outcomes.get(id),
-      put: async (outcome) => outcomes.putAndClose(outcome, owner),
+      put: async (outcome) => {
+        const first = await outcomes.putAndClose(outcome, owner);
+        ledger.closed(outcome.id);
+        return first;
+      },
     };
     const ledger = new CallLedger({ redis, keySpace: space, graceMs: ttlMs });
+    this.#answerDoubts = async () => ledger.answerDoubts(owner);
     this.ledger = {
       begin: async (call) => ledger.begin({ ...call, owner }),
       end: async (id) => ledger.end({ id, owner }),
       abandon: async (id) => ledger.abandon({ id, owner }),
+      left: async (id) => ledger.left(id),
+      forget: async (id, reservations) => ledger.forget(id, reservations),
     };
     this.#flags = new CancelFlags(redis, space);
     this.cancels = this.#flags;
@@ -173,10 +186,37 @@ export class ScopeParts {
     this.cache = responseCache(new ResponseCache(redis, space), pools);
   }
 
+  /** Calls to Bedrock for a pool of this scope. */
+  bedrockFor(pool: string): BedrockCaller {
+    return guardedBedrock(this.#bedrock, this.guard, pool);
+  }
+
   /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
   async configure(pool: Pool): Promise<void> {
     await this.#limiter.configure(pool.name, this.limitsOf(pool));
     await this.#tellOverrides(pool);
+  }
+
+  /** As `configure`, after Redis has lost its data. */
+  async restore(pool: Pool): Promise<void> {
+    await this.#limiter.restore(pool.name, this.limitsOf(pool));
+  }
+
+  /** What to look for when the process starts: without it every call would fail. */
+  get identityNeed(): Need {
+    const { name } = this.#options.scope;
+    return { name: `AWS credentials of scope '${name}'`, check: async () => this.#findIdentity() };
+  }
+
+  async #findIdentity(): Promise<void> {
+    const { out } = this.guard;
+    // From now on the guard looks for them.
+    if (out?.why === "identity") throw new Error(out.errorClass);
+    const failed = await this.#bedrock.renewIdentity();
+    if (failed === undefined) return;
+    const { errorClass, message } = failed.failure;
+    this.guard.lacks(errorClass);
+    throw new Error(`${errorClass}: ${message}`);
   }
 
   /** The limits of a pool as the pools file has them. */
@@ -194,13 +234,15 @@ export class ScopeParts {
   }
 
   async start(): Promise<void> {
-    const { onCancel, inHand, onError } = this.#options;
+    const { onCancel, inHand, onError, heartbeatTtlMs } = this.#options;
     // First the note: who beats and says nothing is taken for one of a version before.
     await this.#served.start();
     await this.#heartbeat.start();
+    const answer = (): void => void this.#answerDoubts().catch(onError("ledger"));
+    this.#doubting = setInterval(answer, heartbeatTtlMs / DOUBTS_PER_BEAT_LIFE);
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
-    this.#listen();
     this.#redeclaring = setInterval(() => void this.#redeclare(), REDECLARE_MS);
+    await this.#listen();
   }
 
   /** The limits of a file count for as long as a worker says them. */
@@ -212,7 +254,7 @@ export class ScopeParts {
   }
 
   /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
-  #listen(): void {
+  async #listen(): Promise<void> {
     const { redis, onShut, onError, pools } = this.#options;
     const subscriber = redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
     subscriber.on("error", onError("news"));
@@ -233,7 +275,7 @@ export class ScopeParts {
         parked.forEach(onShut);
       }
     };
-    void watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
+    await watchLimits(subscriber, this.keySpace, hear).catch(onError("news"));
   }
 
   async #tellOverrides(pool: Pool): Promise<void> {
@@ -254,12 +296,13 @@ export class ScopeParts {
   async stop(): Promise<void> {
     clearInterval(this.#redeclaring);
     this.#subscription?.stop();
-    this.identity.stop();
+    clearInterval(this.#doubting);
+    this.guard.stop();
     await this.#note.stop();
     await this.#served.stop();
     this.#stopListening?.();
     await this.#heartbeat.stop();
-    this.bedrock.close();
+    this.#bedrock.close();
   }
 }
 
@@ -309,7 +352,12 @@ function responseCache(cache: ResponseCache, pools: readonly Pool[]): Cache {
     cacheKey({ tenant, pool, model: poolOf(pools, pool).model, request: work });
   return {
     lead: async (question, leadMs) =>
-      cache.lead({ key: keyOf(question), jobId: question.id, ttlMs: leadMs + LEAD_GRACE_MS }),
+      cache.lead({
+        key: keyOf(question),
+        jobId: question.id,
+        ttlMs: leadMs + LEAD_GRACE_MS,
+        answerMs: question.ttlMs,
+      }),
     put: async (question, answer) =>
       cache.put({ key: keyOf(question), jobId: question.id, answer, ttlMs: question.ttlMs }),
     release: async (question) => cache.release({ key: keyOf(question), jobId: question.id }),

@@ -9,13 +9,17 @@ import {
   anyReady,
   describe,
   Drain,
+  HungCalls,
   insist,
+  LeftCalls,
   Mover,
+  POLL_GRACE_MS,
   Poller,
   type Entry,
   type Model,
   type Outbox,
 } from "@sluice/drain";
+import { Standing } from "@sluice/process";
 import { emitter, queueName, type Emit, type Listener } from "@sluice/job";
 import {
   decodePayload,
@@ -30,9 +34,10 @@ import {
   type SlotShares,
   type Take,
 } from "@sluice/queue";
-import { assertFit, connect } from "@sluice/redis";
+import { connect } from "@sluice/redis";
 import { createModel } from "./model.ts";
 import { OtherLanes } from "./other-lanes.ts";
+import { Recovery } from "./recovery.ts";
 import { Replays } from "./replays.ts";
 import { lanesOf, ScopeParts } from "./scope.ts";
 
@@ -50,6 +55,8 @@ export interface WorkerSettings {
   readonly heartbeatTtlMs: number;
   /** How often replays are looked at that a crash may have left half done, milliseconds. */
   readonly reconcileIntervalMs: number;
+  /** Hears why the process cannot go on with this Redis. Default: nobody. */
+  readonly onUnfit?: (sentence: string) => void;
 }
 
 /** A pool as its own lanes and the chains of other pools use it. */
@@ -58,13 +65,28 @@ interface PoolParts {
   readonly scope: ScopeParts;
   readonly slots: Slots;
   readonly model: Model;
+  readonly hung: HungCalls;
+}
+
+/** How the jobs of a lane are taken. */
+interface LaneParts {
+  readonly slots: Slots;
+  readonly take: Take;
+  /** Resolves when the next may be fetched. */
+  readonly ready: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Time that aborted calls get to be handed back before the process leaves them to the stall check. */
 const ABORT_GRACE_MS = 5_000;
 
-/** How often each question of the start is asked, over about 3 s. */
+/** How often each question of the start is asked of a Redis that is well, over about 3 s. */
 const START_TRIES = 6;
+
+/** How often calls are looked for that hang. */
+const HANG_LOOK_MS = 1_000;
+
+/** How often it is looked whether calls are still in flight while the process leaves, milliseconds. */
+const LOOK_MS = 100;
 
 /** A job that cannot be read may have any id: so much of it is told, characters. */
 const ID_TOLD = 64;
@@ -78,6 +100,8 @@ export class Worker {
   readonly #abort = new AbortController();
   readonly #queueRedis;
   readonly #commandRedis;
+  readonly #standing: Standing;
+  readonly #recovery: Recovery;
   readonly #locks: LockKeeper;
   readonly #deadLetters: DynamoDbStore;
   readonly #mover: Mover;
@@ -89,6 +113,8 @@ export class Worker {
   readonly #sweepers: Sweeper[] = [];
   readonly #pollQueues: LaneQueue[] = [];
   readonly #otherLanes: readonly OtherLanes[];
+  #looking: NodeJS.Timeout | undefined;
+  #started = false;
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
@@ -120,9 +146,17 @@ export class Worker {
           queueRedis: this.#queueRedis,
           outcomes: scope.outcomes,
           cancels: scope.cancels,
+          leftOf: (name) =>
+            new LeftCalls({
+              pools: [name],
+              gateOf: () => scope.gate,
+              ledger: scope.ledger,
+              onError: this.#onError("gate"),
+            }),
           outboxes,
           emit: this.#emit,
           onError: this.#onError("other lanes"),
+          random: Math.random,
         }),
     );
     this.#mover = new Mover({
@@ -140,28 +174,65 @@ export class Worker {
       emit: this.#emit,
       onError: this.#onError("replays"),
     });
+    this.#standing = new Standing({
+      redis: this.#commandRedis,
+      keySpaces: [...this.#scopes.values()].map(({ keySpace }) => keySpace),
+      needs: [
+        { name: `dead letter table '${deadLetterTable}'`, check: async () => this.#deadLetters.check() },
+        ...[...this.#scopes.values()].map((scope) => scope.identityNeed),
+      ],
+      emit: this.#emit,
+      onUnfit: settings.onUnfit,
+      onNews: (news) => this.#recovery.afterNews(news),
+    });
+    this.#recovery = new Recovery({
+      pools: [...this.#pools.values()],
+      replays: this.#replays,
+      signal: this.#abort.signal,
+      emit: this.#emit,
+    });
   }
 
-  /** Waits for Redis, publishes the pools' limits, then starts to take jobs. Rejects when this Redis is unfit. */
-  async start(): Promise<void> {
+  /**
+   * Waits for Redis, publishes the pools' limits, then starts to take jobs. Resolves to whether it did: `stop` ends the
+   * start. Rejects when this Redis is unfit.
+   */
+  async start(): Promise<boolean> {
     for (const warning of this.#settings.pools.warnings) this.#emit("config:warning", warning);
-    const asking = { part: "redis", signal: this.#abort.signal, emit: this.#emit };
-    await insist(async () => this.#commandRedis.ping(), asking);
-    // A Redis that is busy may answer late; what it refuses every time ends the start.
-    const few = { ...asking, tries: START_TRIES };
-    await insist(async () => assertFit(this.#commandRedis), few);
-    for (const { pool, scope } of this.#pools.values()) {
-      await insist(async () => scope.configure(pool), few);
+    try {
+      await this.#standing.untilFit();
+      for (const { pool, scope } of this.#pools.values()) await this.#publish(pool, scope);
+    } catch (error) {
+      if (this.#abort.signal.aborted) return false;
+      throw error;
     }
+    if (this.#abort.signal.aborted) return false;
+    this.#started = true;
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
+    this.#recovery.lookBack((space) => this.#standing.changedAt(space));
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
     for (const lanes of this.#otherLanes) lanes.start();
+    this.#looking = setInterval(() => this.#pools.forEach(({ hung }) => hung.check()), HANG_LOOK_MS);
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
     const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
     this.#emit("worker:started", { pools: [...this.#pools.keys()], slots });
+    return true;
+  }
+
+  /** A Redis that is busy may answer late, and one that is full may be drained; what a good one refuses ends the start. */
+  async #publish(pool: Pool, scope: ScopeParts): Promise<void> {
+    const asking = { part: "limits", signal: this.#abort.signal, emit: this.#emit, tries: START_TRIES };
+    for (;;) {
+      try {
+        return await insist(async () => scope.configure(pool), asking);
+      } catch (error) {
+        const { ready } = await this.#standing.health();
+        if (ready || this.#abort.signal.aborted) throw error;
+      }
+    }
   }
 
   /**
@@ -169,20 +240,42 @@ export class Worker {
    * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone.
    */
   async stop(graceMs: number): Promise<void> {
+    clearInterval(this.#looking);
+    this.#standing.stop();
+    if (!this.#started) {
+      this.#abort.abort();
+      this.#closeConnections();
+      return;
+    }
     const finished = (async () => {
       await Promise.all(this.#intakes.map(async (intake) => intake.stop()));
       await Promise.all(this.#intakes.map(async (intake) => intake.settled()));
       return true;
     })();
-    const inTime = await within(graceMs, finished);
+    const inTime = await within(graceMs, Promise.race([finished, this.#stranded()]));
     if (inTime === undefined) {
       this.#abort.abort();
       await within(ABORT_GRACE_MS, finished);
     }
     await within(ABORT_GRACE_MS, this.#close());
+    this.#closeConnections();
+    this.#emit("worker:stopped", { drained: inTime === true });
+  }
+
+  /** Resolves when no call is in flight, and Redis takes nothing back: there is nothing to wait for. */
+  async #stranded(): Promise<undefined> {
+    for (let idleMs = 0; idleMs < ABORT_GRACE_MS; idleMs += LOOK_MS) {
+      await sleep(LOOK_MS, undefined, { ref: false });
+      const calls = this.#intakes.reduce((sum, intake) => sum + intake.running, 0);
+      if (calls > 0 || this.#commandRedis.status === "ready") idleMs = 0;
+    }
+    return undefined;
+  }
+
+  #closeConnections(): void {
     this.#queueRedis.disconnect();
     this.#commandRedis.disconnect();
-    this.#emit("worker:stopped", { drained: inTime === true });
+    this.#deadLetters.close();
   }
 
   async #close(): Promise<void> {
@@ -198,7 +291,6 @@ export class Worker {
       ...this.#intakes.map(async (intake) => intake.close()),
       ...this.#pollQueues.map(async (queue) => queue.close()),
     ]);
-    this.#deadLetters.close();
   }
 
   #openScopes(): Map<string, ScopeParts> {
@@ -225,12 +317,10 @@ export class Worker {
   #openPool(pool: Pool): PoolParts {
     const scope = this.#scopes.get(pool.scope);
     if (scope === undefined) throw new Error(`Pool '${pool.name}' names no known scope`);
-    return {
-      pool,
-      scope,
-      slots: new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope })),
-      model: createModel(pool, scope.bedrock, scope.onUsage),
-    };
+    const slots = new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope }));
+    const hung = new HungCalls({ slots, kept: pool.lanes.length - 1, clock: Date.now });
+    const model = hung.watch(createModel(pool, scope.bedrockFor(pool.name), scope.onUsage));
+    return { pool, scope, slots, model, hung };
   }
 
   /** Wires a pool's lanes and its polls; returns their outboxes. */
@@ -254,7 +344,7 @@ export class Worker {
       cache: scope.cache,
       chunks: scope.chunks,
       decodePayload,
-      startPolling: async (data) => polls.add(data, FIRST_POLL_MS),
+      startPolling: async (data) => polls.add(data, FIRST_POLL_MS, POLL_GRACE_MS),
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
@@ -262,34 +352,39 @@ export class Worker {
       random: Math.random,
     });
     this.#drains.push(drain);
+    const bedrock = scope.bedrockFor(pool.name);
     const poller = new Poller({
       poll: async (invocationArn, signal) =>
-        scope.bedrock.pollAsync({ invocationArn, signal, timeoutMs: pool.callTimeoutMs }),
+        bedrock.pollAsync({ invocationArn, signal, timeoutMs: pool.callTimeoutMs }),
       outcomes: scope.outcomes,
       cancels: scope.cancels,
+      filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
       clock: Date.now,
       random: Math.random,
     });
     const lanes = pool.lanes.map((lane) =>
-      this.#wireLane(parts, lane, slots, async (job, signal) => drain.take(job, signal)),
+      this.#wireLane(parts, lane, {
+        slots,
+        take: async (job, signal) => drain.take(job, signal),
+        ready: async (signal) => drain.ready(signal),
+      }),
     );
-    const pollLane = this.#wireLane(
-      parts,
-      POLLS_LANE,
-      new Slots([POLLS_LANE], POLL_SLOTS),
-      async (job, signal) => poller.take(job, signal),
-    );
+    const pollLane = this.#wireLane(parts, POLLS_LANE, {
+      slots: new Slots([POLLS_LANE], POLL_SLOTS),
+      take: async (job, signal) => poller.take(job, signal),
+      ready: async () => {},
+    });
     return [...lanes, pollLane];
   }
 
-  #wireLane(parts: PoolParts, lane: string, slots: Slots, take: Take): Outbox {
+  #wireLane(parts: PoolParts, lane: string, { slots, take, ready }: LaneParts): Outbox {
     const { pool, scope } = parts;
     const { keySpace, outcomes, cancels } = scope;
     // What Bedrock works on already is asked about where it was started.
     const asked = lane === POLLS_LANE ? [parts] : this.#partsOfChain(parts);
-    const identities = [...new Set(asked.map((each) => each.scope.identity))];
+    const guarded = asked.map((each) => ({ guard: each.scope.guard, pool: each.pool.name }));
     const names = { keySpace, pool: pool.name, lane };
     this.#intakes.push(
       new Intake({
@@ -297,8 +392,9 @@ export class Worker {
         redis: this.#queueRedis,
         slots: {
           acquire: async (laneName, signal) => {
-            // Without credentials a job would only be handed back, unless a fallback of another scope may answer it.
-            await anyReady(identities, signal);
+            // A job would only be handed back, unless a fallback may answer it for which this process is let in.
+            await anyReady(guarded, signal);
+            await ready(signal);
             return slots.acquire(laneName, signal);
           },
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
@@ -332,10 +428,23 @@ export class Worker {
       queue: queueName(pool.name, lane),
       outcomes,
       cancels,
+      left: this.#leftOf(parts),
       size: async () => failed.size(),
       oldest: async (limit, skip) => failed.oldest(limit, skip),
       drop: async (job) => failed.drop(job),
     };
+  }
+
+  /** What calls of dead jobs hold, in the pool and in its fallbacks. */
+  #leftOf(parts: PoolParts): LeftCalls {
+    const chain = this.#partsOfChain(parts);
+    return new LeftCalls({
+      pools: chain.map(({ pool }) => pool.name),
+      gateOf: (name) => this.#pools.get(name)?.scope.gate,
+      ledger: parts.scope.ledger,
+      answeredCost: (name, { usage }) => this.#pools.get(name)?.model.settled(usage) ?? {},
+      onError: this.#onError("gate"),
+    });
   }
 
   /** The pool itself, then its fallbacks: each with its own lane, model, slots, credentials and breaker. */
@@ -375,6 +484,7 @@ function entryOf({ pool, scope, slots, model }: PoolParts, from: Pool): Entry {
     gate: scope.gate,
     model,
     tryAcquire: (lane) => slots.tryAcquireCall(lane),
+    acquire: async (lane, signal) => slots.acquireCall(lane, signal),
   };
 }
 

@@ -1,5 +1,7 @@
 /** A worker that is killed, with the times that production has: how soon its jobs run again, and what stays behind. */
-import { countInFlight } from "@sluice/chaos";
+import { createEstimator, sizedPart } from "@sluice/bedrock/estimate";
+import { addFaults, countInFlight } from "@sluice/chaos";
+import { jobRequestSchema } from "@sluice/job";
 import { expect, inject, test, vi } from "vitest";
 import { envSchema } from "../src/env.ts";
 import { PATIENTLY, startFleet } from "./fleet.ts";
@@ -41,4 +43,48 @@ test("a killed worker's calls are made again within 20 s, and its reservations d
   // Nothing was declared dead before its time.
   expect(Date.now() - killedAt).toBeGreaterThan(5_000);
   expect((await fleet.limiter.inspect("test")).reservations).toBe(JOBS);
+});
+
+/** On every way in which such a job may go on or end. Its calls hang until it dies. */
+test("the day counts what a killed worker's calls cost, and nothing of theirs stays reserved", async () => {
+  await using fleet = await startFleet({
+    redisUrl: inject("redisUrl"),
+    dynamoDbUrl: inject("dynamoDbUrl"),
+    latencyMs: 50,
+    scopeKeys: { tokensPerDay: 10_000_000 },
+  });
+  const [hangs = 0] = await addFaults(fleet.simulatorUrl, [{ model: "test.model", fault: "hang" }]);
+  const request = { messages: [{ role: "user", content: [{ text: "Wait. ".repeat(300) }] }], maxTokens: 900 };
+  const killed = await fleet.startWorker();
+  const ids = await fleet.submit([
+    { request },
+    { request, kind: "stream" },
+    { request },
+    { request, deadlineMs: 3_000 },
+  ]);
+  const [, , cancelled = ""] = ids;
+  await vi.waitFor(async () => expect(await countInFlight(fleet.simulatorUrl)).toBe(ids.length), PATIENTLY);
+
+  killed.kill("SIGKILL");
+  await killed.exit;
+  await fleet.cancels.request(cancelled, "default");
+  await fetch(`${fleet.simulatorUrl}/_sim/faults?id=${hangs}`, { method: "DELETE" });
+  await fleet.startWorker();
+  await vi.waitFor(
+    async () => expect(await fleet.ends(ids)).toEqual(["completed", "completed", "cancelled", "dead"]),
+    PATIENTLY,
+  );
+
+  const answered = await Promise.all(ids.map(async (id) => fleet.outcome(id)));
+  const usages = answered.map((outcome) =>
+    outcome && "answer" in outcome ? outcome.answer.usage : undefined,
+  );
+  const used = usages.reduce((sum, usage) => sum + (usage ? usage.inputTokens + usage.outputTokens : 0), 0);
+  // The killed worker had learnt nothing yet.
+  const work = sizedPart(jobRequestSchema.parse({ kind: "converse", request }));
+  const cut = work === undefined ? 0 : createEstimator({ burndown: 1, model: "test.model" }).unfinished(work);
+  await vi.waitFor(async () => {
+    const { reservations, day } = await fleet.limiter.inspect("test");
+    expect({ reservations, used: day.used }).toEqual({ reservations: 0, used: used + ids.length * cut });
+  }, PATIENTLY);
 });

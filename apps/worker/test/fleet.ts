@@ -74,11 +74,15 @@ export interface FleetOptions {
   readonly poolKeys?: Readonly<Record<string, unknown>>;
   /** Further keys of the scope. */
   readonly scopeKeys?: Readonly<Record<string, unknown>>;
+  /** Further scopes as the pools file has them. */
+  readonly otherScopes?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Further pools as the pools file has them, but for scope, quota and burndown. Their models answer as `test.model`. */
   readonly otherPools?: Readonly<Record<string, Readonly<Record<string, unknown> & { model: string }>>>;
 }
 
 export interface JobInput {
+  /** Default: `test`. */
+  readonly pool?: string;
   readonly lane?: string;
   /** Default: an answer is written. A spelling of the simulator's, e.g. `ValidationException`. */
   readonly fault?: string;
@@ -91,6 +95,8 @@ export interface JobInput {
   /** Default: the answer is nobody else's. */
   readonly cacheMs?: number;
   readonly delayMs?: number;
+  /** From now on. Default two minutes. */
+  readonly deadlineMs?: number;
 }
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>;
@@ -98,7 +104,13 @@ export type Fleet = Awaited<ReturnType<typeof startFleet>>;
 /** Everything but the workers. */
 export async function startFleet(options: FleetOptions) {
   const { redisUrl, dynamoDbUrl, latencyMs, lanes = ["standard"], slots = 4 } = options;
-  const { tokensPerMinute = 60_000_000, poolKeys = {}, scopeKeys = {}, otherPools = {} } = options;
+  const {
+    tokensPerMinute = 60_000_000,
+    poolKeys = {},
+    scopeKeys = {},
+    otherPools = {},
+    otherScopes = {},
+  } = options;
   const name = `worker-test-${randomBytes(4).toString("hex")}`;
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
   const model = {
@@ -126,14 +138,21 @@ export async function startFleet(options: FleetOptions) {
   };
   await writeFile(
     poolsFile,
-    JSON.stringify({ scopes: { [SCOPE]: { region: "us-east-1", ...scopeKeys } }, pools }),
+    JSON.stringify({
+      scopes: { [SCOPE]: { region: "us-east-1", ...scopeKeys }, ...otherScopes },
+      pools,
+    }),
   );
 
   const redis = connect(redisUrl, "worker", () => {});
   const space = keySpace(name, SCOPE);
-  const queues = lanes.map(
-    (lane) => new LaneQueue({ redis, keySpace: space, pool: POOL, lane, onError: () => {} }),
-  );
+  const openQueues = (pool: string): LaneQueue[] =>
+    lanes.map((lane) => new LaneQueue({ redis, keySpace: space, pool, lane, onError: () => {} }));
+  const queues = openQueues(POOL);
+  const allQueues = new Map([
+    [POOL, queues],
+    ...Object.keys(otherPools).map((pool) => [pool, openQueues(pool)] as const),
+  ]);
   const outcomes = new OutcomeStore(redis, space);
   const deadLetters: DynamoDbStore = createDynamoDbStore({ tableName: name, ...dynamoDb });
   const workers: Started[] = [];
@@ -160,22 +179,31 @@ export async function startFleet(options: FleetOptions) {
   /** Adds the jobs as an API would. Resolves to their ids. */
   async function submit(jobs: readonly JobInput[]): Promise<string[]> {
     const ids: string[] = [];
-    for (const { lane = lanes[0] ?? "", fault, maxTokens = 50, cacheMs, delayMs, ...input } of jobs) {
+    for (const {
+      lane = lanes[0] ?? "",
+      fault,
+      maxTokens = 50,
+      cacheMs,
+      delayMs,
+      deadlineMs = 120_000,
+      ...input
+    } of jobs) {
       const now = Date.now();
-      const id = newJobId(POOL, lane, now);
+      const { pool = POOL } = input;
+      const id = newJobId(pool, lane, now);
       const marker = fault === undefined ? "" : `[[sim:${fault}]] `;
       const text = `${marker}${MARKER} ${id}`;
       const request = { messages: [{ role: "user", content: [{ text }] }], maxTokens };
       const { tenant = "default", kind = "converse" } = input;
       const job = {
-        ...({ version: 1, id, tenant, pool: POOL, lane, kind } as const),
+        ...({ version: 1, id, tenant, pool, lane, kind } as const),
         payload: await encodePayload(input.request ?? request),
         acceptedAt: now,
-        deadlineAt: now + 120_000,
+        deadlineAt: now + deadlineMs,
         maxAttempts: 5,
         ...(cacheMs === undefined ? {} : { cacheMs }),
       };
-      await queues[lanes.indexOf(lane)]?.add(job, delayMs);
+      await allQueues.get(pool)?.[lanes.indexOf(lane)]?.add(job, delayMs);
       ids.push(id);
     }
     return ids;
@@ -240,7 +268,7 @@ export async function startFleet(options: FleetOptions) {
     async [Symbol.asyncDispose]() {
       for (const worker of workers) if (worker.running) worker.kill("SIGKILL");
       await Promise.all(workers.map(async ({ exit }) => exit));
-      await Promise.all(queues.map(async (queue) => queue.close()));
+      await Promise.all([...allQueues.values()].flat().map(async (queue) => queue.close()));
       const keys = await redis.keys(`${name}:*`);
       if (keys.length > 0) await redis.del(keys);
       redis.disconnect();

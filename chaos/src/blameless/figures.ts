@@ -14,11 +14,15 @@ export interface EndedArm {
   readonly found: readonly FoundEnd[];
   /** When the fault ended, milliseconds since the epoch. */
   readonly faultEndedAt: number;
+  /** How often the workers of a site of its own have said that their jobs met the fault. Of a shared one: 0. */
+  readonly felt: number;
 }
 
 export interface ArmFigures {
   readonly jobs: number;
   readonly answered: number;
+  /** Ended as filtered or cancelled, which nobody asked for: neither answered nor dead. */
+  readonly otherwise: number;
   readonly dead: number;
   /** How many died of what. */
   readonly deadOf: Readonly<Record<string, number>>;
@@ -29,7 +33,7 @@ export interface ArmFigures {
   /** Most calls of one job, and most that may have been billed: those that had got past the quota. */
   readonly maxCalls: number;
   readonly maxPaidFor: number;
-  /** Calls that met the fault, of those that reached the simulator. 0 of a fault of the model proves nothing. */
+  /** How often the fault was met: calls, as the simulator saw them, and failures before it that our workers told. */
   readonly struck: number;
   /** From the end of the fault to the end of the first call that was answered then, seconds. */
   readonly firstAnswerS: number | undefined;
@@ -41,11 +45,11 @@ export interface ArmFigures {
 const IN_OUTBOX = "(in the outbox)";
 
 export function armFigures(
-  { ids, found, faultEndedAt }: Pick<EndedArm, "ids" | "found" | "faultEndedAt">,
+  { ids, found, faultEndedAt, felt }: Pick<EndedArm, "ids" | "found" | "faultEndedAt" | "felt">,
   calls: ReadonlyMap<string, readonly SeenCall[]>,
 ): ArmFigures {
   const deadOf: Record<string, number> = {};
-  let [answered, lost, paidTwice] = [0, 0, 0];
+  let [answered, otherwise, lost, paidTwice] = [0, 0, 0, 0];
   for (const [index, id] of ids.entries()) {
     const outcome = found[index]?.outcome;
     const cause = causeOfDeath(found[index]);
@@ -54,7 +58,7 @@ export function armFigures(
     else if (outcome.outcome === "completed") {
       answered += 1;
       if (calls.get(id)?.some(({ startedAt }) => startedAt > outcome.endedAt)) paidTwice += 1;
-    }
+    } else otherwise += 1;
   }
   const callsOf = ids.map((id) => calls.get(id) ?? []);
   const answers = callsOf
@@ -68,13 +72,14 @@ export function armFigures(
   return {
     jobs: ids.length,
     answered,
+    otherwise,
     dead: Object.values(deadOf).reduce((sum, count) => sum + count, 0),
     deadOf,
     lost,
     paidTwice,
     maxCalls: Math.max(0, ...callsOf.map(({ length }) => length)),
     maxPaidFor: Math.max(0, ...callsOf.map((all) => all.filter(({ admitted }) => admitted).length)),
-    struck: callsOf.flat().filter(({ fault }) => fault !== null).length,
+    struck: felt + callsOf.flat().filter(({ fault }) => fault !== null).length,
     firstAnswerS: secondsTo(answers.map(({ endedAt }) => endedAt).toSorted((a, b) => a - b)[0]),
     drainedS: secondsTo(left.toSorted((a, b) => b - a)[0]),
   };
@@ -95,6 +100,7 @@ export interface Sums {
   readonly dead: number;
   readonly lost: number;
   readonly paidTwice: number;
+  readonly otherwise: number;
 }
 
 export function sums(arms: readonly ArmFigures[]): Sums {
@@ -104,5 +110,6 @@ export function sums(arms: readonly ArmFigures[]): Sums {
     dead: sum(({ dead }) => dead),
     lost: sum(({ lost }) => lost),
     paidTwice: sum(({ paidTwice }) => paidTwice),
+    otherwise: sum(({ otherwise }) => otherwise),
   };
 }

@@ -11,6 +11,7 @@ import { eachOf } from "../records.ts";
 import { FAULTS, type BlamelessFault } from "./faults.ts";
 import { armFigures, sums, type ArmFigures, type EndedArm, type Sums } from "./figures.ts";
 import { LANE, makeCases, MODELS, type Arm, type Case, type Sizes } from "./plan.ts";
+import { isLate } from "./recovery.ts";
 import { LEAD_MS, openOwnSite, openSharedSite, type Site } from "./site.ts";
 
 export interface BlamelessOptions extends RunOptions, Partial<Sizes> {
@@ -26,8 +27,10 @@ export interface BlamelessOptions extends RunOptions, Partial<Sizes> {
 export interface BlamelessRow extends ArmFigures {
   readonly fault: string;
   readonly workers: number;
-  /** Its fault should have met a call, and met none: the arm proves nothing. */
+  /** Its fault should have been met, and was not: the arm proves nothing. */
   readonly vacuous: boolean;
+  /** It was answered too long after its fault. */
+  readonly late: boolean;
   readonly arrival: Arm["arrival"];
   readonly shape: Arm["shape"];
 }
@@ -97,7 +100,7 @@ export async function runBlameless(options: BlamelessOptions): Promise<Blameless
   );
   await sleep(SETTLE_MS);
   const calls = await readCalls(services.simulatorUrl);
-  const rows = ended.map((arm) => rowOf(arm, armFigures(arm, calls)));
+  const rows = rowsOf(ended.map((arm) => ({ ...arm, figures: armFigures(arm, calls) })));
   return { sums: sums(rows), rows, failures };
 }
 
@@ -127,7 +130,7 @@ async function runAt(site: Site, of: Case, options: BlamelessOptions): Promise<E
       const found = await site.installation.records.findEnds(ids);
       const answered = found.filter(({ outcome }) => outcome?.outcome === "completed").length;
       onProgress(`${describeArm(of, arm)}: ${answered} of ${ids.length} answered`);
-      return { of, arm, ids, found, faultEndedAt };
+      return { of, arm, ids, found, faultEndedAt, felt: site.felt(ids) };
     }),
   );
 }
@@ -182,9 +185,20 @@ function describeCase(of: Case | undefined): string {
   return `${of?.fault.name}, ${of?.workers === 1 ? "1 worker" : "2 workers"}`;
 }
 
-function rowOf({ of, arm }: EndedArm, figures: ArmFigures): BlamelessRow {
-  const { arrival, shape } = arm;
-  const { name, ailment } = of.fault;
-  const vacuous = ailment.at === "model" && ailment.rate === undefined && figures.struck === 0;
-  return { fault: name, workers: of.workers, arrival, shape, vacuous, ...figures };
+type Counted = EndedArm & { readonly figures: ArmFigures };
+
+function rowsOf(counted: readonly Counted[]): BlamelessRow[] {
+  return counted.map(({ of, arm, figures }) => {
+    const { arrival, shape } = arm;
+    const { name } = of.fault;
+    // What strikes some calls only may spare a small arm, but not all arms of its case.
+    const together = isByChance(of) ? counted.filter((other) => other.of === of) : [{ figures }];
+    const vacuous = together.every((each) => each.figures.struck === 0);
+    const late = isLate({ fault: name, ...figures });
+    return { fault: name, workers: of.workers, arrival, shape, vacuous, late, ...figures };
+  });
+}
+
+function isByChance({ fault: { ailment, workers } }: Case): boolean {
+  return workers === "one" || (ailment.at === "model" && ailment.rate !== undefined);
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Services } from "@sluice/services";
 import { addFaults } from "../faults.ts";
 import { startInstallation, type Installation } from "../installation.ts";
+import type { Started } from "../process.ts";
 import { startProxyTo } from "../proxy.ts";
 import { startSupervised } from "../supervisor.ts";
 import { CREDENTIALS_FILE, SLAMMED, type BlamelessFault } from "./faults.ts";
@@ -16,6 +17,8 @@ export interface Site extends AsyncDisposable {
   readonly installation: Installation;
   /** Begins the fault after the lead, and ends it. Resolves to the moment in which it had ended. */
   suffer(fault: BlamelessFault, arms: readonly Arm[], faultMs: number): Promise<number>;
+  /** How often the workers have said that the fault met one of these jobs, or themselves, where no simulator sees it. */
+  felt(ids: readonly string[]): number;
 }
 
 /** Workers that are well; faults are those of the simulator. Cases share it. */
@@ -40,6 +43,8 @@ export async function openSharedSite(
       }
       return Date.now();
     },
+    // The simulator counts them.
+    felt: () => 0,
     [Symbol.asyncDispose]: async () => close(installation),
   };
 }
@@ -91,6 +96,7 @@ export async function openOwnSite(services: Services, own: Case): Promise<Site> 
         await sufferFor(faultMs);
         return Date.now();
       },
+      felt: (ids) => countFelt(installation.workers, new Set(ids)),
       [Symbol.asyncDispose]: async () => moved.disposeAsync(),
     };
   }
@@ -111,6 +117,14 @@ async function startWorkers(
   env: Readonly<Record<string, string>>,
 ) {
   return Promise.all(Array.from({ length: count }, async () => startSupervised(installation, env)));
+}
+
+/** Calls that failed and were tried again, and processes that had no credentials to call with. */
+function countFelt(workers: readonly Started[], ids: ReadonlySet<string>): number {
+  const lines = workers.flatMap((worker) => worker.lines);
+  return lines.filter(
+    ({ msg, id }) => msg === "identity:lost" || (msg === "job:retry" && ids.has(String(id))),
+  ).length;
 }
 
 /** In peace first, so that nothing is cut off whose end would be missing in the evidence. */

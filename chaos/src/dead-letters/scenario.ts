@@ -109,6 +109,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
               put: async (outcome) => crashes.around(async () => outcomes.put(outcome)),
             },
             cancels: { isRequested: async () => false },
+            left: { settleAll: async () => {} },
             size: async () => failed.size(),
             oldest: async (limit) => failed.oldest(limit),
             drop: async (job) => crashes.around(async () => failed.drop(job)),
@@ -140,6 +141,8 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
             const page = await store.list({ state: "replaying", by: { lane: of }, limit: 100, ...from });
             return { ...page, items: page.items.filter((letter) => letter.state === "replaying") };
           },
+          dead: async (of, { from, until }, cursor) =>
+            store.list({ state: "dead", by: { lane: of }, from, until, limit: 100, ...at(cursor) }),
           claim: async (id, command) => crashes.around(async () => store.claim(id, command)),
           resolve: async (id) => crashes.around(async () => store.resolve(id)),
           release: async (id, command) => crashes.around(async () => store.release(id, command)),
@@ -156,7 +159,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
 
   const done = new AbortController();
   const operators = ["ann", "ben"].map(async (by) =>
-    operate({ store, lane, lineage, crashes }, by, done.signal),
+    operate({ store, lane, lineage, outcomes, crashes }, by, done.signal),
   );
   const deadline = Date.now() + timeoutMs;
   let letters: Letter[] = [];
@@ -240,14 +243,22 @@ async function operate(
     store,
     lane,
     lineage,
+    outcomes,
     crashes,
-  }: { store: DeadLetterStore; lane: LaneQueue; lineage: Lineage; crashes: Crashes },
+  }: {
+    store: DeadLetterStore;
+    lane: LaneQueue;
+    lineage: Lineage;
+    outcomes: OutcomeStore;
+    crashes: Crashes;
+  },
   by: string,
   signal: AbortSignal,
 ): Promise<void> {
   const replayer = new Replayer({
     letters: {
       claim: async (id, command) => crashes.around(async () => store.claim(id, command)),
+      resolve: async (id) => crashes.around(async () => store.resolve(id)),
       count: async (query) => store.count(query),
     },
     pools: new Map([
@@ -257,7 +268,11 @@ async function operate(
           lanes: [LANE.lane],
           deadlineMs: DEADLINE_MS,
           lineage: { mark: async (job) => crashes.around(async () => lineage.mark(job)) },
-          lane: () => ({ add: async (job) => crashes.around(async () => lane.add(job)) }),
+          outcomes,
+          lane: () => ({
+            find: async (id) => lane.find(id),
+            add: async (job) => crashes.around(async () => lane.add(job)),
+          }),
         },
       ],
     ]),
@@ -268,7 +283,7 @@ async function operate(
   });
   while (!signal.aborted) {
     const { items } = await store.list({ state: "dead", by: { lane: LANE }, limit: 100 });
-    const refs: LetterRef[] = items.map(({ id, replays }) => ({ id, ...LANE, replays }));
+    const refs: LetterRef[] = items.map(({ id, jobId, replays }) => ({ id, jobId, ...LANE, replays }));
     await replayer.run(refs, { by, signal, onResult: () => {}, onTrouble: () => {} });
     await sleep(50);
   }
@@ -285,6 +300,10 @@ async function allLetters(store: DeadLetterStore): Promise<Letter[]> {
     ({ cursor } = page);
   } while (cursor !== undefined);
   return letters;
+}
+
+function at(cursor: string | undefined): { readonly cursor?: string } {
+  return cursor === undefined ? {} : { cursor };
 }
 
 function judge(ids: readonly string[], letters: readonly Letter[], { runs, deaths }: ChaosWorker) {

@@ -47,7 +47,7 @@ const headSchema = z.object({ statusCode: z.int(), headers: z.record(z.string(),
 export async function attempt<T>(
   client: Client,
   clock: Clock,
-  { signal, timeoutMs, silenceMs }: CallBounds,
+  { signal, timeoutMs, silenceMs, onSent }: CallBounds,
   work: (wire: Wire) => Promise<T | undefined>,
 ): Promise<Ended<T>> {
   if (signal.aborted) return { type: "aborted" };
@@ -68,7 +68,7 @@ export async function attempt<T>(
   const heard = (): void => {
     if (silenceMs !== undefined && !stop.signal.aborted) silence?.restart(silenceMs);
   };
-  const trace: Trace = { sent: false };
+  const trace = openTrace(onSent);
   const wire = openWire(client, stop.signal, trace, heard);
   const fail = (verdict: Failure): FailedCall => {
     const ended = failed(verdict, wire);
@@ -121,6 +121,19 @@ export function failed({ failure, rule }: Failure, { head }: Pick<Wire, "head">)
     failure: requestId === undefined ? failure : { ...failure, requestId },
     rule,
     charge: FAILURES[rule].charge,
+  };
+}
+
+function openTrace(onSent: (() => void) | undefined): Trace {
+  let sent = false;
+  return {
+    get sent() {
+      return sent;
+    },
+    set sent(now) {
+      if (now && !sent) onSent?.();
+      sent = now;
+    },
   };
 }
 

@@ -23,6 +23,8 @@ export interface CallBounds {
    * as the call may take.
    */
   readonly silenceMs?: number | undefined;
+  /** Called when there is a connection and the request is on its way; again when it is sent anew. Must not throw. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 interface ModelCall extends CallBounds {

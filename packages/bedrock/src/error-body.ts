@@ -78,6 +78,15 @@ const NAMES: ReadonlyMap<string, string> = new Map([
   ["InternalServerError", "InternalServerException"],
 ]);
 
+/**
+ * What a model's server says in a model's own body of who may ask it. It is no word on this process's credentials, which
+ * Bedrock itself checks before any model is asked: the pool is held as one with denied access.
+ */
+const MODELS_OWN: ReadonlyMap<string, number> = new Map([
+  ["authentication_error", 401],
+  ["permission_error", 403],
+]);
+
 /** What Bedrock's own sentences mean where no name stands beside them. */
 const SENTENCES: readonly (readonly [RegExp, string])[] = [
   [
@@ -125,8 +134,10 @@ export interface ErrorBodyOptions {
  */
 export function errorIn(body: unknown, { header, native = false }: ErrorBodyOptions = {}): Error | undefined {
   const said = isBare(body) ? sayingSchema.safeParse(body).data : undefined;
-  const { name, message, status } = said === undefined ? NOTHING_SAID : reading(said);
-  const wireName = known(header ?? name);
+  const { name, message, status: saidStatus } = said === undefined ? NOTHING_SAID : reading(said);
+  const ownStatus = native && header === undefined ? MODELS_OWN.get(name) : undefined;
+  const status = ownStatus ?? saidStatus;
+  const wireName = ownStatus === undefined ? known(header ?? name) : "Unknown";
   if (wireName === "" && message === "" && status === undefined) return undefined;
   const isLong = native && message.length > LONGEST_SENTENCE;
   const meant = isLong ? undefined : SENTENCES.find(([pattern]) => pattern.test(message))?.[1];

@@ -1,4 +1,5 @@
 /** Errors that come as the body of a success, over the wire for every kind of call. */
+import { FAILURES } from "@sluice/job";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { CallResult } from "../src/index.ts";
 import { startEndpoint } from "./endpoint.ts";
@@ -114,6 +115,18 @@ async function invoke(body: unknown): Promise<CallResult> {
   const request = { body: { prompt: "Hi" }, maxTokens: 20, stream: false };
   return bedrock.invoke({ model: "m", request, jobId: "m.bulk.1", signal, timeoutMs: 5_000 });
 }
+
+test.each([
+  { type: "error", error: { type: "authentication_error", message: "invalid x-api-key" } },
+  { error: { type: "permission_error", message: "Your API key does not have permission" } },
+])(
+  "what a model's server says of its own keys is about its model, not about our credentials: %o",
+  async (body) => {
+    const result = await invoke(body);
+    expect(result).toMatchObject({ type: "failed", rule: "refusedInFront" });
+    expect(FAILURES.refusedInFront.about).toBe("access");
+  },
+);
 
 describe("a model's own body that has a message in it is its answer", () => {
   test.each([

@@ -32,6 +32,16 @@ test.each([
   expect(safeMessage(message)).toBe(safe.trimEnd());
 });
 
+test("a denial keeps its action, its resource and its reason, however long the name of who was denied", () => {
+  const user = `arn:aws:sts::111122223333:assumed-role/${"a-long-role-name/".repeat(8)}i-0123456789abcdef0`;
+  const model = "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-5-sonnet-20241022-v2:0";
+  const denied =
+    `not authorized to perform: bedrock:InvokeModel on resource: ${model} ` +
+    "because no identity-based policy allows the bedrock:InvokeModel action";
+  expect(safeMessage(`User: ${user} is ${denied}`)).toBe(denied);
+  expect(safeMessage(`User: ${user} is ${denied} "my secret"`)).not.toContain("secret");
+});
+
 test("long messages lose their end", () => {
   expect(safeMessage("word ".repeat(100))).toMatch(/^(word ){39}word…$/);
 });

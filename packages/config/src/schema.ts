@@ -5,6 +5,7 @@
 import { DEFAULT_LANES, nameSchema } from "@sluice/job";
 import { z } from "zod";
 import { durationSchema } from "./duration.ts";
+import { REGION_FORM } from "./regions.ts";
 import { breakerSchema, ceilingSchema, laneSchema, paceSchema, SETTINGS_KEYS } from "./settings.ts";
 
 export const NAME_RULE = "1 to 48 lower case letters, digits or inner hyphens";
@@ -34,7 +35,7 @@ export const MAPPING_RULE = "a mapping of keys to values";
 /** One AWS account in one Region. */
 export const scopeFileSchema = z.strictObject(
   {
-    region: z.string(REGION_RULE).regex(/^[a-z]{2,3}(-[a-z]+)+-\d+$/, REGION_RULE),
+    region: z.string(REGION_RULE).regex(REGION_FORM, REGION_RULE),
     profile: z
       .string(PROFILE_RULE)
       .regex(/^[^\p{C}\s[\]]{1,128}$/u, PROFILE_RULE)

@@ -1,6 +1,7 @@
 /** What of a good pools file works, but hardly as its author meant. */
 import { LONGEST_CALL_MS, SLOW_TOKEN_MS } from "@sluice/job/time";
 import type { Finding } from "./problems.ts";
+import { isKnownRegion } from "./regions.ts";
 import type { Pool } from "./rules.ts";
 import type { Scope } from "./schema.ts";
 
@@ -10,7 +11,24 @@ export interface GoodFile {
 }
 
 export function warnings({ scopes, pools }: GoodFile): Finding[] {
-  return [...Object.values(pools).flatMap(shortTimeout), ...daysCountedApart(Object.values(scopes))];
+  return [
+    ...Object.values(scopes).flatMap(unknownRegion),
+    ...Object.values(pools).flatMap(shortTimeout),
+    ...daysCountedApart(Object.values(scopes)),
+  ];
+}
+
+/** A Region that does not exist has no address: every call would fail as if the network did. */
+function unknownRegion({ name, region }: Scope): Finding[] {
+  if (isKnownRegion(region)) return [];
+  return [
+    {
+      path: ["scopes", name, "region"],
+      message:
+        `\`scopes.${name}.region\` is '${region}', which this version does not know. If it is no new Region of AWS, no ` +
+        "call of this scope will find its address: correct it",
+    },
+  ];
 }
 
 /** A whole answer has `callTimeout`, and what a slow model needs to write it, but no longer than AWS allows. */

@@ -37,3 +37,18 @@ test("scopes of one account in one Region that count its day apart are told", ()
   expect(warningsOf(quiet, { main, spare: { region: "us-east-1", profile: "other" } })).toEqual([]);
   expect(warningsOf(quiet, { main, spare: { region: "us-west-2" } })).toEqual([]);
 });
+
+test("a Region of the right form that is not known is told: it may be new, or a slip", () => {
+  const quiet = { maxOutputTokens: 1_000 };
+  expect(warningsOf(quiet, { main: { region: "us-esat-1" } })).toMatchObject([
+    { path: "scopes.main.region", line: 4, message: expect.stringContaining("'us-esat-1'") },
+  ]);
+  expect(warningsOf(quiet, { main: { region: "ap-southeast-7" } })).toEqual([]);
+});
+
+test.each(["xx-nowhere-1", "us-east", "us-east-1a", "us-east-12", "US-EAST-1", "europe-west1"])(
+  "a Region such as %s is none",
+  (region) => {
+    expect(() => warningsOf({}, { main: { region } })).toThrow("an AWS Region such as us-east-1");
+  },
+);

@@ -22,6 +22,8 @@ export interface FoundDead {
   readonly failure: Failure;
   readonly attempts: number;
   readonly stalls: number;
+  /** Times it was fetched. Default 0. */
+  readonly fetched?: number;
   readonly diedAt: number;
 }
 
@@ -33,7 +35,7 @@ const MESSAGE_LENGTH = 500;
 export function adopted(
   { pool, lane, queue }: { readonly pool: string; readonly lane: string; readonly queue: string },
   job: FoundDead,
-): Omit<FoundDead, "id" | "data"> & { readonly data: JobData } {
+): Omit<FoundDead, "id" | "data" | "fetched"> & { readonly data: JobData } {
   const { failure } = job;
   const diedAt = whole(job.diedAt);
   const counts = { attempts: whole(job.attempts), stalls: whole(job.stalls), diedAt };

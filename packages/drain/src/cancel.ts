@@ -3,6 +3,7 @@ import type { Clock, Outcome } from "@sluice/job";
 import { parseJobId, readJobEnvelope } from "@sluice/job";
 import { lifeId, type JobView, type ReadingLane } from "./find.ts";
 import { poolOf, type PoolsAsked } from "./pools.ts";
+import type { LeftCalls } from "./left-calls.ts";
 
 /** `cancelled`: it had not started. `requested`: it runs, and ends as soon as its process hears. `ended`: too late. */
 export type Cancelling = "cancelled" | "requested" | "ended";
@@ -11,9 +12,16 @@ export type Cancelling = "cancelled" | "requested" | "ended";
 export interface CancellingPool {
   readonly lanes: readonly string[];
   readonly outcomes: { put(outcome: Outcome): Promise<boolean> };
-  /** `ended`: the job has an outcome. */
-  readonly cancels: { request(id: string, by: string): Promise<"first" | "again" | "ended"> };
+  /** `ended`: the job has an outcome, or is in one of the failed sets. */
+  readonly cancels: {
+    request(id: string, by: string, failedSets: readonly string[]): Promise<"first" | "again" | "ended">;
+  };
+  /** What calls of its jobs hold whose worker vanished. */
+  readonly left: Pick<LeftCalls, "settleAll">;
+  /** Where started async calls wait. */
+  readonly polls: { readonly failedSet: string };
   lane(name: string): ReadingLane & {
+    readonly failedSet: string;
     /** Takes the job out of its lane, if it has not started. */
     withdraw(id: string): Promise<boolean>;
   };
@@ -35,13 +43,14 @@ export function createCancel(
     if (view === undefined || parts === undefined || pool === undefined) return undefined;
     if (view.state !== "waiting" && view.state !== "delayed" && view.state !== "active") return "ended";
     // The flag first: from here on every step of the job sees it, whatever becomes of what follows. It is raised only
-    // if the job has no outcome, and an answer that comes after it is not stored.
+    // if the job has neither an outcome nor failed; an answer or a failure that comes after it is not stored.
     const jobId = lifeId(view);
-    if ((await pool.cancels.request(jobId, tenant)) === "ended") return "ended";
     const lane = pool.lane(parts.lane);
+    const failedSets = [lane.failedSet, pool.polls.failedSet];
+    if ((await pool.cancels.request(jobId, tenant, failedSets)) === "ended") return "ended";
     const found = view.state === "active" ? undefined : await lane.find(jobId);
     const job = readJobEnvelope(found?.data);
-    if (found === undefined || job === undefined) return requestedOrEnded(options, tenant, id);
+    if (found === undefined || job === undefined) return "requested";
     // Its end goes on record before it goes: a job without either would be lost.
     await pool.outcomes.put({
       outcome: "cancelled",
@@ -51,11 +60,8 @@ export function createCancel(
       endedAt: options.clock(),
       attempts: found.attemptsMade,
     });
-    return (await lane.withdraw(jobId)) ? "cancelled" : requestedOrEnded(options, tenant, id);
+    const { fetched = 0, stalls = 0 } = found;
+    await pool.left.settleAll({ id: jobId, fetched, stalls });
+    return (await lane.withdraw(jobId)) ? "cancelled" : "requested";
   };
-}
-
-/** A job that had failed before the flag was raised is dead, though its outcome may not be stored yet. */
-async function requestedOrEnded({ find }: CancelOptions, tenant: string, id: string): Promise<Cancelling> {
-  return (await find(tenant, id))?.state === "dead" ? "ended" : "requested";
 }

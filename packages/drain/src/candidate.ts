@@ -30,7 +30,7 @@ export interface Candidate {
   readonly notes: Notes;
 }
 
-/** What the gate has granted: a reservation in one pool of the chain, and the slot taken there. */
+/** What the gate has granted: a reservation in one pool of the chain, and the slot that its call needs there. */
 export interface Grant {
   readonly entry: Entry;
   /** The entry's place in the chain; 0 is the job's own pool. */
@@ -39,7 +39,15 @@ export interface Grant {
   readonly reservation: string;
   /** The call finds out whether the pool works again. */
   readonly probe: boolean;
-  readonly release: () => void;
+  readonly slot: SlotElsewhere;
+}
+
+/** A call's slot in another pool of the chain. The one in the job's own pool is its intake's. */
+export interface SlotElsewhere {
+  /** Takes it for the start. False when the signal fires first. */
+  take(signal: AbortSignal): Promise<boolean>;
+  /** Giving it back twice does nothing. */
+  release(): void;
 }
 
 /** A job that may start. */

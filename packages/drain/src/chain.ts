@@ -1,13 +1,14 @@
 /** One round of questions at the gates of a pool and of those that may answer in its place. */
-import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
-import type { Admission } from "./ports.ts";
+import type { Candidate, DrainOptions, Grant, SlotElsewhere } from "./candidate.ts";
+import { reservationId } from "./left-calls.ts";
+import type { Admission, Entry } from "./ports.ts";
 
 export type ChainAnswer =
   | { readonly type: "granted"; readonly waitMs: number; readonly grant: Grant }
   /** Nothing is held; the next round makes sense then. */
   | { readonly type: "wait"; readonly afterMs: number }
-  /** Nothing is held, and this process can make no such call; another may. */
-  | { readonly type: "elsewhere" };
+  /** Nothing is held, and this process can make no such call for now; another may. */
+  | { readonly type: "elsewhere"; readonly reason: "no-identity" | "no-way" };
 
 /** The reservation of a worker that died is dropped this long after its call must have ended. */
 const RESERVATION_GRACE_MS = 60_000;
@@ -34,41 +35,60 @@ export async function askChain(
   // The pools file may have changed since the note was made.
   const first = Math.min(notes.entry, chain.length - 1);
   let soonestMs = Infinity;
-  let elsewhere = false;
+  let elsewhere: "no-identity" | "no-way" | undefined;
+  let isBusy = false;
   for (const [index, entry] of chain.entries()) {
     if (index < first) continue;
     const lane = entry.laneFor(data.lane);
     const release = index === 0 ? () => {} : entry.tryAcquire(lane);
-    if (release === undefined) continue;
+    if (release === undefined) {
+      isBusy = true;
+      continue;
+    }
     const reservation = reservationId(job.id, job.attemptsStarted, entry.pool);
     const cost = entry.model.reserve(work);
     const ttlMs = entry.model.budgetMs(work) + RESERVATION_GRACE_MS;
-    let granted = false;
     try {
       const admission = await ask(() =>
         entry.gate.admit({ pool: entry.pool, lane, job: job.id, id: reservation, cost, ttlMs }),
       );
       if (admission.type === "granted") {
-        granted = true;
         const probe = admission.probe === true;
-        const grant = { entry, index, lane, release, reservation, probe };
+        const slot = index === 0 ? NONE : slotOf(entry, lane);
+        const grant = { entry, index, lane, slot, reservation, probe };
         return { type: "granted", waitMs: admission.waitMs, grant };
       }
-      if (admission.type === "open" && admission.elsewhere === true) elsewhere = true;
+      if (admission.type === "open" && admission.elsewhere === true) {
+        elsewhere = admission.cause === "way" ? "no-way" : "no-identity";
+      }
       soonestMs = Math.min(soonestMs, admission.afterMs, LONGEST_SLEEP_MS[admission.type]);
       if (admission.type === "wait" && clock() + admission.afterMs < data.deadlineAt) {
-        elsewhere = false;
+        elsewhere = undefined;
         break;
       }
     } finally {
-      if (!granted) release();
+      release();
     }
   }
-  if (elsewhere) return { type: "elsewhere" };
-  return { type: "wait", afterMs: Number.isFinite(soonestMs) ? soonestMs : NO_SLOT_MS };
+  // What has no slot free takes calls.
+  if (isBusy) return { type: "wait", afterMs: Math.min(soonestMs, NO_SLOT_MS) };
+  if (elsewhere !== undefined) return { type: "elsewhere", reason: elsewhere };
+  return { type: "wait", afterMs: soonestMs };
 }
 
-/** @param fetched how often the job had been fetched: a name for each time it asks. */
-export function reservationId(id: string, fetched: number, pool: string): string {
-  return `${id}/${fetched}/${pool}`;
+const NONE: SlotElsewhere = { take: async () => true, release: () => {} };
+
+/** Whoever has a grant holds no slot of another pool until its start: it may wait for that, and for a slot of its own. */
+function slotOf(entry: Entry, lane: string): SlotElsewhere {
+  let release: (() => void) | undefined;
+  return {
+    async take(signal) {
+      release = await entry.acquire(lane, signal);
+      return release !== undefined;
+    },
+    release() {
+      release?.();
+      release = undefined;
+    },
+  };
 }

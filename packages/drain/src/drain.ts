@@ -20,22 +20,24 @@ import { askChain } from "./chain.ts";
 import { openDeadline } from "./deadline.ts";
 import { Hands, names } from "./hands.ts";
 import { describe } from "./insist.ts";
+import { leftInChain, type LeftCalls } from "./left-calls.ts";
 import { Line } from "./line.ts";
 import { NewerRecords } from "./newer.ts";
 import type { Held } from "./ports.ts";
 import { pollDelayMs } from "./poll.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
+import { Rest } from "./rest.ts";
 import { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
-import { StalledJobs } from "./stalled.ts";
+import { outlived, StalledJobs } from "./stalled.ts";
 import { Starter } from "./start.ts";
 
 /** How long a job that cannot run here now stays away. */
 const ELSEWHERE_MS = 1_000;
 
 /**
- * Far more stalls than crashes of others explain, for a job that kills its worker as soon as it is fetched. A job that
- * merely waits while its worker dies is counted too, and must not die of it.
+ * Far more stalls than crashes of others explain, for a job that kills its worker as soon as it is fetched. What comes
+ * to the gate has not done that: its stalls so far are forgiven.
  */
 const MAX_STALLS = 20;
 
@@ -58,9 +60,11 @@ export class Drain {
   readonly #runner: Runner;
   readonly #starter: Starter;
   readonly #stalled: StalledJobs;
+  readonly #left: LeftCalls;
   readonly #visits = new Set<Visit>();
   /** Jobs whose call runs in this process: one that is fetched again meanwhile waits for its own result. */
   readonly #running = new Set<string>();
+  readonly #rest: Rest;
   /** One per lane. */
   readonly #lines = new Map<string, Line>();
 
@@ -68,9 +72,11 @@ export class Drain {
     this.#options = options;
     this.#hands = new Hands(options.emit);
     this.#newer = new NewerRecords(options);
+    this.#rest = new Rest(options);
     this.#runner = new Runner(options, this.#hands);
-    this.#starter = new Starter(options, this.#hands, this.#runner);
-    this.#stalled = new StalledJobs(options, this.#hands, this.#runner, this.#starter);
+    this.#left = leftInChain(options);
+    this.#starter = new Starter(options, this.#hands, this.#runner, this.#left);
+    this.#stalled = new StalledJobs(options, this.#hands, this.#runner, this.#starter, this.#left);
   }
 
   /**
@@ -81,6 +87,11 @@ export class Drain {
     const visit: Visit = { id: job.id, cancelled: new AbortController(), shut: new AbortController() };
     this.#visits.add(visit);
     return this.#orPutOff(job, visit, stopping, async () => this.#take(job, stopping, visit));
+  }
+
+  /** Resolves when jobs may be fetched: at once, but for a while after one had to be handed back. */
+  async ready(signal: AbortSignal): Promise<void> {
+    return this.#rest.over(signal);
   }
 
   /** The jobs that can be cancelled here: before their call, or in it. */
@@ -152,22 +163,27 @@ export class Drain {
       this.#starter.ask(() => cancels.isRequested(job.id), "cancels", stopping),
       job.attemptsStarted > 1 ? this.#starter.ask(() => job.notes(), "notes", stopping) : NO_NOTES,
     ]);
+    const left = { id: job.id, fetched: job.attemptsStarted - 1, stalls: job.stalls };
     if (ended !== undefined) {
-      if (job.stalls > 0) await this.#stalled.settleEnded(job, ended);
+      await this.#left.settleAll(left, ended);
       return this.#hands.recover(job, data, ended);
     }
-    if (job.deferredFailure !== undefined || job.stalls > MAX_STALLS) {
-      return this.#hands.die(job, data, stalledTooOften(job.stalls, job.deferredFailure));
+    const stalls = job.stalls - notes.stallsOutlived;
+    if (job.deferredFailure !== undefined || stalls > MAX_STALLS) {
+      return this.#hands.die(job, data, stalledTooOften(stalls, job.deferredFailure));
     }
     if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure(notes.last));
-    if (cancelled) return this.#runner.cancel({ job, data });
+    if (cancelled) {
+      await this.#left.settleAll(left);
+      return this.#runner.cancel({ job, data });
+    }
     if (this.#running.has(job.id)) return this.#hands.defer(job, data, "running-here", ELSEWHERE_MS);
 
     const work = await this.#readWork(job, data, stopping);
     if (work === undefined) return undefined;
     const shared = await this.#tryCache(job, data, work, stopping);
     if (shared) return undefined;
-    return this.#admit({ job, data, work, notes }, stopping, visit);
+    return this.#admit({ job, data, work, notes: await outlived(job, notes) }, stopping, visit);
   }
 
   /** Answers from the cache, or waits for the job that is being answered the same. False: make the call. */
@@ -234,7 +250,10 @@ export class Drain {
       if (asked.type === "granted") {
         return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
       }
-      if (asked.type === "elsewhere") return this.#hands.defer(job, data, "no-identity", ELSEWHERE_MS);
+      if (asked.type === "elsewhere") {
+        this.#rest.begin(ELSEWHERE_MS);
+        return this.#hands.defer(job, data, asked.reason, ELSEWHERE_MS);
+      }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
   }
@@ -250,12 +269,13 @@ export class Drain {
     const cancelled = visit.cancelled.signal;
     const shut = visit.shut.signal;
     visit.grant = grant;
+    const off = AbortSignal.any([stopping, cancelled, shut]);
     const start = async (): Promise<(() => Promise<void>) | undefined> => {
       try {
         return await this.#starter.start(candidate, grant, { stopping, cancelled, shut });
       } catch (error) {
         // What could not be asked holds nothing: no slot, and no reservation, which would count as a call under way.
-        grant.release();
+        grant.slot.release();
         this.#giveBack(grant);
         throw error;
       } finally {
@@ -264,7 +284,7 @@ export class Drain {
     };
     return {
       waitMs,
-      off: AbortSignal.any([stopping, cancelled, shut]),
+      off,
       start: async () => {
         const run = await this.#orPutOff(job, visit, stopping, start);
         if (run === undefined) return undefined;

@@ -60,6 +60,10 @@ export interface ReadingLane {
         readonly state: "waiting" | "delayed" | "active" | "completed" | "failed" | "unknown";
         readonly data: unknown;
         readonly attemptsMade: number;
+        /** Times it was fetched. Default 0. */
+        readonly fetched?: number;
+        /** Times its worker vanished under it. Default 0. */
+        readonly stalls?: number;
       }
     | undefined
   >;

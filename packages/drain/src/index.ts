@@ -31,15 +31,18 @@ export {
 } from "./find.ts";
 export {
   anyReady,
-  createIdentityGuard,
-  type IdentityGuard,
-  type IdentityGuardOptions,
-  type LostIdentity,
+  createProcessGuard,
+  type Heard,
+  type KeptOut,
+  type ProcessGuard,
+  type ProcessGuardOptions,
   type Told,
-} from "./identity-guard.ts";
+} from "./process-guard.ts";
+export { HungCalls, type HungCallsOptions, type LendingSlots } from "./hung-calls.ts";
 export { describe, insist } from "./insist.ts";
+export { LeftCalls, type LeftCallsOptions, type LeftJob } from "./left-calls.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
-export { pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
+export { POLL_GRACE_MS, pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";
 export type * from "./ports.ts";
 export { countsAgainst, mayBePaid, nextStep, type NextStep, type Try } from "./retry.ts";
 export {

@@ -14,6 +14,7 @@ import {
 } from "@sluice/job";
 import { adopted, type FoundDead } from "./adopt.ts";
 import { describe } from "./insist.ts";
+import type { LeftCalls } from "./left-calls.ts";
 import type { Cancels, Outcomes } from "./ports.ts";
 
 /** A dead job in the outbox. */
@@ -28,6 +29,8 @@ export interface Outbox {
   readonly queue: string;
   readonly outcomes: Outcomes;
   readonly cancels: Cancels;
+  /** What calls of its jobs hold whose worker vanished. */
+  readonly left: Pick<LeftCalls, "settleAll">;
   size(): Promise<number>;
   /** Oldest first, without the first `skip`. */
   oldest(limit: number, skip: number): Promise<readonly Dead[]>;
@@ -155,6 +158,8 @@ export class Mover {
     const { deadLetters, emit } = this.#options;
     const { data, failure, attempts, stalls, diedAt } = adopted(outbox, job);
     const ended = await outbox.outcomes.get(data.id);
+    // However it died, in a worker or in its lane, it comes by here: before its entry in the ledger goes.
+    await outbox.left.settleAll({ fetched: 0, ...job }, ended);
     // It was answered or cancelled before something failed it: that is how it ended, and no letter is owed.
     if (ended !== undefined && ended.outcome !== "dead") return outbox.drop(job);
     if (await outbox.cancels.isRequested(data.id)) return this.#endCancelled(outbox, job, data);

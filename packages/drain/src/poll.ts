@@ -3,15 +3,18 @@
  * no admission, from a queue of their own.
  */
 import {
+  deadlineFailure,
   JOB_DATA,
   JOB_DATA_VERSION,
   NewerVersionError,
+  NO_NOTES,
   readJobData,
   type Answer,
   type Clock,
   type Emit,
   type Failure,
   type JobData,
+  type LastFailure,
   type Outcome,
   type Random,
 } from "@sluice/job";
@@ -20,6 +23,7 @@ import { insist } from "./insist.ts";
 import { NewerRecords } from "./newer.ts";
 import type { Cancels, Held, Outcomes } from "./ports.ts";
 import { asyncTimeout, malformed } from "./reasons.ts";
+import { filteredAnswer } from "./told.ts";
 
 export type PollResult =
   | { readonly type: "in-progress" }
@@ -35,6 +39,8 @@ export interface PollerOptions {
   readonly cancels: Cancels;
   /** How long Bedrock may take over a call, milliseconds. Default one hour. */
   readonly limitMs?: number;
+  /** What callers get instead of an answer that a content filter stopped. Default: what the model said. */
+  readonly filteredMessage?: string | undefined;
   readonly abort: AbortSignal;
   readonly emit: Emit;
   readonly clock: Clock;
@@ -45,6 +51,12 @@ const HOUR_MS = 3_600_000;
 const FIRST_MS = 1_000;
 const GROWTH = 1.5;
 const LONGEST_MS = 30_000;
+
+/**
+ * How long beyond its deadline a started call is still asked about, milliseconds. What Bedrock has answered is paid for: a
+ * job whose deadline falls into an outage of its polls is asked about once more.
+ */
+export const POLL_GRACE_MS = 60_000;
 
 /** The pause before the next poll: 1 s, half as much again each time, doubled for each error, at most 30 s. Pure. */
 export function pollDelayMs(polls: number, errors: number): number {
@@ -97,34 +109,50 @@ export class Poller {
   }
 
   async #poll(job: Held, data: JobData, invocation: NonNullable<JobData["invocation"]>): Promise<void> {
-    const { poll, abort, clock, limitMs = HOUR_MS } = this.#options;
+    const { poll, abort, clock, limitMs = HOUR_MS, filteredMessage } = this.#options;
     const result = await poll(invocation.arn, abort);
     switch (result.type) {
       case "answered":
+        return this.#end(job, data, {
+          outcome: "completed",
+          answer: result.answer,
+          ...ending(job, data, clock()),
+        });
       case "filtered":
         return this.#end(job, data, {
-          outcome: result.type === "answered" ? "completed" : "filtered",
-          answer: result.answer,
-          ...ending(job, data, this.#options.clock()),
+          outcome: "filtered",
+          answer: filteredAnswer(result.answer, filteredMessage),
+          ...ending(job, data, clock()),
         });
       case "stopped":
         return this.#hands.die(job, data, result.failure);
       case "aborted":
         return this.#hands.defer(job, data, "shutdown", 0);
       case "in-progress":
-      case "failed":
         if (clock() - invocation.startedAt >= limitMs) {
           return this.#hands.die(job, data, asyncTimeout(limitMs));
         }
-        return this.#again(job, data, result.type === "failed");
+        if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure());
+        return this.#again(job, data);
+      case "failed":
+        // Nothing is known of the call, and the answer may be there: that polls fail is no reason to give it up.
+        if (clock() >= data.deadlineAt + POLL_GRACE_MS) {
+          return this.#hands.die(job, data, deadlineFailure(result.failure));
+        }
+        return this.#again(job, data, result.failure);
     }
   }
 
-  /** Errors of polls are counted as attempts, polls by the times the job was fetched: nothing else is kept. */
-  async #again(job: Held, data: JobData, failed: boolean): Promise<void> {
+  /**
+   * Errors of polls are counted as attempts, polls by the times the job was fetched. The last error is noted, for the
+   * sweeper, which ends the job where no worker does.
+   */
+  async #again(job: Held, data: JobData, failure?: Failure): Promise<void> {
+    const failed = failure !== undefined;
     const errors = job.attemptsMade + (failed ? 1 : 0);
     const delayMs = pollDelayMs(job.attemptsStarted - 1, errors);
-    await job.defer({ delayMs, attempt: failed });
+    const notes = failed ? { notes: { ...NO_NOTES, last: shortOf(failure) } } : {};
+    await job.defer({ delayMs, attempt: failed, ...notes });
     const { id, tenant, pool, lane } = data;
     this.#options.emit("job:deferred", { id, tenant, pool, lane, reason: "polling", delayMs });
   }
@@ -138,4 +166,9 @@ export class Poller {
     if (ended?.outcome === "dead") return this.#hands.recover(job, data, ended);
     return this.#hands.end(job, data, ended ?? outcome);
   }
+}
+
+/** Of a failure: what the job's own death may have to say. */
+function shortOf({ kind, errorClass, message }: Failure): LastFailure {
+  return { kind, errorClass, message };
 }

@@ -34,6 +34,8 @@ export interface Held {
   readonly stalls: number;
   readonly deferredFailure: string | undefined;
   notes(): Promise<Notes>;
+  /** Replaces the notes now, and not only when the job is handed back. */
+  keepNotes(notes: Notes): Promise<void>;
   complete(reference: Readonly<Record<string, string | number>>): Promise<void>;
   defer(deferral: Deferral): Promise<void>;
   fail(failure: Failure): Promise<void>;
@@ -72,6 +74,8 @@ export interface Settlement {
   readonly holdMs?: number;
   /** The job wants another try: ask the pool's retry budget. */
   readonly retry?: boolean;
+  /** The class of a failure to connect: it may be this process's own. Not for the limiter. */
+  readonly unreached?: string;
 }
 
 export interface AdmitRequest {
@@ -115,25 +119,42 @@ export interface Outcomes {
 
 export type LedgerAnswer =
   /**
-   * The job's `call`-th; `lost` earlier ones were in flight when their process died, `justLost` says whether the last one
-   * was: nobody had found that out before.
+   * The job's `call`-th; `lost` earlier ones were in flight when their process died. `left`: what those hold of the quota
+   * until it is settled. `unnamed`: the last one was lost just now, and does not say what it holds.
    */
-  | { readonly type: "go"; readonly call: number; readonly lost: number; readonly justLost: boolean }
+  | {
+      readonly type: "go";
+      readonly call: number;
+      readonly lost: number;
+      readonly left: readonly HeldQuota[];
+      readonly unnamed: boolean;
+    }
   /** A process that is alive has a call in flight. */
   | { readonly type: "busy"; readonly retryAfterMs: number }
   /** The job has had all the calls it may have. */
-  | { readonly type: "cap"; readonly calls: number }
+  | { readonly type: "cap"; readonly calls: number; readonly left: readonly HeldQuota[] }
   /** The job has ended. */
   | { readonly type: "ended" };
+
+/** What a call holds of the quota. */
+export interface HeldQuota {
+  readonly reservation: string;
+  /** What to settle it with when nobody hears how the call ended. */
+  readonly ifLost: Cost;
+}
 
 /** Which calls a job has started, and who has one in flight: what keeps two processes from paying for one answer. */
 export interface Ledger {
   /** `leaseMs`: how long the call counts as in flight at most, also if its process lives on. */
-  begin(call: { id: string; maxCalls: number; leaseMs: number }): Promise<LedgerAnswer>;
+  begin(call: { id: string; maxCalls: number; leaseMs: number; held?: HeldQuota }): Promise<LedgerAnswer>;
   /** The call is over and counts; the next may begin. */
   end(id: string): Promise<unknown>;
   /** The call was never sent, was refused, or failed while the pool answered nobody: it does not count. */
   abandon(id: string): Promise<unknown>;
+  /** What calls of the job hold that nobody has settled, also those of processes that live. */
+  left(id: string): Promise<readonly HeldQuota[]>;
+  /** These reservations are settled. */
+  forget(id: string, reservations: readonly string[]): Promise<unknown>;
 }
 
 export type CallResult =
@@ -193,6 +214,8 @@ export interface Entry {
   readonly model: Model;
   /** Takes a slot of the pool if one is free. The job's own pool has given one before the job was fetched. */
   tryAcquire(lane: string): (() => void) | undefined;
+  /** Takes one as soon as one is free; `undefined` when the signal fires first. */
+  acquire(lane: string, signal: AbortSignal): Promise<(() => void) | undefined>;
 }
 
 /** Where a streamed answer is read while it is written. */

@@ -1,10 +1,12 @@
 /**
  * Finishes replays that a crash left half done, and gives up those that cannot be finished: no letter stays `replaying`
- * for ever. Runs in every worker without a leader: the store claims, resolves and releases by condition, and a job is
+ * for ever. And settles what letters and outcomes disagree about after Redis has lost its last writes: a job whose death is in
+ * a letter, and that Redis brought back and that was answered then. Runs in every worker without a leader: the store claims, resolves and releases by condition, and a job is
  * added under one id, so two reconcilers with the same letter do no harm.
  */
 import { lifeOf, type Clock, type Emit, type JobData, type Random } from "@sluice/job";
 import { describe } from "./insist.ts";
+import { LookBack, type LookedBackLetters } from "./look-back.ts";
 import type { Outcomes } from "./ports.ts";
 import { revived, type ClaimRefusal } from "./replay.ts";
 
@@ -21,7 +23,7 @@ export interface Replaying {
 }
 
 /** The store of dead letters, as far as the reconciler needs it. */
-export interface ReconciledLetters {
+export interface ReconciledLetters extends LookedBackLetters {
   /** A page of the letters of a lane whose replay has been claimed, newest death first. */
   replaying(
     lane: { pool: string; lane: string },
@@ -34,7 +36,6 @@ export interface ReconciledLetters {
     | { readonly outcome: "claimed"; readonly data: JobData }
     | { readonly outcome: "refused"; readonly reason: ClaimRefusal }
   >;
-  resolve(jobId: string): Promise<unknown>;
   /** Gives up the claim of `jobId`: the letter is dead again, with the note as the reason. */
   release(id: string, command: { jobId: string; by: string; note: string }): Promise<{ outcome: string }>;
 }
@@ -76,12 +77,14 @@ const NAME = "reconciler";
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #resolving = new Set<Promise<void>>();
+  readonly #lookBack: LookBack;
   #timer: NodeJS.Timeout | undefined;
   #sweep: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#lookBack = new LookBack(options.letters);
   }
 
   start(): void {
@@ -95,9 +98,24 @@ export class Reconciler {
     await Promise.all(this.#resolving);
   }
 
-  /** A job was answered, filtered or cancelled: resolves its letter if it was a replay. The sweep finds what fails here. */
+  /**
+   * Another life of Redis, or another server, was found at `changedAt` (milliseconds since the epoch) to answer for these
+   * pools: what was written last may be lost. The next sweep compares the letters of that time with what became of their
+   * jobs.
+   */
+  redisChanged(pools: readonly string[], changedAt: number): void {
+    this.#lookBack.expect(
+      this.#options.lanes.filter(({ pool }) => pools.includes(pool)),
+      changedAt,
+    );
+  }
+
+  /**
+   * A job was answered, filtered or cancelled: resolves its letter if it was a replay, or ran again after its death. The
+   * sweep finds what fails here.
+   */
   ended(id: string): void {
-    if (lifeOf(id).replay === 0) return;
+    if (lifeOf(id).replay === 0 && !this.#lookBack.isRevived(id)) return;
     const resolving = this.#options.letters
       .resolve(id)
       .then(() => undefined, this.#onError)
@@ -112,11 +130,12 @@ export class Reconciler {
       if (this.#stopped) break;
       try {
         changed += await this.#sweepLane(lane);
+        changed += await this.#lookBack.at(lane);
       } catch (error) {
         this.#onError(error);
       }
     }
-    return changed;
+    return changed + (await this.#lookBack.again().catch((error: unknown) => this.#none(error)));
   }
 
   /** A letter that cannot be decided about holds up no other; the first such error is told. */
@@ -197,6 +216,11 @@ export class Reconciler {
       note: reason,
     });
     return outcome === "done";
+  }
+
+  #none(error: unknown): number {
+    this.#onError(error);
+    return 0;
   }
 
   async #resolve(jobId: string): Promise<boolean> {

@@ -7,12 +7,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock, JobData } from "@sluice/job";
 import { describe } from "./insist.ts";
 import { LanePlaces } from "./lane-places.ts";
+import type { Outcomes } from "./ports.ts";
 
 /** A dead letter as the one who replays it saw it. */
 export interface LetterRef {
   readonly id: string;
   readonly pool: string;
   readonly lane: string;
+  /** The life that died last. */
+  readonly jobId: string;
   /** Replays so far. A letter that has been replayed since is not replayed by this reference. */
   readonly replays: number;
 }
@@ -29,6 +32,8 @@ export interface ReplayLetters {
     | { readonly outcome: "claimed"; readonly data: JobData }
     | { readonly outcome: "refused"; readonly reason: ClaimRefusal }
   >;
+  /** The job `jobId` was answered after all. */
+  resolve(jobId: string): Promise<unknown>;
   count(query: { state: "replaying"; by: { lane: { pool: string; lane: string } } }): Promise<number>;
 }
 
@@ -39,7 +44,10 @@ export interface ReplayPool {
   readonly deadlineMs: number;
   /** Notes that the job lives on as this replay, for those who ask for it by its first id. Safe to repeat. */
   readonly lineage: { mark(job: JobData): Promise<void> };
+  readonly outcomes: Pick<Outcomes, "get">;
   lane(name: string): {
+    /** Where a job of the lane is; `undefined` when it knows none of this id. */
+    find(id: string): Promise<{ readonly state: string } | undefined>;
     /** Adds the job under its id; adding it again is harmless. */
     add(job: JobData): Promise<void>;
   };
@@ -50,11 +58,14 @@ export type ReplayResult =
   | { readonly outcome: "queued"; readonly id: string; readonly jobId: string }
   /** Claimed, but Redis did not take it: a worker's reconciler puts it into its lane when the claim's lease is over. */
   | { readonly outcome: "claimed"; readonly id: string; readonly jobId: string; readonly error: string }
-  /** `lane-busy`: the lane holds as many replays as it may. `no-lane`: the pools file has no such lane (any more). */
+  /**
+   * `lane-busy`: the lane holds as many replays as it may. `no-lane`: the pools file has no such lane (any more).
+   * `answered`, `under-way`: the life that died has been answered, or may be: Redis had lost its death.
+   */
   | {
       readonly outcome: "refused";
       readonly id: string;
-      readonly reason: ClaimRefusal | "lane-busy" | "no-lane";
+      readonly reason: ClaimRefusal | "lane-busy" | "no-lane" | "answered" | "under-way";
     };
 
 export interface ReplayOptions {
@@ -129,13 +140,18 @@ export class Replayer {
     }
   }
 
-  async #replay({ id, pool: poolName, lane, replays }: LetterRef, by: string): Promise<ReplayResult> {
+  async #replay({ id, jobId, pool: poolName, lane, replays }: LetterRef, by: string): Promise<ReplayResult> {
     const { letters, pools, leaseMs = REPLAY_DEFAULTS.leaseMs, clock } = this.#options;
     const giveBack = (): void => this.#places.giveBack(poolName, lane);
     const pool = pools.get(poolName);
     if (pool === undefined || !pool.lanes.includes(lane)) {
       giveBack();
       return { outcome: "refused", id, reason: "no-lane" };
+    }
+    const alive = await this.#lifeOf(pool, lane, jobId);
+    if (alive !== undefined) {
+      giveBack();
+      return { outcome: "refused", id, reason: alive };
     }
     const claim = await letters.claim(id, { by, replays, leaseMs });
     if (claim.outcome === "refused") {
@@ -152,7 +168,30 @@ export class Replayer {
     }
     return { outcome: "queued", id, jobId: job.id };
   }
+
+  /**
+   * What has become of the life that died, where Redis had lost its death and brought it back. Its letter is resolved if
+   * it was answered: a replay would be paid and delivered a second time.
+   */
+  async #lifeOf(
+    pool: ReplayPool,
+    lane: string,
+    jobId: string,
+  ): Promise<"answered" | "under-way" | undefined> {
+    const found = async (): Promise<"answered" | "under-way" | undefined> => {
+      const [outcome, job] = await Promise.all([pool.outcomes.get(jobId), pool.lane(lane).find(jobId)]);
+      if (outcome !== undefined) return outcome.outcome === "dead" ? undefined : "answered";
+      return job !== undefined && UNDER_WAY.has(job.state) ? "under-way" : undefined;
+    };
+    // While Redis does not answer nothing runs, and the claim is honoured later.
+    const life = await found().catch(() => undefined);
+    if (life === "answered") await this.#options.letters.resolve(jobId);
+    return life;
+  }
 }
+
+/** Not ended, or on the way to it. */
+const UNDER_WAY: ReadonlySet<string> = new Set(["waiting", "delayed", "active"]);
 
 /** Each letter once, however often it was ticked, named or met. */
 export function distinct(letters: readonly LetterRef[]): readonly LetterRef[] {

@@ -57,6 +57,12 @@ const FALLBACK_DELAY_MS = 250;
  */
 const SHUT_SPREAD_MS = 1_000;
 
+/** So often a job of an operation that may be out is tried again as quickly as any; each further call may be paid. */
+const QUICK_FAILURES = 2;
+
+/** An operation that has not been answered for longer is taken for one that its jobs ask in vain. */
+const OPERATION_MEMORY_MS = 30 * 60_000;
+
 /** From this many throttles in a row on, with others answered meanwhile, a job is kept apart. */
 const APART_THROTTLES = 3;
 
@@ -90,7 +96,7 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
   const { failure } = failed;
   const { attemptsMade, maxAttempts, index, pools, now, deadlineAt, random } = tried;
   const attempt = countsAgainst(failed, tried);
-  const notes = noted(failed, tried);
+  const notes = noted(failed, tried, attempt);
   if (index + 1 < pools && mayAnswerElsewhere(row, tried.notes)) {
     return {
       type: "retry",
@@ -100,13 +106,15 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
     };
   }
   if (row.costs === "life") return { type: "dead", failure };
-  if (attempt && attemptsMade + 1 >= Math.min(maxAttempts, row.attempts ?? maxAttempts))
+  if (attempt && (attemptsMade + 1 >= maxAttempts || attemptsOfRow(notes, failed) >= mostOfRow(row))) {
     return { type: "dead", failure };
+  }
   const leftMs = deadlineAt - now;
   if (leftMs < LAST_TRY_MS + FLOOR_MS) return { type: "dead", failure: deadlineFailure(notes.last) };
   // A job dies at its deadline, not at the last try that happened to fit before it.
   const latestMs = Math.min(leftMs * (0.5 + random() * 0.4), leftMs - LAST_TRY_MS);
-  const delayMs = Math.min(delayOf(row, failure, notes, tried), latestMs);
+  const seldom = notes.failures > QUICK_FAILURES && mayBePaid(failed, tried) && mayBeOut(failed, tried);
+  const delayMs = Math.min(delayOf(row, failure, notes, { ...tried, seldom }), latestMs);
   return { type: "retry", delayMs, attempt, notes };
 }
 
@@ -115,10 +123,15 @@ export function nextStep(failed: Failed, tried: Try): NextStep {
  * slept through counts against nobody.
  */
 export function countsAgainst(failed: Failed, tried: CountedTry): boolean {
-  return failed.stood !== true && !isFree(failed) && othersAnswered(failed, tried);
+  return (
+    failed.stood !== true && !isFree(failed) && othersAnswered(failed, tried) && !mayBeOut(failed, tried)
+  );
 }
 
-/** Whether the call counts as one that may have been paid. While the pool answers nobody, only probes are made. */
+/**
+ * Whether the call counts as one that may have been paid. While the pool answers nobody, only probes are made; while one
+ * operation of it is out, its jobs are called, seldom, and what they may have cost stays bounded.
+ */
 export function mayBePaid(failed: Failed, tried: CountedTry): boolean {
   return failed.charge === "estimate" && !isFree(failed) && othersAnswered(failed, tried);
 }
@@ -143,6 +156,16 @@ function othersAnswered({ rule }: Failed, tried: CountedTry): boolean {
   return within(settled.answeredAgoMs, callMs);
 }
 
+/**
+ * Whether it may be the operation that is out, and not the job: streams may break while whole answers come. It answered
+ * others not long ago, and none of them while this call failed.
+ */
+function mayBeOut({ rule }: Failed, { settled, callMs }: CountedTry): boolean {
+  const { operationAnsweredAgoMs: agoMs } = settled;
+  if (FAILURES[rule].about === "access") return false;
+  return agoMs !== undefined && agoMs > callMs && agoMs < OPERATION_MEMORY_MS;
+}
+
 function sinceLastMs({ notes, now, callMs }: CountedTry): number {
   return notes.failedAt === undefined ? callMs : now - notes.failedAt;
 }
@@ -151,7 +174,12 @@ function within(agoMs: number | undefined, ms: number): boolean {
   return agoMs !== undefined && agoMs <= ms;
 }
 
-function delayOf(row: FailureRow, failure: Failure, notes: Notes, { settled, pools, random }: Try): number {
+function delayOf(
+  row: FailureRow,
+  failure: Failure,
+  notes: Notes,
+  { settled, pools, random, seldom }: Try & { readonly seldom: boolean },
+): number {
   if (notes.apart) {
     const doubled = APART.baseMs * 2 ** Math.min(notes.throttles - APART_THROTTLES, 20);
     return Math.min(APART.capMs, doubled) * (0.5 + random() / 2);
@@ -164,22 +192,38 @@ function delayOf(row: FailureRow, failure: Failure, notes: Notes, { settled, poo
   const hintMs = failure.retryAfterMs;
   const delayMs =
     hintMs === undefined ? Math.max(FLOOR_MS, jitter) : Math.min(hintMs, MAX_HINT_MS) + jitter / 4;
-  // The pool has too many retries under way already: not given up, but as late as may be.
-  return retry === "exhausted" ? Math.max(delayMs, capMs * (0.5 + random() / 2)) : delayMs;
+  // The pool has too many retries under way already, or its operation is out: not given up, but as late as may be.
+  return retry === "exhausted" || seldom ? Math.max(delayMs, capMs * (0.5 + random() / 2)) : delayMs;
 }
 
-/** What the next try shall know of this one. */
-function noted({ rule, failure }: Failed, tried: Try): Notes {
+/** How many attempts of a job may fail by this row. */
+function mostOfRow({ attempts = Infinity }: FailureRow): number {
+  return attempts;
+}
+
+function attemptsOfRow({ byRow }: Notes, { rule }: Failed): number {
+  return byRow[rule] ?? 0;
+}
+
+/**
+ * What the next try shall know of this one.
+ * @param attempt whether it counts against the job's attempts.
+ */
+function noted(failed: Failed, tried: Try, attempt: boolean): Notes {
+  const { rule, failure } = failed;
   const { notes, index, pools, now, settled } = tried;
-  const { kind, dimension } = FAILURES[rule];
+  const { kind, dimension, attempts } = FAILURES[rule];
+  const isCounted = attempt && attempts !== undefined;
   const quota = kind === "throttled" && dimension !== "capacity";
   const throttles = quota ? notes.throttles + 1 : 0;
   // Others pass where this one does not: it would come back ahead of them for ever.
   const apart = throttles >= APART_THROTTLES && within(settled.answeredAgoMs, sinceLastMs(tried));
   return {
     failures: notes.failures + 1,
+    byRow: isCounted ? { ...notes.byRow, [rule]: attemptsOfRow(notes, failed) + 1 } : notes.byRow,
     throttles,
     apart,
+    stallsOutlived: notes.stallsOutlived,
     failedAt: now,
     // After the last pool of the chain the first one may work again.
     entry: index > 0 && index === pools - 1 ? 0 : index,

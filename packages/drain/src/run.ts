@@ -19,6 +19,7 @@ import { describe, insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { mayBePaid, nextStep } from "./retry.ts";
 import { costOf, ONE_REQUEST, operationOf, settlementOf, type Failed } from "./settlement.ts";
+import { filteredAnswer, streamEnd } from "./told.ts";
 
 /** A job that ends; its request is known once it has been read. */
 type Ending = Pick<Candidate, "job" | "data"> & { readonly work?: JobRequest };
@@ -101,8 +102,7 @@ export class Runner {
     const filtered = result.type === "filtered";
     const isReplaced = filtered && filteredMessage !== undefined;
     const answer = {
-      ...result.answer,
-      ...(isReplaced ? { body: undefined, text: filteredMessage } : {}),
+      ...(filtered ? filteredAnswer(result.answer, filteredMessage) : result.answer),
       ...(result.usageEstimated === true ? { usageEstimated: true } : {}),
     };
     // On its way before the outcome is: a crash in between must not leave the model's words readable.
@@ -111,6 +111,7 @@ export class Runner {
       outcome: filtered ? "filtered" : "completed",
       answer,
       ...ending(job, data, this.#options.clock()),
+      reservation: grant.reservation,
     };
     const first = await this.#store(outcome);
     await this.settle(grant, {
@@ -120,12 +121,12 @@ export class Runner {
       operation: operationOf(work),
     });
     if (result.usageEstimated !== true) model.learn(data, work, usage);
-    await this.#endStream(writer, filtered ? "incomplete" : "completed");
+    // It may have ended while it ran: cancelled by its caller, or answered by a run that had lost its lock. The first end
+    // counts.
+    const ended = first ? outcome : ((await this.#firstEnd(job.id)) ?? outcome);
+    await this.#endStream(writer, streamEnd(ended, ended === outcome));
     await this.#share(data, work, filtered ? undefined : answer);
-    if (first) return this.#hands.end(job, data, outcome);
-    // It ended while it ran: cancelled by its caller, or answered by a run that had lost its lock. The first end counts.
-    const ended = await this.#firstEnd(job.id);
-    if (ended === undefined) return this.#hands.end(job, data, outcome);
+    if (ended === outcome) return this.#hands.end(job, data, outcome);
     if (ended.outcome === "cancelled") return this.#hands.end(job, data, ended);
     return this.#hands.recover(job, data, ended);
   }
@@ -241,10 +242,10 @@ export class Runner {
     outcome: Exclude<Outcome, { outcome: "dead" }>,
   ): Promise<undefined> {
     const first = await this.#store(outcome);
-    await this.#endStream(writer, "incomplete");
-    const ended = first ? outcome : await this.#firstEnd(job.id);
-    if (ended?.outcome === "dead") return this.#hands.recover(job, data, ended);
-    return this.#hands.end(job, data, ended ?? outcome);
+    const ended = first ? outcome : ((await this.#firstEnd(job.id)) ?? outcome);
+    await this.#endStream(writer, streamEnd(ended, false));
+    if (ended.outcome === "dead") return this.#hands.recover(job, data, ended);
+    return this.#hands.end(job, data, ended);
   }
 
   /** Readers find the outcome by themselves, just later: losing this event is not worth holding the job for. */

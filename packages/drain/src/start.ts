@@ -3,7 +3,8 @@ import { deadlineFailure, type JobData } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { names, type Hands } from "./hands.ts";
 import { insist } from "./insist.ts";
-import type { Held, LedgerAnswer } from "./ports.ts";
+import type { LeftCalls } from "./left-calls.ts";
+import type { Held, HeldQuota, LedgerAnswer } from "./ports.ts";
 import { callCap, MAX_LOST_CALLS, stalledTooOften } from "./reasons.ts";
 import type { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
@@ -17,6 +18,15 @@ const SPARE_CALLS = 2;
 
 /** How long a suspect stays away that may not run beside others here. Many calls take no longer. */
 const SUSPECT_MS = 250;
+
+/**
+ * How long a start waits for its slot in another pool. It has one of its own by then: jobs of two pools that answer for
+ * each other must not wait for each other's for ever.
+ */
+const SLOT_MS = 5_000;
+
+/** How long a job stays away that got none. */
+const NO_SLOT_MS = 1_000;
 
 /**
  * How often a question before the call is asked again, over about 25 s. An outage of Redis is mostly shorter; what will
@@ -39,11 +49,13 @@ export class Starter {
   readonly #options: DrainOptions;
   readonly #hands: Hands;
   readonly #runner: Runner;
+  readonly #left: LeftCalls;
 
-  constructor(options: DrainOptions, hands: Hands, runner: Runner) {
+  constructor(options: DrainOptions, hands: Hands, runner: Runner, left: LeftCalls) {
     this.#options = options;
     this.#hands = hands;
     this.#runner = runner;
+    this.#left = left;
   }
 
   /** The start has come. Resolves to the call, or to `undefined` when the job has been disposed of. */
@@ -52,18 +64,17 @@ export class Starter {
     grant: Grant,
     { stopping, cancelled, shut }: Signals,
   ): Promise<(() => Promise<void>) | undefined> {
-    const { emit, clock, ledger, cancels } = this.#options;
+    const { emit, clock, ledger } = this.#options;
     const { job, data } = candidate;
+    const hasSlot = grant.index === 0 || (await takeSlot(grant, [stopping, cancelled, shut]));
     if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
     if (cancelled.aborted) return this.#refund(grant, () => this.#runner.cancel(candidate));
     if (clock() >= data.deadlineAt) {
       return this.#refund(grant, () => this.#runner.die(candidate, deadlineFailure(candidate.notes.last)));
     }
     if (shut.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "pool-shut", 0));
-    const [isCancelled, begun] = await Promise.all([
-      this.ask(() => cancels.isRequested(job.id), "cancels", stopping),
-      this.begin(job, data, grant.entry.model.budgetMs(candidate.work) + LEASE_GRACE_MS, stopping),
-    ]);
+    if (!hasSlot) return this.#refund(grant, () => this.#hands.defer(job, data, "no-slot", NO_SLOT_MS));
+    const { isCancelled, begun } = await this.#lastLook(candidate, grant, stopping);
     const giveBack = async (then: () => Promise<undefined>): Promise<undefined> => {
       if (begun.type === "go") await this.ask(() => ledger.abandon(job.id), "ledger", stopping);
       return this.#refund(grant, then);
@@ -91,16 +102,48 @@ export class Starter {
         await this.#runner.run(candidate, grant, call, cancelled);
       } finally {
         this.suspects.leave(job.id);
-        grant.release();
+        grant.slot.release();
       }
     };
   }
 
-  /** Asks the ledger for a call that counts as in flight for `leaseMs` at most. */
-  async begin(job: Held, data: JobData, leaseMs: number, stopping: AbortSignal): Promise<LedgerAnswer> {
+  /** Whether the job is cancelled, and whether it may be called: asked together. Rejects with no call left open. */
+  async #lastLook(
+    { job, data, work }: Candidate,
+    { entry: { model }, reservation }: Grant,
+    stopping: AbortSignal,
+  ): Promise<{ isCancelled: boolean; begun: LedgerAnswer }> {
+    const { cancels, ledger } = this.#options;
+    const leaseMs = model.budgetMs(work) + LEASE_GRACE_MS;
+    const held = { reservation, ifLost: model.unfinished(work, undefined) };
+    const [cancelled, begun] = await Promise.allSettled([
+      this.ask(() => cancels.isRequested(job.id), "cancels", stopping),
+      this.begin(job, data, leaseMs, stopping, held),
+    ]);
+    if (begun.status === "rejected") throw begun.reason;
+    if (cancelled.status === "fulfilled") return { isCancelled: cancelled.value, begun: begun.value };
+    // The job would be busy with a call that nobody makes.
+    if (begun.value.type === "go") await this.ask(() => ledger.abandon(job.id), "ledger", stopping);
+    throw cancelled.reason;
+  }
+
+  /**
+   * Asks the ledger for a call that counts as in flight for `leaseMs` at most, and settles what it says lost calls hold.
+   * @param held what this call holds of the quota. Default: nothing is sent.
+   */
+  async begin(
+    job: Held,
+    data: JobData,
+    leaseMs: number,
+    stopping: AbortSignal,
+    held?: HeldQuota,
+  ): Promise<LedgerAnswer> {
     const { ledger } = this.#options;
     const maxCalls = data.maxAttempts + SPARE_CALLS;
-    return this.ask(() => ledger.begin({ id: job.id, maxCalls, leaseMs }), "ledger", stopping);
+    const call = { id: job.id, maxCalls, leaseMs, ...(held === undefined ? {} : { held }) };
+    const begun = await this.ask(() => ledger.begin(call), "ledger", stopping);
+    if ("left" in begun && begun.left.length > 0) await this.#left.settle(job.id, begun.left);
+    return begun;
   }
 
   async deferSuspect(job: Held, data: JobData): Promise<undefined> {
@@ -116,7 +159,11 @@ export class Starter {
   async #refund(grant: Grant, then: () => Promise<undefined>): Promise<undefined> {
     const { pool } = grant.entry;
     await this.#runner.settle(grant, { pool, outcome: "neutral", actual: NOTHING });
-    grant.release();
+    grant.slot.release();
     return then();
   }
+}
+
+async function takeSlot({ slot }: Grant, signals: readonly AbortSignal[]): Promise<boolean> {
+  return slot.take(AbortSignal.any([...signals, AbortSignal.timeout(SLOT_MS)]));
 }

@@ -191,7 +191,7 @@ describe("a granted job", () => {
   });
 
   test("that has had all the calls it may have gives its grant back and is dead", async () => {
-    const w = world({ ledger: () => ({ type: "cap", calls: 5 }) });
+    const w = world({ ledger: () => ({ type: "cap", calls: 5, left: [] }) });
     expect(await w.through(newData())).toMatchObject({ how: "failed", failure: { kind: "terminal" } });
     expect(w.settlements).toMatchObject([refunded]);
   });

@@ -23,6 +23,7 @@ import {
   type DrainOptions,
   type Entry,
   type Held,
+  type HeldQuota,
   type LedgerAnswer,
   type Settled,
   type Settlement,
@@ -43,6 +44,11 @@ export const answered: CallResult = { type: "answered", answer };
 export const granted: Admission = { type: "granted", waitMs: 0 };
 
 type Failed = Extract<CallResult, { type: "failed" }>;
+
+/** The ledger lets a call go. */
+export function go(part: Partial<Extract<LedgerAnswer, { type: "go" }>> = {}): LedgerAnswer {
+  return { type: "go", call: 1, lost: 0, left: [], unnamed: false, ...part };
+}
 
 /** A call that failed by a row of the table. */
 export function failed(
@@ -97,6 +103,9 @@ export interface World {
   readonly outcomes: Map<string, Outcome>;
   readonly settlements: Settlement[];
   readonly admitted: Parameters<Entry["gate"]["admit"]>[0][];
+  /** What the ledger was told that calls hold, and what it was told is settled. */
+  readonly begun: HeldQuota[];
+  readonly forgotten: string[];
   readonly stop: AbortController;
   readonly abort: AbortController;
   /** Milliseconds since the epoch, as the drain sees it. */
@@ -111,13 +120,17 @@ export interface Script {
   admit?: (asked: number) => Admission | Promise<Admission>;
   /** The second pool of the chain; left out, there is none. */
   elsewhere?: Script["admit"];
-  /** False when that pool has no free slot. */
-  slotElsewhere?: boolean;
+  /** Whether that pool has a free slot. Default: always. */
+  slotElsewhere?: () => boolean;
+  /** What comes of waiting for one. Default: one is there. */
+  acquireElsewhere?: () => Promise<(() => void) | undefined>;
   call?: (call: Call, calls: number) => CallResult | Promise<CallResult>;
   putOutcome?: (puts: number) => void;
   getOutcome?: (gets: number) => void;
   settle?: (settles: number) => Settled;
   ledger?: (id: string) => LedgerAnswer;
+  /** What the ledger says that calls hold which nobody has settled. */
+  left?: readonly HeldQuota[];
   cancelRequested?: (asked: number) => boolean;
   cache?: () => CacheLead;
   notes?: Notes;
@@ -130,17 +143,23 @@ export function world(script: Script = {}): World {
   const outcomes = new Map<string, Outcome>();
   const settlements: Settlement[] = [];
   const admitted: World["admitted"] = [];
+  const begun: HeldQuota[] = [];
+  const forgotten: string[] = [];
   const stop = new AbortController();
   const abort = new AbortController();
   const count = { admit: 0, call: 0, put: 0, get: 0, settle: 0, cancels: 0 };
 
+  const takeSlot = (): (() => void) => {
+    log.push("slot taken");
+    return () => void log.push("slot released");
+  };
   const entryOf = (pool: string, admit: Script["admit"]): Entry => ({
     pool,
     laneFor: (lane) => lane,
-    tryAcquire: () => {
-      if (script.slotElsewhere === false) return undefined;
-      log.push("slot taken");
-      return () => void log.push("slot released");
+    tryAcquire: () => (script.slotElsewhere?.() === false ? undefined : takeSlot()),
+    acquire: async (_lane, signal) => {
+      if (script.acquireElsewhere !== undefined) return script.acquireElsewhere();
+      return signal.aborted ? undefined : takeSlot();
     },
     gate: {
       async admit(request) {
@@ -188,12 +207,15 @@ export function world(script: Script = {}): World {
       },
     },
     ledger: {
-      async begin({ id }) {
+      async begin({ id, held }) {
         log.push("ledger.begin");
-        return script.ledger?.(id) ?? { type: "go", call: 1, lost: 0, justLost: false };
+        if (held !== undefined) begun.push(held);
+        return script.ledger?.(id) ?? go();
       },
       end: async () => void log.push("ledger.end"),
       abandon: async () => void log.push("ledger.abandon"),
+      left: async () => script.left ?? [],
+      forget: async (_id, reservations) => void forgotten.push(...reservations),
     },
     cancels: { isRequested: async () => script.cancelRequested?.((count.cancels += 1)) ?? false },
     cache: {
@@ -233,6 +255,7 @@ export function world(script: Script = {}): World {
       stalls: 0,
       deferredFailure: undefined,
       notes: async () => script.notes ?? NO_NOTES,
+      keepNotes: async () => {},
       complete: async (reference) => leave({ how: "completed", reference }, "job.complete"),
       defer: async (deferral) => leave({ how: "deferred", deferral }, "job.defer"),
       fail: async (failure) => leave({ how: "failed", failure }, "job.fail"),
@@ -249,6 +272,8 @@ export function world(script: Script = {}): World {
     outcomes,
     settlements,
     admitted,
+    begun,
+    forgotten,
     stop,
     abort,
     hold,

@@ -79,7 +79,7 @@ describe("the description of an error", () => {
     ["the first line of many", new Error("first\nsecond"), "Error: first"],
     ["what is no error", "text", "text"],
     ["nothing", undefined, "undefined"],
-    ["a long one, cut", new Error("x".repeat(500)), `Error: ${"x".repeat(193)}`],
+    ["a long one, cut", new Error("x".repeat(2_000)), `Error: ${"x".repeat(993)}`],
   ])("is short: %s", (_what, error, text) => {
     expect(describeError(error)).toBe(text);
   });

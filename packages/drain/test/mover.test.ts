@@ -1,6 +1,6 @@
 import { parseJobId, type Failure, type Outcome, type SluiceEvents } from "@sluice/job";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Mover, type Dead, type MoverOptions, type Outbox } from "../src/index.ts";
+import { Mover, type Dead, type LeftJob, type MoverOptions, type Outbox } from "../src/index.ts";
 import { newData, SECRET } from "./fakes.ts";
 
 const failure: Failure = { kind: "terminal", errorClass: "ValidationException", message: "no" };
@@ -22,6 +22,7 @@ function world(
   const failed = new Map(jobs.map((job) => [job.id, job]));
   const log: string[] = [];
   const cancelled = new Set<string>();
+  const settled: LeftJob[] = [];
   let reads = 0;
   const letters: Parameters<MoverOptions["deadLetters"]["put"]>[0][] = [];
   const outcomes = new Map<string, Outcome>();
@@ -39,6 +40,7 @@ function world(
       },
     },
     cancels: { isRequested: async (id) => cancelled.has(id) },
+    left: { settleAll: async (job) => void settled.push(job) },
     size: async () => failed.size,
     async oldest(limit, skip) {
       reads += 1;
@@ -65,7 +67,7 @@ function world(
     everyMs,
   });
   onTestFinished(async () => mover.stop());
-  return { mover, outbox, failed, log, letters, outcomes, cancelled, events, reads: () => reads };
+  return { mover, outbox, failed, log, letters, outcomes, cancelled, settled, events, reads: () => reads };
 }
 
 describe("a sweep", () => {
@@ -112,6 +114,17 @@ describe("a sweep", () => {
       name: "dead-letter:blocked",
       event: { waiting: refused.length, error: "Error: refused" },
     });
+  });
+
+  test("settles what calls of vanished workers hold, of every job that comes by", async () => {
+    const [died, cancelled] = [deadJob({ fetched: 4 }), deadJob()];
+    const w = world([died, cancelled]);
+    w.cancelled.add(cancelled.id);
+    await w.mover.sweep();
+    expect(w.settled).toMatchObject([
+      { id: died.id, fetched: 4, stalls: 1 },
+      { id: cancelled.id, fetched: 0, stalls: 1 },
+    ]);
   });
 
   test("stores a dead job, leaves a tombstone, then drops it", async () => {

@@ -129,6 +129,7 @@ test("a dead one waits in the failed set for a mover that can read it, and holds
         queue: "pool.bulk",
         outcomes: { get: async () => undefined, put: async () => true },
         cancels: { isRequested: async () => false },
+        left: { settleAll: async () => {} },
         size: async () => failed.size,
         oldest: async (limit, skip) => [...failed.values()].slice(skip, skip + limit),
         drop: async ({ id }) => failed.delete(id),
@@ -149,6 +150,7 @@ describe("its caller", () => {
   const data = ofNextVersion();
   const withdrawn: string[] = [];
   const lane = {
+    failedSet: "lane:failed",
     find: async () => ({ state: "waiting", data, attemptsMade: 0 }) as const,
     ahead: async () => 0,
     withdraw: async (id: string) => withdrawn.push(id) > 0,
@@ -160,7 +162,8 @@ describe("its caller", () => {
     lineage: { latest: async () => undefined },
     cancels: { request: async () => "first" as const },
     lane: () => lane,
-    polls: { find: async () => undefined },
+    left: { settleAll: async () => {} },
+    polls: { find: async () => undefined, failedSet: "polls:failed" },
     identity: async () => undefined,
     unserved: async () => undefined,
     reserve: () => ({}),

@@ -1,5 +1,5 @@
 /** Async calls, from Bedrock's acceptance to the end of the job. The fakes are those of the drain. */
-import type { JobData } from "@sluice/job";
+import { NO_NOTES, type JobData } from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { pollDelayMs, Poller, type Held, type PollResult } from "../src/index.ts";
@@ -8,10 +8,13 @@ import { answer, newData, NOW, world, type Left, type World } from "./fakes.ts";
 const started = (startedAt = NOW - 5_000): JobData =>
   newData({ kind: "async", invocation: { arn: "arn:aws:bedrock:async-invoke/abc", startedAt } });
 
-function polled(
-  result: PollResult,
-  { cancelled = false, part = {} }: { cancelled?: boolean; part?: Partial<Held> } = {},
-) {
+interface Given {
+  readonly cancelled?: boolean;
+  readonly part?: Partial<Held>;
+  readonly filteredMessage?: string;
+}
+
+function polled(result: PollResult, { cancelled = false, part = {}, filteredMessage }: Given = {}) {
   const w = world();
   const asked: string[] = [];
   const poller = new Poller({
@@ -27,6 +30,7 @@ function polled(
       },
     },
     cancels: { isRequested: async () => cancelled },
+    filteredMessage,
     abort: w.abort.signal,
     emit: (name, event) => void w.events.push({ name, event: { ...event } }),
     clock: () => NOW,
@@ -65,7 +69,7 @@ describe("a poll", () => {
     const { through } = polled({ type: "failed", failure });
     expect(await through(started())).toEqual({
       how: "deferred",
-      deferral: { delayMs: 2_000, attempt: true },
+      deferral: { delayMs: 2_000, attempt: true, notes: { ...NO_NOTES, last: failure } },
     });
   });
 
@@ -80,6 +84,37 @@ describe("a poll", () => {
     expect(await through(started(NOW - 3_600_000))).toMatchObject({
       failure: { errorClass: "AsyncTimeout" },
     });
+  });
+
+  test("that fails says nothing of the call: it comes again, however long Bedrock has had it", async () => {
+    const failure = { kind: "transient", errorClass: "ServiceUnavailable", message: "busy" } as const;
+    const { through } = polled({ type: "failed", failure });
+    expect(await through(started(NOW - 61 * 60_000))).toMatchObject({ how: "deferred" });
+    expect(await through({ ...started(), deadlineAt: NOW - 59_000 })).toMatchObject({ how: "deferred" });
+    expect(await through({ ...started(), deadlineAt: NOW - 60_000 })).toEqual({
+      how: "failed",
+      failure: { ...failure, message: "The deadline passed. The last call: busy" },
+    });
+  });
+
+  test("that finds it under way after its deadline is the job's end, and one that finds an answer is a good one", async () => {
+    const late = { ...started(), deadlineAt: NOW - 1 };
+    expect(await polled({ type: "in-progress" }).through(late)).toMatchObject({
+      failure: { errorClass: "DeadlineExceeded" },
+    });
+    expect(await polled({ type: "answered", answer }).through(late)).toMatchObject({ how: "completed" });
+  });
+
+  test("that finds it filtered stores the pool's own words, and nothing of the model's", async () => {
+    const filtered = { ...answer, s3Uri: "s3://bucket/what-was-stopped", body: { words: "stopped" } };
+    const { w, through } = polled({ type: "filtered", answer: filtered }, { filteredMessage: "No." });
+    const data = started();
+    await through(data);
+    expect(w.outcomes.get(data.id)).toMatchObject({ outcome: "filtered", answer: { text: "No." } });
+    expect(JSON.stringify(w.outcomes.get(data.id))).not.toContain("stopped");
+    const plain = polled({ type: "filtered", answer: filtered });
+    await plain.through(data);
+    expect(plain.w.outcomes.get(data.id)).toMatchObject({ answer: filtered });
   });
 
   test("cut by the end of the process comes again at once", async () => {

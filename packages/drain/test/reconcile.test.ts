@@ -21,10 +21,14 @@ interface Given {
   /** Letters before it. */
   readonly others?: readonly Replaying[];
   readonly outcomeOf?: (id: string) => Outcome | undefined;
+  /** Jobs that died lately, by their letters. */
+  readonly deaths?: readonly string[];
+  readonly stateOf?: (id: string) => string | undefined;
 }
 
 function world({ stale, outcome, state, fails = false, ...more }: Given) {
   const { at = NOW, addFails = false, unreadable = false, others = [], outcomeOf } = more;
+  const { deaths = [], stateOf = () => state } = more;
   const data = newData();
   const jobId = replayId(data.id, 1);
   const added: JobData[] = [];
@@ -32,6 +36,7 @@ function world({ stale, outcome, state, fails = false, ...more }: Given) {
   const claims: object[] = [];
   const released: object[] = [];
   const marked: string[] = [];
+  const spans: object[] = [];
   const events: [keyof SluiceEvents, object][] = [];
   const ended: Outcome | undefined =
     outcome === undefined
@@ -54,7 +59,10 @@ function world({ stale, outcome, state, fails = false, ...more }: Given) {
         lane: data.lane,
         deadlineMs: 30_000,
         outcomes: { get: async (id) => (outcomeOf === undefined || id === jobId ? ended : outcomeOf(id)) },
-        find: async () => (state === undefined ? undefined : { state }),
+        find: async (id) => {
+          const found = stateOf(id);
+          return found === undefined ? undefined : { state: found };
+        },
         lineage: { mark: async ({ id }) => void marked.push(id) },
         add: async (job) => {
           if (addFails) throw new Error("Custom Id cannot contain :");
@@ -71,6 +79,10 @@ function world({ stale, outcome, state, fails = false, ...more }: Given) {
             { id: data.id, replays: 1, claim: { jobId, at, leaseUntil: stale ? NOW - 1 : NOW + 1 } },
           ],
         };
+      },
+      async dead(_lane, span) {
+        spans.push(span);
+        return { items: deaths.map((id) => ({ jobId: id })) };
       },
       async claim(_id, command) {
         claims.push(command);
@@ -91,7 +103,7 @@ function world({ stale, outcome, state, fails = false, ...more }: Given) {
     random: () => 0.5,
     everyMs: 10,
   });
-  return { data, jobId, reconciler, added, resolved, claims, events, released, marked };
+  return { data, jobId, reconciler, added, resolved, claims, events, released, marked, spans };
 }
 
 describe("a sweep", () => {
@@ -211,5 +223,60 @@ describe("a job that ended here", () => {
     reconciler.ended(jobId);
     await reconciler.stop();
     expect(events).toEqual([["worker:error", { part: "reconciler", error: "Error: no answer" }]]);
+  });
+});
+
+const cancelled = (id: string): Outcome => ({
+  outcome: "cancelled",
+  id,
+  tenant: "acme",
+  acceptedAt: 1,
+  endedAt: 2,
+  attempts: 1,
+});
+
+describe("after Redis has lost its last writes", () => {
+  test("the letters of that time are compared once, and those whose jobs were answered are resolved", async () => {
+    const answered = "p.bulk.answered";
+    const { data, reconciler, resolved, spans } = world({
+      stale: false,
+      deaths: [answered, "p.bulk.dead"],
+      outcomeOf: (id) => (id === answered ? cancelled(id) : undefined),
+    });
+    reconciler.redisChanged([data.pool], 2_000_000);
+    reconciler.redisChanged(["another"], 2_000_000);
+    expect(await reconciler.sweep()).toBe(1);
+    expect(await reconciler.sweep()).toBe(0);
+    expect(resolved).toEqual([answered]);
+    expect(spans).toEqual([{ from: 1_100_000, until: 2_060_000 }]);
+  });
+
+  test("a job that runs again is kept in mind until it has ended", async () => {
+    const id = "p.bulk.01j9z3n4q5r6s7t8v9w0x1y2z3";
+    let end: Outcome | undefined;
+    const { data, reconciler, resolved } = world({
+      stale: false,
+      deaths: [id],
+      outcomeOf: () => end,
+      stateOf: () => (end === undefined ? "active" : undefined),
+    });
+    reconciler.redisChanged([data.pool], NOW);
+    expect(await reconciler.sweep()).toBe(0);
+    expect(await reconciler.sweep()).toBe(0);
+    end = cancelled(id);
+    expect(await reconciler.sweep()).toBe(1);
+    expect(resolved).toEqual([id]);
+  });
+
+  test("and is settled at once where it ends here", async () => {
+    const id = "p.bulk.01j9z3n4q5r6s7t8v9w0x1y2z3";
+    const { data, reconciler, resolved } = world({ stale: false, deaths: [id], stateOf: () => "active" });
+    reconciler.ended(id);
+    expect(resolved).toEqual([]);
+    reconciler.redisChanged([data.pool], NOW);
+    await reconciler.sweep();
+    reconciler.ended(id);
+    await reconciler.stop();
+    expect(resolved).toEqual([id]);
   });
 });

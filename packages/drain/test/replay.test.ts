@@ -1,5 +1,5 @@
 /** Replays over a store and lanes in memory: claimed once, paced by lane, told honestly. */
-import type { JobData } from "@sluice/job";
+import type { JobData, Outcome } from "@sluice/job";
 import { describe, expect, test, vi } from "vitest";
 import { Replayer, type LetterRef, type ReplayResult } from "../src/index.ts";
 import { newData } from "./fakes.ts";
@@ -11,12 +11,19 @@ interface Kept {
   unreadable?: boolean;
 }
 
+function endOf(id: string, outcome: string): Outcome {
+  const end = { id, tenant: "acme", acceptedAt: 1, endedAt: 2, attempts: 1 };
+  if (outcome !== "dead") return { ...end, outcome: "cancelled" };
+  return { ...end, outcome, failure: { kind: "terminal", errorClass: "X", message: "" } };
+}
+
 /** Letters of one pool with two lanes; `now` moves only by hand. */
-function world({ perLane = 20, letters = 1, addFails = false } = {}) {
+function world({ perLane = 20, letters = 1, addFails = false, outcome = "", found = "" } = {}) {
   let now = 1_000_000;
   const kept = new Map<string, Kept>();
   const lanes = new Map<string, JobData[]>();
   const marked: string[] = [];
+  const resolved: string[] = [];
   let counts = 0;
   let away = false;
 
@@ -24,7 +31,7 @@ function world({ perLane = 20, letters = 1, addFails = false } = {}) {
     const data = { ...newData(), lane, acceptedAt: 1_000, deadlineAt: 61_000 };
     data.id = `${data.pool}.${lane}.${data.id.split(".")[2] ?? ""}`;
     kept.set(data.id, { data, replays: 0, state: "dead" });
-    return { id: data.id, pool: data.pool, lane, replays: 0 };
+    return { id: data.id, jobId: data.id, pool: data.pool, lane, replays: 0 };
   };
   const refs = Array.from({ length: letters }, () => add("bulk"));
   const pool = refs[0]?.pool ?? "pool";
@@ -41,6 +48,9 @@ function world({ perLane = 20, letters = 1, addFails = false } = {}) {
         Object.assign(letter, { state: "replaying", replays: replays + 1 });
         return { outcome: "claimed", data: { ...letter.data, id: `${id}.r${replays + 1}` } };
       },
+      async resolve(id) {
+        resolved.push(id);
+      },
       async count({ by }) {
         if (away) throw new Error("no answer");
         counts += 1;
@@ -56,7 +66,9 @@ function world({ perLane = 20, letters = 1, addFails = false } = {}) {
           lanes: ["bulk", "critical"],
           deadlineMs: 30_000,
           lineage: { mark: async ({ id }) => void marked.push(id) },
+          outcomes: { get: async (id) => (outcome === "" ? undefined : endOf(id, outcome)) },
           lane: (name) => ({
+            find: async () => (found === "" ? undefined : { state: found }),
             async add(job) {
               if (addFails) throw new Error("Redis is away");
               lanes.set(name, [...(lanes.get(name) ?? []), job]);
@@ -77,6 +89,7 @@ function world({ perLane = 20, letters = 1, addFails = false } = {}) {
     inLane: (name = "bulk") => lanes.get(name) ?? [],
     counts: () => counts,
     marked,
+    resolved,
     pass: (ms: number) => void (now += ms),
     setAway: (value: boolean) => void (away = value),
     end: (id: string) => Object.assign(kept.get(id) ?? {}, { state: "dead" }),
@@ -122,6 +135,26 @@ describe("one", () => {
     if (ref === undefined) throw new Error("Expected a letter");
     expect(await replayer.one(ref, "ann")).toMatchObject({ outcome: "claimed", jobId: `${ref.id}.r1` });
     expect(kept.get(ref.id)?.state).toBe("replaying");
+  });
+
+  test("refuses a letter whose job was answered after all, and resolves it: Redis had lost the death", async () => {
+    const { refs, replayer, kept, resolved } = world({ outcome: "cancelled" });
+    const [ref] = refs;
+    if (ref === undefined) throw new Error("Expected a letter");
+    expect(await replayer.one(ref, "ann")).toMatchObject({ outcome: "refused", reason: "answered" });
+    expect(resolved).toEqual([ref.id]);
+    expect(kept.get(ref.id)?.state).toBe("dead");
+  });
+
+  test("refuses a letter whose job is under way again, and replays one whose death is on record", async () => {
+    const alive = world({ found: "waiting" });
+    const [ref] = alive.refs;
+    if (ref === undefined) throw new Error("Expected a letter");
+    expect(await alive.replayer.one(ref, "ann")).toMatchObject({ outcome: "refused", reason: "under-way" });
+    const dead = world({ found: "failed", outcome: "dead" });
+    const [other] = dead.refs;
+    if (other === undefined) throw new Error("Expected a letter");
+    expect(await dead.replayer.one(other, "ann")).toMatchObject({ outcome: "queued" });
   });
 
   test("refuses a lane that the pools file no longer has, and does not claim", async () => {

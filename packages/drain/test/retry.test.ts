@@ -1,4 +1,12 @@
-import { FAILURES, NO_NOTES, type FailureRow, type FailureRule, type Notes } from "@sluice/job";
+import {
+  FAILURES,
+  NO_NOTES,
+  readNotes,
+  writeNotes,
+  type FailureRow,
+  type FailureRule,
+  type Notes,
+} from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { countsAgainst, mayBePaid, nextStep, type NextStep, type Try } from "../src/index.ts";
@@ -17,7 +25,9 @@ const tried: fc.Arbitrary<Try> = fc
       failures: fc.nat({ max: 2_000 }),
       throttles: fc.nat({ max: 2_000 }),
       apart: fc.boolean(),
+      stallsOutlived: fc.nat({ max: 100 }),
       failedAt: fc.option(fc.integer({ min: 0, max: 1_000_000 }), { nil: undefined }),
+      byRow: fc.constant({}),
       entry: fc.constant(0),
     }),
     settled: fc.record(
@@ -102,9 +112,22 @@ describe("a job's life", () => {
 
   test("has three attempts at an error of the model that names no status, whatever its pool allows", () => {
     const tries = { ...first, maxAttempts: 20 };
-    expect(nextStep(failed("modelUnclear"), { ...tries, attemptsMade: 1 }).type).toBe("retry");
-    expect(nextStep(failed("modelUnclear"), { ...tries, attemptsMade: 2 }).type).toBe("dead");
-    expect(nextStep(failed("modelFailed"), { ...tries, attemptsMade: 2 }).type).toBe("retry");
+    const steps = (...failures: readonly FailureRule[]): string => {
+      let { notes } = tries;
+      const types = failures.map((each, attemptsMade) => {
+        const step = nextStep(failed(each), { ...tries, attemptsMade, notes });
+        if (step.type === "retry") notes = readNotes(writeNotes(step.notes));
+        return step.type;
+      });
+      return types.join(" ");
+    };
+    expect(steps("modelUnclear", "modelUnclear", "modelUnclear")).toBe("retry retry dead");
+    // Those of other kinds are none of them.
+    expect(steps("internal", "internal", "modelUnclear", "modelUnclear")).toBe("retry retry retry retry");
+    expect(steps("modelUnclear", "internal", "modelUnclear", "internal", "modelUnclear")).toBe(
+      "retry retry retry retry dead",
+    );
+    expect(steps("modelFailed", "modelFailed", "modelFailed")).toBe("retry retry retry");
   });
 
   test("lasts to its deadline: the last tries come closer together", () => {
@@ -135,6 +158,26 @@ describe("what counts against a job", () => {
     expect(countsAgainst(failed("internal"), { ...first, settled: { answeredAgoMs: 100 } })).toBe(true);
     expect(countsAgainst(failed("internal"), { ...first, settled: { answeredAgoMs: 101 } })).toBe(false);
     expect(countsAgainst(failed("internal"), { ...first, settled: {} })).toBe(false);
+  });
+
+  test("is none of an operation that is out while others of its pool are answered", () => {
+    const isOut = { ...first, callMs: 500, settled: { answeredAgoMs: 100, operationAnsweredAgoMs: 20_000 } };
+    expect(countsAgainst(failed("streamError"), isOut)).toBe(false);
+    // What it may have cost is bounded all the same, and comes seldom.
+    expect(mayBePaid(failed("streamError"), isOut)).toBe(true);
+    const fourth = nextStep(failed("streamError"), { ...isOut, notes: noted({ failures: 3 }) });
+    expect(fourth).toMatchObject({ type: "retry", attempt: false });
+    expect(fourth).toHaveProperty(
+      "delayMs",
+      expect.toSatisfy((ms) => Number(ms) >= 30_000),
+    );
+    // One that has long been silent, or was never answered, is asked in vain.
+    for (const settled of [
+      { answeredAgoMs: 100, operationAnsweredAgoMs: 3_600_000 },
+      { answeredAgoMs: 100 },
+    ]) {
+      expect(countsAgainst(failed("streamError"), { ...isOut, settled })).toBe(true);
+    }
   });
 
   test("is no probe, and no call its process slept through", () => {

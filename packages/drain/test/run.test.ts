@@ -1,5 +1,5 @@
 /** From the start of the call to the end of the job. */
-import { NO_NOTES } from "@sluice/job";
+import { NO_NOTES, type Outcome } from "@sluice/job";
 import { describe, expect, test } from "vitest";
 import type { DrainOptions } from "../src/candidate.ts";
 import { answer, answered, failed, newData, NOW, othersAnswered, usage, world } from "./fakes.ts";
@@ -30,6 +30,7 @@ describe("an answered job", () => {
       endedAt: NOW,
       attempts: 2,
       answer,
+      reservation: `${data.id}/1/pool`,
     });
     expect(w.settlements).toEqual([
       {
@@ -163,6 +164,31 @@ describe("a stream", () => {
       "chunks.end incomplete",
     ];
     expect(w.log.filter((step) => steps.includes(step))).toEqual(steps);
+  });
+
+  test.each([
+    ["cancelled", "failed"],
+    ["dead", "failed"],
+    ["filtered", "incomplete"],
+    // By a run that had lost its lock: the text that was streamed here is not the job's answer.
+    ["completed", "incomplete"],
+  ] as const)("of a job that had ended %s meanwhile ends as %s", async (outcome, end) => {
+    const data = newData({
+      kind: "stream",
+      payload: { encoding: "json", json: JSON.stringify(conversation) },
+    });
+    const ended = { id: data.id, tenant: "acme", acceptedAt: 1, endedAt: 2, attempts: 1 };
+    const failure = { kind: "terminal", errorClass: "StalledTooOften", message: "" } as const;
+    const w = world({
+      putOutcome: (puts) => {
+        if (puts > 1) return;
+        const first = { cancelled: {}, dead: { failure }, filtered: { answer }, completed: { answer } };
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each has what its end has
+        w.outcomes.set(data.id, { ...ended, outcome, ...first[outcome] } as Outcome);
+      },
+    });
+    await w.through(data);
+    expect(w.log.filter((entry) => entry.startsWith("chunks.end"))).toEqual([`chunks.end ${end}`]);
   });
 
   test.each([

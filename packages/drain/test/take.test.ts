@@ -1,7 +1,8 @@
 /** Everything that is decided about a job before it asks for quota. */
+import { NO_NOTES, type Notes } from "@sluice/job";
 import { describe, expect, test } from "vitest";
 import { NOTHING } from "../src/settlement.ts";
-import { answer, answered, failed, NOW, newData, SECRET, usage, world, type World } from "./fakes.ts";
+import { answer, answered, failed, go, NOW, newData, SECRET, usage, world, type World } from "./fakes.ts";
 
 describe("a job is dead at once", () => {
   test.each([
@@ -40,7 +41,7 @@ describe("a job is dead at once", () => {
   });
 
   test("when its worker died in the middle of its call more often than crashes explain", async () => {
-    const w = world({ ledger: () => ({ type: "go", call: 5, lost: 4, justLost: false }) });
+    const w = world({ ledger: () => go({ call: 5, lost: 4 }) });
     expect(await w.through(newData())).toMatchObject({
       failure: {
         kind: "terminal",
@@ -48,7 +49,7 @@ describe("a job is dead at once", () => {
         message: "Its worker vanished under it 4 times",
       },
     });
-    const once = world({ ledger: () => ({ type: "go", call: 4, lost: 3, justLost: false }) });
+    const once = world({ ledger: () => go({ call: 4, lost: 3 }) });
     expect(await once.through(newData())).toMatchObject({ how: "completed" });
   });
 
@@ -58,6 +59,20 @@ describe("a job is dead at once", () => {
       failure: { errorClass: "StalledTooOften", message: "Its worker vanished under it 21 times" },
     });
     expect(await w.through(newData(), { stalls: 20 })).toMatchObject({ how: "completed" });
+  });
+
+  test("but not of the crashes of others while it waited at the gate", async () => {
+    const outlived = { ...NO_NOTES, stallsOutlived: 30 };
+    const kept: Notes[] = [];
+    const keepNotes = async (notes: Notes): Promise<void> => void kept.push(notes);
+    const w = world({ notes: outlived });
+    const comesToTheGate = { stalls: 50, attemptsStarted: 51, keepNotes };
+    expect(await w.through(newData(), comesToTheGate)).toMatchObject({ how: "completed" });
+    expect(kept).toEqual([{ ...outlived, stallsOutlived: 50 }]);
+    const next = { stalls: 51, attemptsStarted: 52 };
+    expect(await w.through(newData(), next)).toMatchObject({
+      failure: { errorClass: "StalledTooOften", message: "Its worker vanished under it 21 times" },
+    });
   });
 
   test("when something outside has decided so", async () => {
@@ -130,7 +145,7 @@ describe("a job is put off", () => {
   test("when two calls ended with its worker, while many like it run here: soon, and at no cost", async () => {
     const call = Promise.withResolvers<undefined>();
     const w = world({
-      ledger: () => ({ type: "go", call: 3, lost: 2, justLost: false }),
+      ledger: () => go({ call: 3, lost: 2 }),
       call: async () => {
         await call.promise;
         return answered;
@@ -153,7 +168,7 @@ describe("a job is put off", () => {
     const call = Promise.withResolvers<undefined>();
     const lost = new Map<string, number>();
     const w = world({
-      ledger: (id) => ({ type: "go", call: 4, lost: lost.get(id) ?? 0, justLost: false }),
+      ledger: (id) => go({ call: 4, lost: lost.get(id) ?? 0 }),
       call: async (_call, calls) => {
         if (calls === 1) await call.promise;
         return answered;
@@ -223,9 +238,9 @@ describe("a job whose worker vanished", () => {
     w.stop.abort();
   });
 
-  test("in its call pays for a call that was cut, and no more", async () => {
+  test("in its call under a worker of the version before, which has noted nothing, pays what was reserved", async () => {
     const w = world({
-      ledger: () => ({ type: "go", call: 2, lost: 1, justLost: true }),
+      ledger: () => go({ call: 2, lost: 1, unnamed: true }),
       admit: () => ({ type: "wait", afterMs: 60_000 }),
     });
     const { job } = w.hold(newData(), { stalls: 1, attemptsStarted: 2 });

@@ -93,6 +93,13 @@ export interface SluiceEvents {
   "identity:lost": { readonly scope: string; readonly errorClass: string };
   /** It has some again, after so long. */
   "identity:found": { readonly scope: string; readonly afterMs: number };
+  /**
+   * This process finds no way to a scope's Bedrock (refused connections, DNS, TLS) while others are answered: it asks for
+   * nothing of it, and lets one call try now and then. `errorClass`: what the last call met.
+   */
+  "way:lost": { readonly scope: string; readonly errorClass: string };
+  /** A call was sent again, after so long. */
+  "way:found": { readonly scope: string; readonly afterMs: number };
   /** The server asked for it: a pool takes no calls until then, milliseconds since the epoch. */
   "pool:held": { readonly pool: string; readonly untilMs: number };
   /** New limits of a pool are in force. */
@@ -136,8 +143,35 @@ export interface SluiceEvents {
   "config:warning": { readonly path: string; readonly line?: number; readonly message: string };
   /** A part met an error that it survives by trying again. */
   "worker:error": { readonly part: string; readonly error: string };
+  /** Errors that were told once have come again: told together, every so often. */
+  "error:repeated": { readonly errors: readonly RepeatedError[] };
+  /** They have not come for a while. */
+  "error:over": { readonly errors: readonly RepeatedError[] };
+  /** Redis is not as it must be; `ready`: a job that is accepted now is kept all the same. */
+  "redis:trouble": { readonly code: string; readonly problem: string; readonly ready: boolean };
+  /** That is over, after so long. */
+  "redis:recovered": { readonly code: string; readonly lastedMs: number };
+  /** Nothing of this key space was there: a new installation, unless Redis lost its data while no program ran. */
+  "redis:new": { readonly keySpace: string };
+  /** Redis has lost the data of this key space: what was accepted and had not ended is gone. */
+  "redis:emptied": { readonly keySpace: string };
+  /** Another life of Redis, or another server, answers: what was written last may be lost. `since`: when it was found. */
+  "redis:restarted": { readonly keySpace: string; readonly since: number };
+  /** Something the program needs is not there; told once for each reason, while it goes on looking for it. */
+  "start:lacks": { readonly need: string; readonly why: string };
+  /** It is there now. */
+  "start:found": { readonly need: string; readonly afterMs: number };
   "worker:started": { readonly pools: readonly string[]; readonly slots: number };
   "worker:stopped": { readonly drained: boolean };
+}
+
+/** An error as it was first told, and how often it has come since it began. */
+export interface RepeatedError {
+  readonly part: string;
+  readonly error: string;
+  readonly times: number;
+  /** From the first to the last time, milliseconds. */
+  readonly lastedMs: number;
 }
 
 export type DeferReason =
@@ -147,12 +181,16 @@ export type DeferReason =
   | "suspect"
   /** The pool that had granted its call takes none now. */
   | "pool-shut"
+  /** The pool of its chain that had granted its call has no slot free in this process. */
+  | "no-slot"
   /** An earlier run of the job is still under way in this process. */
   | "running-here"
   /** Another process that is alive has a call for it in flight. */
   | "running-elsewhere"
   /** This process has no credentials for the scope; another may. */
   | "no-identity"
+  /** This process finds no way to the scope's Bedrock; another may. */
+  | "no-way"
   /** An equal request is being answered. */
   | "shared"
   /** Bedrock is not done with an async call. */

@@ -1,6 +1,13 @@
 export { adviceFor } from "./advice.ts";
+export {
+  emitter,
+  type DeferReason,
+  type Emit,
+  type Listener,
+  type RepeatedError,
+  type SluiceEvents,
+} from "./events.ts";
 export { contentProblem, DEEPEST_CONTENT } from "./content.ts";
-export { emitter, type DeferReason, type Emit, type Listener, type SluiceEvents } from "./events.ts";
 export {
   failureKindSchema,
   failureSchema,

@@ -10,10 +10,14 @@ export type LastFailure = Pick<Failure, "kind" | "errorClass" | "message">;
 export interface Notes {
   /** Calls that have failed, whatever they cost the job. */
   readonly failures: number;
+  /** Attempts that failed by a row of the failure table which allows a job fewer than it has, by row. */
+  readonly byRow: Readonly<Record<string, number>>;
   /** Throttles in a row. */
   readonly throttles: number;
   /** It is throttled again and again while others are answered: it is tried ever more rarely, whatever else is idle. */
   readonly apart: boolean;
+  /** Times its worker vanished under it before it last came to the gate: it is not what its workers died of. */
+  readonly stallsOutlived: number;
   /** When its last call failed, milliseconds since the epoch. */
   readonly failedAt?: number | undefined;
   /** The entry of the pool's chain with which the next try begins; 0 is the pool itself. */
@@ -34,7 +38,14 @@ export function deadlineFailure(last?: LastFailure): Failure {
 }
 
 /** Of a job no call has failed yet. */
-export const NO_NOTES: Notes = { failures: 0, throttles: 0, apart: false, entry: 0 };
+export const NO_NOTES: Notes = {
+  failures: 0,
+  byRow: {},
+  throttles: 0,
+  apart: false,
+  stallsOutlived: 0,
+  entry: 0,
+};
 
 /** The version of the notes. As with job data: raised for what must be understood. */
 const NOTES_VERSION = 1;
@@ -44,8 +55,10 @@ const count = z.int().nonnegative();
 /** Every field has a default, since a worker of another version may have written them. */
 const notesSchema: z.ZodType<Notes> = z.object({
   failures: count.catch(NO_NOTES.failures),
+  byRow: z.record(z.string(), count).catch(NO_NOTES.byRow),
   throttles: count.catch(NO_NOTES.throttles),
   apart: z.boolean().catch(NO_NOTES.apart),
+  stallsOutlived: count.catch(NO_NOTES.stallsOutlived),
   failedAt: z.number().optional().catch(undefined),
   entry: count.catch(NO_NOTES.entry),
   last: failureSchema.pick({ kind: true, errorClass: true, message: true }).optional().catch(undefined),

@@ -41,6 +41,8 @@ const ended = {
   endedAt: z.int(),
   /** Tries that counted against the job, the last one included. */
   attempts: z.int().nonnegative(),
+  /** What the call that was answered held of the quota, by name: settled by whoever finds that its process died first. */
+  reservation: z.string().optional(),
 };
 
 export const outcomeSchema = z.discriminatedUnion("outcome", [

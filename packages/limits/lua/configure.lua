@@ -5,7 +5,9 @@
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool
 --       4 'declare': what a pools file says, at start and again and again; see declarations.lua
 --         'change':  what an operator says; only if the version is still the one in 8
---       5 limits, JSON  6 parameters, JSON  7 '1' when the pool was known and is gone: Redis lost its data
+--       5 limits, JSON  6 parameters, JSON
+--       7 '1' when the pool was known and is gone: Redis lost its data; 'lost' when that is known otherwise, and another
+--         program may have declared the pool since
 --       8 with 'change': the expected version; with 'declare': what this process declared before, JSON, or ''
 -- Reply the version of the limits in force; 0: another change came first
 --
@@ -24,15 +26,20 @@ local inForce = unpackOr(packed)
 -- What a newer version has made of a newer file is not undone.
 if inForce and (inForce.form or 1) > PARAMETERS_FORM and not isUsable(inForce) then return tonumber(version) end
 
+-- Redis has lost what it knew of the pool, perhaps but for what came since.
+local lost = ARGV[7] ~= ''
+
+local function putState(fit)
+  local state = stateFrom(redis.call('GET', stateKey))
+  local isNew = not state
+  if isNew then state = freshState(fit, now) else adoptLimits(fit, state) end
+  if lost and (isNew or ARGV[7] == 'lost') then beginCarefully(parameters, state, now) end
+  redis.call('SET', stateKey, cmsgpack.pack(state))
+end
+
 -- Puts parameters and limits in force, with the state that fits them.
 local function put(fit, text)
-  local state = stateFrom(redis.call('GET', stateKey))
-  if state then
-    adoptLimits(fit, state)
-  else
-    state = (ARGV[7] == '1' and learningState or freshState)(fit, now)
-  end
-  redis.call('SET', stateKey, cmsgpack.pack(state))
+  putState(fit)
   redis.call('EXPIRE', KEYS[3], 86400)
   for _, group in ipairs(RARE_GROUPS) do
     -- Left out where only the lanes are new.
@@ -59,6 +66,12 @@ if not inForce or (isLatest and declared ~= limits) then
   parameters.lanes = lanes
   return put(parameters, text)
 end
-if inForce.form ~= PARAMETERS_FORM or sameLanes(lanes, inForce.lanes) then return tonumber(version) end
+if inForce.form ~= PARAMETERS_FORM or sameLanes(lanes, inForce.lanes) then
+  if ARGV[7] == 'lost' then
+    parameters.lanes = lanes
+    putState(parameters)
+  end
+  return tonumber(version)
+end
 inForce.lanes = lanes
 return put(inForce, withLanes(redis.call('HGET', limitsKey, 'limits'), lanes))

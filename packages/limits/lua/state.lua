@@ -113,13 +113,22 @@ local function freshState(parameters, now)
   return state
 end
 
+-- What was known of the quota is lost, and what is in flight unknown: nothing in hand, and half the rate. A rate that
+-- has learnt something since is left as it is, so this may come twice, and late.
+local function beginCarefully(parameters, state, now)
+  state.at = math.max(state.at, now)
+  for _, at in pairs(state.dimensions) do
+    if at.cutAt <= 0 then
+      at.level, at.cutAt = math.min(at.level, 0), now
+      at.ceiling, at.floor = parameters.ceiling.restart, parameters.ceiling.restart
+    end
+  end
+end
+
 -- A state for a pool whose state was lost: calls are in flight that nobody knows of.
 local function learningState(parameters, now)
   local state = freshState(parameters, now)
-  for _, at in pairs(state.dimensions) do
-    at.level, at.cutAt = 0, now
-    at.ceiling, at.floor = parameters.ceiling.restart, parameters.ceiling.restart
-  end
+  beginCarefully(parameters, state, now)
   return state
 end
 

@@ -7,9 +7,10 @@ import { dayClosedMs, freshDay } from "./model/day.ts";
 import { admit, settle, type Gate } from "./model/gate.ts";
 import { operate } from "./model/operate.ts";
 import { advance } from "./model/quota.ts";
-import { adoptLimits, freshState, learningState, type DayState } from "./model/state.ts";
+import { adoptLimits, beginCarefully, freshState, learningState, type DayState } from "./model/state.ts";
 import { withQuota, type OperableLimiter } from "./operator.ts";
 import { resolveLimits } from "./parameters.ts";
+import { unpublished } from "./unpublished.ts";
 
 export interface MemoryLimiterOptions {
   /** The time in ms. Default: the system clock. */
@@ -39,7 +40,7 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
 
   const poolOf = (name: string): Pool => {
     const pool = pools.get(name);
-    if (!pool) throw new RangeError(`Expected pool '${name}' to be configured, call configure() first`);
+    if (!pool) throw unpublished(name);
     return pool;
   };
   const tell = (changes: readonly LimitsChange[] = []): void => changes.forEach((change) => onChange(change));
@@ -60,7 +61,7 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
     return { pool: name, version, limits, parameters, state, day: today, reservations: reservations.size };
   };
 
-  return {
+  const limiter: MemoryLimiter = {
     async configure(name, limits) {
       const declared = JSON.stringify(limits);
       const pool = pools.get(name);
@@ -92,6 +93,11 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
       const pool = poolOf(name);
       return adopt(name, pool, withQuota(pool.limits, change));
     },
+    async restore(name, limits) {
+      await limiter.configure(name, limits);
+      const { gate } = poolOf(name);
+      beginCarefully(gate.parameters, gate.state, now());
+    },
     async operate(name, action) {
       const changes = operate(poolOf(name).gate, action, now());
       tell(changes);
@@ -111,6 +117,7 @@ export function createMemoryLimiter(options: MemoryLimiterOptions = {}): MemoryL
       }
     },
   };
+  return limiter;
 }
 
 function newGate(pool: string, parameters: Gate["parameters"], state: Gate["state"], day: DayState): Gate {

@@ -26,6 +26,11 @@ export interface LimitsOperator {
   setQuota(pool: string, change: QuotaChange): Promise<number>;
   /** @returns what changed. */
   operate(pool: string, action: OperatorAction): Promise<readonly LimitsChange[]>;
+  /**
+   * Redis has lost its data: declares the pool again, to start with nothing in hand and at half its rate, also when another
+   * program has declared it since. Safe to repeat.
+   */
+  restore(pool: string, limits: PoolLimits): Promise<void>;
   /** The pool as it is now. Changes nothing. */
   inspect(pool: string): Promise<Inspection>;
   /** What would happen to a call of this cost now, and what it waits for. Changes nothing. */

@@ -18,6 +18,7 @@ import {
   isUnknownLane,
 } from "./replies.ts";
 import { joinScript } from "./script.ts";
+import { unpublished } from "./unpublished.ts";
 
 export interface RedisLimiterOptions {
   /** A connection of the `command` profile: answers must come in bounded time. */
@@ -90,7 +91,7 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
     const reply = outdated ? await run() : first;
     if (!isUnconfigured(reply)) return reply;
     const limits = declared.get(pool);
-    if (!limits) throw new RangeError(`Expected pool '${pool}' to be configured, call configure() first`);
+    if (!limits) throw unpublished(pool);
     await write(pool, "declare", limits, ["1", ""]);
     return run();
   };
@@ -150,6 +151,10 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
         if (next > 0) return next;
       }
       throw new Error(`The limits of pool '${pool}' keep changing under this change; try again`);
+    },
+    async restore(pool, limits) {
+      await write(pool, "declare", limits, ["lost", ""]);
+      declared.set(pool, limits);
     },
     async operate(pool, action) {
       const { limits, state, starts, day } = poolKeys(keySpace, pool);

@@ -47,5 +47,5 @@ it("leaves failures to the fleet's breaker, and closes every pool at once while 
 
 it("passes mistakes on", async () => {
   const limiter = guardLimiter(createMemoryLimiter());
-  await expect(limiter.admit(request)).rejects.toThrow("configure()");
+  await expect(limiter.admit(request)).rejects.toThrow("not published");
 });

@@ -115,6 +115,19 @@ export function limiterSuite(name: string, create: Create): void {
       expect(await s.ask("b", "bulk", 985)).toEqual({ type: "granted", waitMs: 500 });
     });
 
+    it("begins carefully when all is known to be lost, also where another has declared the pool since, and once", async () => {
+      const s = await Subject.create(create);
+      await s.limiter.restore(POOL, limits);
+      const ceiling = async () => (await s.limiter.inspect(POOL)).dimensions.tokens?.ceiling;
+      expect(await ceiling()).toBeCloseTo(0.5);
+      expect(await s.ask("a", "bulk", 985)).toEqual({ type: "granted", waitMs: 2_000 });
+      s.clock.ms += 20_000;
+      const grown = await ceiling();
+      expect(grown).toBeGreaterThan(0.5);
+      await s.limiter.restore(POOL, limits);
+      expect(await ceiling()).toBe(grown);
+    });
+
     it("says what is wrong with an unknown pool, lane or limit", async () => {
       const s = await Subject.create(create);
       await expect(s.limiter.inspect("other")).rejects.toThrow("pool 'other'");

@@ -75,6 +75,7 @@ type Command =
   | SettleCommand
   | { readonly type: "pass"; readonly ms: number }
   | { readonly type: "operate"; readonly action: OperatorAction }
+  | { readonly type: "restore" }
   | { readonly type: "quota"; readonly tokensPerMinute: number };
 
 const admitCommand = fc.record({
@@ -126,6 +127,7 @@ const commands = fc.array(
     { weight: 8, arbitrary: settleCommand },
     { weight: 6, arbitrary: passCommand },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("operate" as const), action: actions }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("restore" as const) }) },
     {
       weight: 1,
       arbitrary: fc.record({
@@ -188,6 +190,9 @@ async function step(
       return;
     case "operate":
       expectSame(await real.operate(POOL, command.action), await twin.operate(POOL, command.action));
+      return;
+    case "restore":
+      await Promise.all([real.restore(POOL, limits), twin.restore(POOL, limits)]);
       return;
     case "quota": {
       const change = { tokensPerMinute: command.tokensPerMinute };

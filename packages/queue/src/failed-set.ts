@@ -17,6 +17,8 @@ export interface FailedJob {
   readonly failure: Failure;
   readonly attempts: number;
   readonly stalls: number;
+  /** Times it was fetched. */
+  readonly fetched: number;
   /** When it died, milliseconds since the epoch: the failed score, which identifies this death. */
   readonly diedAt: number;
 }
@@ -36,6 +38,7 @@ const hashSchema = z.object({
   data: z.string().catch("null"),
   atm: z.coerce.number().int().catch(0),
   stc: z.coerce.number().int().catch(0),
+  ats: z.coerce.number().int().catch(0),
   failedReason: z.string().catch(""),
   [FAILURE_FIELD]: z.string().optional(),
 });
@@ -83,6 +86,7 @@ export class FailedSet {
         failure: readFailure(hash[FAILURE_FIELD], hash.failedReason),
         attempts: hash.atm,
         stalls: hash.stc,
+        fetched: hash.ats,
         diedAt: Number(flat[index + 1]),
       });
     }

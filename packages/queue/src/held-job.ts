@@ -88,6 +88,12 @@ export class HeldJob {
     return notesOf(stored);
   }
 
+  /** Replaces what the next try finds, also if this process vanishes before it hands the job back. */
+  async keepNotes(notes: Notes): Promise<void> {
+    const { redis, keys } = this.#parts;
+    await redis.hset(keys.jobPrefix + this.id, NOTES_FIELD, writeNotes(notes));
+  }
+
   /**
    * Ends the job well, and lets go of its request in the same step. `reference` is stored with the job and copied into
    * the event stream, so it must be small and free of text.

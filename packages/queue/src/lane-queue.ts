@@ -24,6 +24,10 @@ export interface LaneJob {
   /** As stored; parse it before use. `undefined` when it is no JSON. */
   readonly data: unknown;
   readonly attemptsMade: number;
+  /** Times it was fetched. */
+  readonly fetched: number;
+  /** Times its worker vanished under it. */
+  readonly stalls: number;
 }
 
 export interface LaneCounts {
@@ -77,10 +81,10 @@ export class LaneQueue {
 
   /**
    * Adds the job under its own id: once, however often it is called for the same id. It starts `delayMs` from now at
-   * the earliest.
+   * the earliest, and the sweeper ends it `graceMs` after its deadline.
    * Rejects when Redis does not answer in time; the job may have been added all the same, so repeat with the same id.
    */
-  async add(job: JobData, delayMs = 0): Promise<void> {
+  async add(job: JobData, delayMs = 0, graceMs = 0): Promise<void> {
     const options: JobsOptions = {
       jobId: job.id,
       priority: delayMs > 0 ? SCHEDULED : FRESH,
@@ -91,10 +95,15 @@ export class LaneQueue {
     // First the deadline, then the job: a crash between the two leaves an entry that the sweeper drops, never a job
     // that nothing watches. NX, since adding a job again must not move its deadline.
     await Promise.all([
-      this.#options.redis.zadd(this.#keys.deadlines, "NX", job.deadlineAt, job.id),
+      this.#options.redis.zadd(this.#keys.deadlines, "NX", job.deadlineAt + graceMs, job.id),
       this.#note(),
     ]);
     await this.#queue.add(job.kind, job, options);
+  }
+
+  /** The key of the set of its failed jobs. */
+  get failedSet(): string {
+    return this.#keys.failed;
   }
 
   /** The lane has jobs, so it must not get out of sight, whoever's pools file names it. */
@@ -139,12 +148,18 @@ export class LaneQueue {
   async find(id: string): Promise<LaneJob | undefined> {
     const hash = this.#keys.jobPrefix + id;
     const [fields, state] = await Promise.all([
-      this.#options.redis.hmget(hash, "name", "data", "atm"),
+      this.#options.redis.hmget(hash, "name", "data", "atm", "ats", "stc"),
       this.#queue.getBackend().getState(id),
     ]);
     if (fields.every((field) => field === null)) return undefined;
-    const [, data, attempts] = fields;
-    return { state: toLaneState(state), data: parseJson(data ?? ""), attemptsMade: Number(attempts) || 0 };
+    const [, data, attempts, fetched, stalls] = fields;
+    return {
+      state: toLaneState(state),
+      data: parseJson(data ?? ""),
+      attemptsMade: Number(attempts) || 0,
+      fetched: Number(fetched) || 0,
+      stalls: Number(stalls) || 0,
+    };
   }
 
   /**

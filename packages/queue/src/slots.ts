@@ -26,6 +26,7 @@ const KEPT = 1;
 export class Slots {
   readonly #lanes: readonly string[];
   readonly #total: number;
+  #extra = 0;
   readonly #shares: SlotShares;
   readonly #used: Readonly<Record<Purpose, Map<string, number>>> = { ask: new Map(), call: new Map() };
   readonly #waiting: Record<Purpose, Waiter[]> = { ask: [], call: [] };
@@ -52,6 +53,25 @@ export class Slots {
   /** Calls in flight, over all lanes. */
   get calls(): number {
     return this.#lanes.reduce((sum, lane) => sum + this.#of("call", lane), 0);
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Slots beyond the total, for a while: see the drain's `HungCalls`. With fewer again those in use stay so. */
+  get extra(): number {
+    return this.#extra;
+  }
+
+  set extra(extra: number) {
+    this.#extra = extra;
+    this.#grantFree();
+  }
+
+  /** Whether somebody waits for a slot. */
+  get blocked(): boolean {
+    return this.#waiting.ask.length + this.#waiting.call.length > 0;
   }
 
   /** Takes a slot to fetch and ask with, now or when one is free; `undefined` when the signal fires first. */
@@ -104,7 +124,7 @@ export class Slots {
       const ofLane = this.#of("call", each) + (counts ? this.#of("ask", each) : 0);
       used += place < rank && !waiting.includes(each) ? Math.max(KEPT, ofLane) : ofLane;
     }
-    return used < this.#total;
+    return used < this.#total + this.#extra;
   }
 
   #take(purpose: Purpose, lane: string): ReleaseSlot {

@@ -111,6 +111,16 @@ test("a try leaves a note for the next one, which stays until another replaces i
   ]);
 });
 
+test("a note is there for the next worker also if this one vanishes", async () => {
+  const lane = testLane();
+  await lane.addMany(1);
+  const { take, job } = takeOne();
+  await lane.startIntake(take);
+  const held = await job;
+  await held.keepNotes({ ...NO_NOTES, stallsOutlived: 2 });
+  expect(await held.notes()).toEqual({ ...NO_NOTES, stallsOutlived: 2 });
+});
+
 test("a job whose lock is gone cannot be deferred, completed or failed", async () => {
   const lane = testLane();
   const [id = ""] = await lane.addMany(1);

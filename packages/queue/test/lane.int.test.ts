@@ -9,7 +9,13 @@ describe("a lane", () => {
     const job = lane.newJob();
     expect(await lane.queue.find(job.id)).toBeUndefined();
     await lane.queue.add(job);
-    expect(await lane.queue.find(job.id)).toEqual({ state: "waiting", data: job, attemptsMade: 0 });
+    expect(await lane.queue.find(job.id)).toEqual({
+      state: "waiting",
+      data: job,
+      attemptsMade: 0,
+      fetched: 0,
+      stalls: 0,
+    });
     expect(await lane.queue.counts()).toEqual({ waiting: 1, delayed: 0, active: 0, failed: 0 });
 
     const { take, job: taken } = takeOne();

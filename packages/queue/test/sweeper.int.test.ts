@@ -54,11 +54,22 @@ test("a waiting job past its deadline ends in the failed set, and says so; other
   expect(await sweeper.sweep(now)).toBe(1);
   expect(expired).toEqual([late.id]);
   expect(await lane.failed.oldest(5)).toEqual([
-    { id: late.id, data: late, failure: deadline, attempts: 0, stalls: 0, diedAt: now },
+    { id: late.id, data: late, failure: deadline, attempts: 0, stalls: 0, fetched: 0, diedAt: now },
   ]);
   expect(await lane.queue.find(late.id)).toMatchObject({ state: "failed" });
   expect(await lane.queue.find(inTime)).toMatchObject({ state: "waiting" });
   expect(await sweeper.sweep()).toBe(0);
+});
+
+test("a job with a grace ends when that is over too", async () => {
+  const lane = testLane();
+  const job = lane.newJob({ deadlineAt: PAST });
+  await lane.queue.add(job, 1_000, 60_000);
+  const { sweeper, expired } = sweeperOf(lane);
+  await sweeper.sweep(PAST + 59_999);
+  expect(expired).toEqual([]);
+  await sweeper.sweep(PAST + 60_000);
+  expect(expired).toEqual([job.id]);
 });
 
 test("a delayed job past its deadline ends too", async () => {

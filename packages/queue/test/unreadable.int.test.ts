@@ -79,5 +79,11 @@ test("a waiting job whose data is no JSON can be asked for: it is told where it 
   const lane = testLane();
   const [id = ""] = await lane.addMany(1);
   await lane.redis.hset(lane.keys.jobPrefix + id, "data", "{", "opts", "{");
-  expect(await lane.queue.find(id)).toEqual({ state: "waiting", data: undefined, attemptsMade: 0 });
+  expect(await lane.queue.find(id)).toEqual({
+    state: "waiting",
+    data: undefined,
+    attemptsMade: 0,
+    fetched: 0,
+    stalls: 0,
+  });
 });

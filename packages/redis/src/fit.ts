@@ -1,17 +1,170 @@
-/** Whether a Redis server may hold jobs at all. */
+/** Whether a Redis server may hold jobs at all, and what is wrong with one that may. */
 import type { Redis } from "ioredis";
+import { troubleOf, unfitOf } from "./connection.ts";
+import { isMovedOn } from "./reconnect.ts";
+import { parseServer, type ServerState } from "./server.ts";
+import { UnfitRedisError } from "./unfit.ts";
+
+export type ProblemCode =
+  /** It does not answer. */
+  | "away"
+  /** Connections lead to a server that is no primary, or not yet. */
+  | "read-only"
+  /** It has no memory left for a write. */
+  | "full"
+  /** It takes no writes while it cannot store them on disk. */
+  | "disk"
+  | "evicts"
+  | "cluster"
+  /** The database of the URL cannot be used. */
+  | "database"
+  /** It had an append-only file when the program started, and has none now. */
+  | "persistence-lost"
+  | "no-persistence"
+  | "evicted"
+  | "snapshot";
+
+/** One thing that is wrong, with what to do about it. */
+export interface Problem {
+  readonly code: ProblemCode;
+  readonly message: string;
+}
+
+/** What a job that is accepted now may not survive, or what keeps it from being accepted. The others are warnings. */
+const NOT_READY: ReadonlySet<ProblemCode> = new Set([
+  "away",
+  "read-only",
+  "full",
+  "disk",
+  "evicts",
+  "cluster",
+  "database",
+  "persistence-lost",
+]);
+
+/** What ends the start of a program. */
+const UNFIT: ReadonlySet<ProblemCode> = new Set(["evicts", "cluster", "database"]);
+
+/** Redis takes the job, and may lose it. */
+export function isUnsafe({ code }: Problem): boolean {
+  return code === "evicts" || code === "persistence-lost";
+}
+
+export function isNotReady({ code }: Problem): boolean {
+  return NOT_READY.has(code);
+}
+
+export function isUnfitting({ code }: Problem): boolean {
+  return UNFIT.has(code);
+}
 
 /**
- * Checks what would lose jobs silently: a server that evicts keys when its memory is full.
- * @throws Error saying what to change.
+ * Checks what would lose jobs silently, or half of them: a server that evicts keys when its memory is full, a node of a
+ * cluster, a database that does not exist.
+ * @throws UnfitRedisError saying what to change; the error of Redis when it does not answer.
  */
 export async function assertFit(redis: Redis): Promise<void> {
-  const memory = await redis.info("memory");
-  const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1];
-  if (policy !== undefined && policy !== "noeviction") {
-    throw new Error(
-      `This Redis evicts keys when it is full (maxmemory-policy ${policy}), so accepted jobs could vanish. ` +
+  const info = await redis.info().catch((error: unknown) => {
+    throw unfitOf(redis) ?? error;
+  });
+  throwUnfit(serverProblems(parseServer(info)));
+}
+
+/** @throws UnfitRedisError when one of these ends the start of a program. */
+export function throwUnfit(problems: readonly Problem[]): void {
+  const unfit = problems.find(isUnfitting);
+  if (unfit !== undefined) throw new UnfitRedisError(unfit.message);
+}
+
+/**
+ * What is wrong with a server by what it says of itself. Pure.
+ * @param before the server as this program found it; default: it is the first look.
+ */
+export function serverProblems(server: ServerState, before: ServerState = server): Problem[] {
+  const problems: Problem[] = [];
+  const found = (code: ProblemCode, message: string): unknown => problems.push({ code, message });
+  if (server.isCluster) {
+    found(
+      "cluster",
+      "This Redis is a node of a Redis Cluster, and Sluice connects to one server: what belongs to another node would be " +
+        "refused (MOVED). Give it a Redis with cluster mode off",
+    );
+  }
+  if (server.policy !== "noeviction") {
+    found(
+      "evicts",
+      `This Redis evicts keys when it is full (maxmemory-policy ${server.policy}), so accepted jobs could vanish. ` +
         `Set maxmemory-policy to noeviction, and give Sluice a Redis of its own`,
     );
   }
+  if (server.evicted > before.evicted || (server === before && server.evicted > 0)) {
+    found(
+      "evicted",
+      "This Redis has dropped keys for room since it started, so jobs that were accepted may be gone. Compare what " +
+        "callers were told with what there is",
+    );
+  }
+  if (server.isReplica) {
+    found("read-only", "This Redis is a replica and takes no writes. Connect to its primary");
+  }
+  if (server.appendOnly === false) {
+    if (before.appendOnly === true) {
+      found(
+        "persistence-lost",
+        "This Redis no longer writes an append-only file, so a restart would lose accepted jobs. Set appendonly to yes, " +
+          "or restart Sluice if that is meant",
+      );
+    } else {
+      found(
+        "no-persistence",
+        "This Redis writes no append-only file, so a restart loses the jobs since its last snapshot, if it takes any. " +
+          "Set appendonly to yes",
+      );
+    }
+  }
+  if (server.appendFails) {
+    found("disk", "This Redis cannot write its append-only file and refuses writes. Look at its disk");
+  }
+  if (server.snapshotFails) {
+    found(
+      "snapshot",
+      "The last snapshot of this Redis failed. Look at its disk: a restart may lose what was written since",
+    );
+  }
+  return problems;
+}
+
+/** What a refused write, or no answer, tells of a server. Pure. */
+export function problemOf(error: unknown, redis?: Redis): Problem {
+  const unfit = redis === undefined ? undefined : unfitOf(redis);
+  if (unfit !== undefined) return { code: "database", message: unfit.message };
+  const trouble = redis === undefined || isReply(error) ? undefined : troubleOf(redis);
+  const text = trouble?.message ?? (error instanceof Error ? error.message : String(error));
+  if (/(?:^|-)OOM\b/.test(text)) {
+    return {
+      code: "full",
+      message: "Redis has no memory left for a write. Raise maxmemory, or let workers drain it",
+    };
+  }
+  if (/(?:^|-)MISCONF\b/.test(text)) {
+    return {
+      code: "disk",
+      message: "Redis refuses writes because it cannot store them on disk. Look at its disk",
+    };
+  }
+  if ([error, trouble].some((each) => each instanceof Error && isMovedOn(each))) {
+    return {
+      code: "read-only",
+      message: "Redis takes no writes: it is a replica, is loading its data or lacks replicas",
+    };
+  }
+  const said = text.split("\n", 1)[0]?.slice(0, 200) ?? "";
+  return {
+    code: "away",
+    message: `Redis ${isReply(trouble ?? error) ? "refuses" : "does not answer"}: ${said}`,
+  };
+}
+
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError";
 }

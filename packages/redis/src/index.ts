@@ -1,4 +1,6 @@
 export { connect, connectionOptions, type ConnectionProfile } from "./connection.ts";
-export { assertFit } from "./fit.ts";
+export { assertFit, type Problem, type ProblemCode } from "./fit.ts";
 export { keySpace, type KeySpace } from "./keyspace.ts";
+export { isUnfit, UnfitRedisError } from "./unfit.ts";
+export { RedisWatch, type Health, type RedisNews, type RedisWatchOptions } from "./watch.ts";
 export { defineScript, type Script, type ScriptCall, type ScriptOptions } from "./script.ts";

@@ -29,11 +29,11 @@ export function testKeySpace(): KeySpace {
   return space;
 }
 
-/** A server of the test's own, to be configured, killed and restarted. */
-export async function ownRedis(): Promise<RunningService> {
+/** A server of the test's own, to be configured, killed and restarted. `settings` as arguments of redis-server. */
+export async function ownRedis(...settings: string[]): Promise<RunningService> {
   const dataDir = await mkdtemp(join(tmpdir(), "sluice-test-"));
   onTestFinished(async () => rm(dataDir, { recursive: true }));
-  const service = await startRedis({ dataDir, fsync: "always" });
+  const service = await startRedis({ dataDir, fsync: "always", settings });
   onTestFinished(async () => service.stop());
   return service;
 }

@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import { z } from "zod";
 import { canonicalJson, sha256 } from "./canonical-json.ts";
 import { cacheKeys } from "./keys.ts";
+import { OutcomeStore } from "./outcomes.ts";
 import { readStored, writeStored } from "./stored.ts";
 
 export interface CachedRequest {
@@ -70,9 +71,9 @@ function answerOf(stored: string): Answer {
 
 type Keys = readonly [answer: string, leader: string];
 
-const lead: Script<{ keys: Keys; jobId: string; ttlMs: number }, Share> = defineScript(
+const lead: Script<{ keys: Keys; jobId: string; ttlMs: number; over?: string }, Share> = defineScript(
   new URL("../lua/cache-lead.lua", import.meta.url),
-  ({ keys, jobId, ttlMs }) => ({ keys, argv: [jobId, ttlMs] }),
+  ({ keys, jobId, ttlMs, over = "" }) => ({ keys, argv: [jobId, ttlMs, over] }),
   (reply) => shareOf(leadReply.parse(reply)),
   // Every job in hand asks, and must go on. What is kept is an id.
   { whenFull: true },
@@ -87,10 +88,12 @@ const put: Script<{ keys: Keys; jobId: string; answer: string; ttlMs: number }, 
 export class ResponseCache {
   readonly #redis: Redis;
   readonly #keySpace: KeySpace;
+  readonly #outcomes: OutcomeStore;
 
   constructor(redis: Redis, keySpace: KeySpace) {
     this.#redis = redis;
     this.#keySpace = keySpace;
+    this.#outcomes = new OutcomeStore(redis, keySpace);
   }
 
   /** Rejects when the stored answer is not one of ours. */
@@ -101,11 +104,26 @@ export class ResponseCache {
   }
 
   /**
-   * Asks for the answer, or for the right to get it, right before the call. Safe to repeat: the leader stays leader.
-   * @param ask.ttlMs the leader's lease, milliseconds: longer than its call can take. Then the next who asks leads.
+   * Asks for the answer, or for the right to get it, right before the call. Safe to repeat: the leader stays leader until
+   * it has ended, however it did. Who follows looks: a job that ends outside of a worker, or whose worker dies, releases
+   * nothing.
+   * @param ask.ttlMs the leader's lease, milliseconds: longer than it can take to end. Then the next who asks leads.
+   * @param ask.answerMs how long an answer may be given, milliseconds.
    */
-  async lead({ key, ...ask }: { key: string; jobId: string; ttlMs: number }): Promise<Share> {
-    return lead.run(this.#redis, { ...ask, keys: this.#keys(key) });
+  async lead(ask: { key: string; jobId: string; ttlMs: number; answerMs: number }): Promise<Share> {
+    const { key, jobId, ttlMs, answerMs } = ask;
+    const asked = { keys: this.#keys(key), jobId, ttlMs };
+    const share = await lead.run(this.#redis, asked);
+    if (share.type !== "follow") return share;
+    const ended = await this.#outcomes.get(share.leader);
+    if (ended === undefined) return share;
+    const leftMs = ended.endedAt + answerMs - Date.now();
+    if (ended.outcome !== "completed" || leftMs <= 0) {
+      return lead.run(this.#redis, { ...asked, over: share.leader });
+    }
+    // Its worker died between the two, or is about to do this itself. Whoever asks next can do without, too.
+    await this.put({ key, jobId: share.leader, answer: ended.answer, ttlMs: leftMs }).catch(() => {});
+    return { type: "hit", answer: ended.answer };
   }
 
   /**

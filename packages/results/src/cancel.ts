@@ -21,15 +21,22 @@ export interface Cancellation {
 
 const flagSchema = z.object({ by: z.string(), at: z.int() });
 
-/** `ended`: the job has an outcome, and is not cancelled. Else it will end as cancelled; `first`: nobody had asked before. */
+/** `ended`: the job has an outcome or has failed, and is not cancelled. Else it will end as cancelled; `first`: nobody had asked before. */
 export type CancelReply = "first" | "again" | "ended";
 
 const replySchema = z.enum(["first", "again", "ended"]);
 
-const cancel: Script<{ keySpace: KeySpace; id: string; by: string }, CancelReply> = defineScript(
+interface CancelRequest {
+  readonly keySpace: KeySpace;
+  readonly id: string;
+  readonly by: string;
+  readonly failedSets: readonly string[];
+}
+
+const cancel: Script<CancelRequest, CancelReply> = defineScript(
   new URL("../lua/cancel.lua", import.meta.url),
-  ({ keySpace, id, by }) => ({
-    keys: [cancelKey(keySpace, id), outcomeKey(keySpace, id)],
+  ({ keySpace, id, by, failedSets }) => ({
+    keys: [cancelKey(keySpace, id), outcomeKey(keySpace, id), ...failedSets],
     argv: [by, FLAG_TTL_MS, cancelChannel(keySpace), id],
   }),
   (reply) => replySchema.parse(reply),
@@ -64,9 +71,10 @@ export class CancelFlags {
   /**
    * Raises the flag and nudges everyone, unless the job has ended. Safe to repeat.
    * @param by who asks, for the record.
+   * @param failedSets keys of the sets in which the job is once it has failed. Default: none is looked at.
    */
-  async request(id: string, by: string): Promise<CancelReply> {
-    return cancel.run(this.#redis, { keySpace: this.#keySpace, id, by });
+  async request(id: string, by: string, failedSets: readonly string[] = []): Promise<CancelReply> {
+    return cancel.run(this.#redis, { keySpace: this.#keySpace, id, by, failedSets });
   }
 
   async isRequested(id: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 /**
- * Which processes have no credentials for a scope, for everybody to see. Each says it of itself beside its heartbeat,
- * and what it says lives no longer than a beat; who says nothing has some, as far as it knows.
+ * Which processes are not let in to a scope, for everybody to see: they have no credentials, or no way to Bedrock. Each
+ * says it of itself beside its heartbeat, and what it says lives no longer than a beat; who says nothing is let in, as far
+ * as it knows.
  */
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
@@ -11,17 +12,21 @@ import { readStored, writeStored } from "./stored.ts";
 
 /** What a process says of itself. */
 export interface LostIdentity {
+  /** Default: `identity`, as notes were before there were others. */
+  readonly why?: "identity" | "way" | undefined;
   readonly errorClass: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
 }
 
 const lostSchema: z.ZodType<LostIdentity> = z.object({
+  // What a later version may say is still said of this process.
+  why: z.enum(["identity", "way"]).optional().catch(undefined),
   errorClass: z.string().regex(/^[A-Za-z0-9]{1,64}$/),
   since: z.int().nonnegative(),
 });
 
-/** The credentials of a scope's workers, counted. */
+/** A scope's workers, counted by whether they are let in. */
 export interface Identities {
   /** Workers that are alive. */
   readonly workers: number;
@@ -29,6 +34,8 @@ export interface Identities {
   readonly lost: number;
   /** What refused them, or got in the way of getting any; most frequent first. */
   readonly errorClasses: readonly string[];
+  /** Those that cannot reach Bedrock while others can, and what they met. */
+  readonly unreached: { readonly workers: number; readonly errorClasses: readonly string[] };
 }
 
 export interface IdentityNoteOptions {
@@ -79,26 +86,31 @@ export class IdentityNote {
 /** Asks for the workers of a scope. A note that cannot be read counts as one of an unknown class. */
 export async function readIdentities(redis: Redis, keySpace: KeySpace): Promise<Identities> {
   const alive = await aliveOwners(redis, keySpace);
-  if (alive.length === 0) return { workers: 0, lost: 0, errorClasses: [] };
+  if (alive.length === 0) return { workers: 0, ...lostOf([]), unreached: { workers: 0, errorClasses: [] } };
   const notes = await redis.mget(alive.map((owner) => identityKey(keySpace, owner)));
-  const counts = new Map<string, number>();
-  for (const note of notes) {
-    if (note === null) continue;
-    const { errorClass } = read(note) ?? UNREADABLE;
-    counts.set(errorClass, (counts.get(errorClass) ?? 0) + 1);
-  }
+  const read = notes.flatMap((note) => (note === null ? [] : [readNote(note) ?? UNREADABLE]));
+  const { lost: unreached, errorClasses } = lostOf(read.filter(({ why }) => why === "way"));
   return {
     workers: alive.length,
-    lost: [...counts.values()].reduce((sum, count) => sum + count, 0),
-    errorClasses: [...counts].toSorted(([, a], [, b]) => b - a).map(([errorClass]) => errorClass),
+    ...lostOf(read.filter(({ why }) => why !== "way")),
+    unreached: { workers: unreached, errorClasses },
   };
 }
 
 const RECORD = "note of its credentials";
 
-const UNREADABLE = { errorClass: "UnknownError" };
+function lostOf(
+  notes: readonly Pick<LostIdentity, "errorClass">[],
+): Pick<Identities, "lost" | "errorClasses"> {
+  const counts = new Map<string, number>();
+  for (const { errorClass } of notes) counts.set(errorClass, (counts.get(errorClass) ?? 0) + 1);
+  const byCount = [...counts].toSorted(([, a], [, b]) => b - a);
+  return { lost: notes.length, errorClasses: byCount.map(([errorClass]) => errorClass) };
+}
 
-function read(note: string): LostIdentity | undefined {
+const UNREADABLE: Pick<LostIdentity, "why" | "errorClass"> = { errorClass: "UnknownError" };
+
+function readNote(note: string): LostIdentity | undefined {
   try {
     return readStored(RECORD, lostSchema, note, "A note");
   } catch {
@@ -106,15 +118,21 @@ function read(note: string): LostIdentity | undefined {
   }
 }
 
-/** In words, for those who wait: `undefined` while every worker has credentials. */
+/** In words, for those who wait: `undefined` while every worker is let in. */
 export function describeIdentities({
   workers,
   lost,
   errorClasses,
+  unreached,
 }: Identities): { readonly line: string; readonly isolated: boolean } | undefined {
-  if (lost === 0) return undefined;
-  const isolated = lost >= workers;
-  const count = `${lost} of ${workers} workers ${lost === 1 ? "has" : "have"} no valid credentials`;
-  const classes = errorClasses.slice(0, 3).join(", ");
-  return { line: `${isolated ? "Isolated: " : ""}${count} (${classes})`, isolated };
+  const out = lost + unreached.workers;
+  if (out === 0) return undefined;
+  const isolated = out >= workers;
+  const said = (count: number, what: string, classes: readonly string[]): string[] =>
+    count === 0 ? [] : [`${count} of ${workers} workers ${what} (${classes.slice(0, 3).join(", ")})`];
+  const line = [
+    ...said(lost, `${lost === 1 ? "has" : "have"} no valid credentials`, errorClasses),
+    ...said(unreached.workers, "cannot reach Bedrock", unreached.errorClasses),
+  ].join("; ");
+  return { line: `${isolated ? "Isolated: " : ""}${line}`, isolated };
 }

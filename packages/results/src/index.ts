@@ -21,7 +21,7 @@ export {
   type IdentityNoteOptions,
   type LostIdentity,
 } from "./identities.ts";
-export { CallLedger, type Begin, type CallLedgerOptions, type Permission } from "./ledger.ts";
+export { CallLedger, type Begin, type CallLedgerOptions, type HeldQuota, type Permission } from "./ledger.ts";
 export { Lineage } from "./lineage.ts";
 export { OUTCOME_TTL_MS, OutcomeStore } from "./outcomes.ts";
 export { describeUnserved, readServed, ServedNote, type Served } from "./served.ts";

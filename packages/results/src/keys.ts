@@ -11,6 +11,9 @@ export const lineageKey = (space: KeySpace, id: string): string => `${space}:lin
 
 export const ledgerKey = (space: KeySpace, id: string): string => `${space}:ledger:${id}`;
 
+/** Calls that others wait for, each with its owner, to be confirmed by that owner. */
+export const doubtsKey = (space: KeySpace): string => `${space}:ledger-doubts`;
+
 /** Who beats, by when that beat expires; and since when beats come without a gap. */
 export const heartbeatKeys = (space: KeySpace): readonly [owners: string, since: string] => [
   `${space}:heartbeat:owners`,

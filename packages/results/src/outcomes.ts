@@ -39,9 +39,9 @@ const putAndClose: Script<{ keySpace: KeySpace; outcome: Outcome; owner: string 
 );
 
 /** How a cancelled job ends although it was answered, as JSON. The answer was paid, but its caller was told otherwise. */
-function instead({ outcome, id, tenant, acceptedAt, endedAt, attempts }: Outcome): string {
+function instead({ outcome, id, tenant, acceptedAt, endedAt, attempts, reservation }: Outcome): string {
   if (outcome !== "completed" && outcome !== "filtered") return "";
-  const cancelled: Outcome = { outcome: "cancelled", id, tenant, acceptedAt, endedAt, attempts };
+  const cancelled: Outcome = { outcome: "cancelled", id, tenant, acceptedAt, endedAt, attempts, reservation };
   return writeStored("outcome", cancelled);
 }
 

@@ -73,6 +73,19 @@ describe("a cancellation", () => {
     expect(await flags.request(id, "alice")).toBe("ended");
   });
 
+  test("is not raised for a job that has failed, though its outcome is yet to be stored", async () => {
+    const redis = testRedis("command");
+    const space = testKeySpace();
+    const flags = new CancelFlags(redis, space);
+    const failed = `${space}:queue:failed`;
+    expect(await flags.request(id, "alice", [failed])).toBe("first");
+    await redis.zadd(failed, 1, "other.job");
+    expect(await flags.request(id, "alice", [failed])).toBe("again");
+    await redis.zadd(failed, 1, "dead.job");
+    expect(await flags.request("dead.job", "alice", [failed])).toBe("ended");
+    expect(await flags.isRequested("dead.job")).toBe(false);
+  });
+
   test("that is not one of ours is an error", async () => {
     const redis = testRedis("command");
     const space = testKeySpace();

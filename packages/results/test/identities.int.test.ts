@@ -10,14 +10,26 @@ function noteOf({ redis, owner }: Member, keySpace: ReturnType<typeof testKeySpa
   return note;
 }
 
+const NONE = { workers: 0, errorClasses: [] };
+
 const EXPIRED = { errorClass: "ExpiredTokenException", since: 1 };
 
 test("workers that have some say nothing; those that have none are counted, by class", async () => {
   const space = testKeySpace();
   const redis = testRedis("command");
-  expect(await readIdentities(redis, space)).toEqual({ workers: 0, lost: 0, errorClasses: [] });
+  expect(await readIdentities(redis, space)).toEqual({
+    workers: 0,
+    lost: 0,
+    errorClasses: [],
+    unreached: NONE,
+  });
   const [a, b, c] = [await member(space), await member(space), await member(space)];
-  expect(await readIdentities(redis, space)).toEqual({ workers: 3, lost: 0, errorClasses: [] });
+  expect(await readIdentities(redis, space)).toEqual({
+    workers: 3,
+    lost: 0,
+    errorClasses: [],
+    unreached: NONE,
+  });
 
   const notes = [noteOf(a, space), noteOf(b, space), noteOf(c, space)];
   notes[0]?.tell(EXPIRED);
@@ -29,10 +41,18 @@ test("workers that have some say nothing; those that have none are counted, by c
       workers: 3,
       lost: 3,
       errorClasses: ["ExpiredTokenException", "CredentialsProviderError"],
+      unreached: NONE,
     }),
   );
   notes[0]?.tell(undefined);
   await vi.waitFor(async () => expect(await readIdentities(redis, space)).toMatchObject({ lost: 2 }));
+  notes[1]?.tell({ why: "way", errorClass: "ConnectionError", since: 1 });
+  await vi.waitFor(async () =>
+    expect(await readIdentities(redis, space)).toMatchObject({
+      lost: 1,
+      unreached: { workers: 1, errorClasses: ["ConnectionError"] },
+    }),
+  );
 });
 
 test("a worker that is gone counts no more, nor does what it said", async () => {
@@ -46,7 +66,12 @@ test("a worker that is gone counts no more, nor does what it said", async () => 
   );
   await note.stop();
   await lost.heartbeat.stop();
-  expect(await readIdentities(redis, space)).toEqual({ workers: 1, lost: 0, errorClasses: [] });
+  expect(await readIdentities(redis, space)).toEqual({
+    workers: 1,
+    lost: 0,
+    errorClasses: [],
+    unreached: NONE,
+  });
 });
 
 test("what is said lives no longer than a beat, and is said again with each", async () => {
@@ -75,19 +100,31 @@ test.each(["no JSON", "{}", '{"errorClass":"Not a class!","since":1}'])(
       workers: 1,
       lost: 1,
       errorClasses: ["UnknownError"],
+      unreached: NONE,
     });
   },
 );
 
 test.each([
-  [{ workers: 3, lost: 0, errorClasses: [] }, undefined],
+  [{ workers: 3, lost: 0, errorClasses: [], unreached: NONE }, undefined],
   [
-    { workers: 3, lost: 1, errorClasses: ["A"] },
+    { workers: 3, lost: 1, errorClasses: ["A"], unreached: NONE },
     { line: "1 of 3 workers has no valid credentials (A)", isolated: false },
   ],
   [
-    { workers: 3, lost: 3, errorClasses: ["A", "B"] },
+    { workers: 3, lost: 3, errorClasses: ["A", "B"], unreached: NONE },
     { line: "Isolated: 3 of 3 workers have no valid credentials (A, B)", isolated: true },
+  ],
+  [
+    { workers: 3, lost: 0, errorClasses: [], unreached: { workers: 1, errorClasses: ["A"] } },
+    { line: "1 of 3 workers cannot reach Bedrock (A)", isolated: false },
+  ],
+  [
+    { workers: 2, lost: 1, errorClasses: ["A"], unreached: { workers: 1, errorClasses: ["B"] } },
+    {
+      line: "Isolated: 1 of 2 workers has no valid credentials (A); 1 of 2 workers cannot reach Bedrock (B)",
+      isolated: true,
+    },
   ],
 ])("in words: %o", (identities, expected) => {
   expect(describeIdentities(identities)).toEqual(expected);

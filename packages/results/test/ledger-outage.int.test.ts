@@ -36,7 +36,8 @@ async function two(graceMs: number): Promise<{ redis: RunningService; a: Member;
     type: "go",
     call: 1,
     lost: 0,
-    justLost: false,
+    left: [],
+    unnamed: false,
   });
   return { redis, a, b };
 }
@@ -59,14 +60,20 @@ describe.each(Object.entries(outages))("Redis %s for longer than heartbeat and l
     await outage(redis);
     const backAt = Date.now();
     const { answer } = await untilFree(b, call);
-    expect(answer).toEqual({ type: "go", call: 2, lost: 1, justLost: true });
+    expect(answer).toEqual({ type: "go", call: 2, lost: 1, left: [], unnamed: true });
     expect(Date.now() - backAt).toBeGreaterThan(GRACE_MS - 100);
   });
 
   test("and without a grace it would be paid twice", async () => {
     const { redis, b } = await two(0);
     await outage(redis);
-    expect((await untilFree(b, call)).answer).toEqual({ type: "go", call: 2, lost: 1, justLost: true });
+    expect((await untilFree(b, call)).answer).toEqual({
+      type: "go",
+      call: 2,
+      lost: 1,
+      left: [],
+      unnamed: true,
+    });
   });
 });
 
@@ -77,7 +84,13 @@ test("an outage shorter than a gap changes nothing: the owner is alive, and a de
   process.kill(redis.pid, "SIGCONT");
   expect((await insist(async () => b.ledger.begin({ ...call, owner: b.owner }))).type).toBe("busy");
   await a.crash();
-  expect((await untilFree(b, call)).answer).toEqual({ type: "go", call: 2, lost: 1, justLost: true });
+  expect((await untilFree(b, call)).answer).toEqual({
+    type: "go",
+    call: 2,
+    lost: 1,
+    left: [],
+    unnamed: true,
+  });
 });
 
 test("a question whose answer was lost is asked again by the connection, and is one call", async () => {
@@ -95,7 +108,7 @@ test("a question whose answer was lost is asked again by the connection, and is 
   await sleep(100);
   redis.stream.destroy();
   process.kill(server.pid, "SIGCONT");
-  expect(await asked).toEqual({ type: "go", call: 1, lost: 0, justLost: false });
+  expect(await asked).toEqual({ type: "go", call: 1, lost: 0, left: [], unnamed: false });
   expect(await redis.hget(`${space}:ledger:${id}`, "calls")).toBe("1");
 });
 
@@ -109,6 +122,6 @@ test("a question that timed out is asked again by the caller, and is one call", 
   process.kill(server.pid, "SIGCONT");
   // Behind the one that timed out, on the same connection: by now that has been granted.
   await insist(async () => redis.ping());
-  expect(await ledger.begin(question)).toEqual({ type: "go", call: 1, lost: 0, justLost: false });
+  expect(await ledger.begin(question)).toEqual({ type: "go", call: 1, lost: 0, left: [], unnamed: false });
   expect((await ledger.begin(question)).type).toBe("busy");
 });

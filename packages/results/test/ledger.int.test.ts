@@ -6,6 +6,17 @@ import { member, untilFree } from "./fleet.ts";
 import { completed, id } from "./samples.ts";
 
 const call = { id, maxCalls: 3, leaseMs: 60_000 };
+const held = (n: number) => ({ reservation: `${id}/${n}/p`, ifLost: { tokens: n } });
+
+/** Leave to make the `n`-th call. */
+const go = (n: number, rest: object = {}) => ({
+  type: "go",
+  call: n,
+  lost: 0,
+  left: [],
+  unnamed: false,
+  ...rest,
+});
 
 describe("a call", () => {
   test("of 50 workers that ask for one job is granted to one", async () => {
@@ -17,9 +28,7 @@ describe("a call", () => {
         .map(async ({ ledger, owner }) => ledger.begin({ ...call, owner })),
     );
     expect(asked).toHaveLength(50);
-    expect(asked.filter(({ type }) => type === "go")).toEqual([
-      { type: "go", call: 1, lost: 0, justLost: false },
-    ]);
+    expect(asked.filter(({ type }) => type === "go")).toEqual([go(1)]);
     expect(asked.filter(({ type }) => type === "busy")).toHaveLength(49);
   });
 
@@ -35,35 +44,52 @@ describe("a call", () => {
   test("that is over may be followed by another, until the job has had them all", async () => {
     const a = await member(testKeySpace());
     for (const n of [1, 2, 3]) {
-      expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
-        type: "go",
-        call: n,
-        lost: 0,
-        justLost: false,
-      });
+      expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual(go(n));
       expect(await a.ledger.end({ id, owner: a.owner })).toBe(true);
     }
-    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "cap", calls: 3 });
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({ type: "cap", calls: 3, left: [] });
   });
 
   test("that was never sent does not count, however often that is said", async () => {
     const a = await member(testKeySpace());
     await a.ledger.begin({ ...call, owner: a.owner });
     await a.ledger.end({ id, owner: a.owner });
-    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
-      type: "go",
-      call: 2,
-      lost: 0,
-      justLost: false,
-    });
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual(go(2));
     expect(await a.ledger.abandon({ id, owner: a.owner })).toBe(true);
     expect(await a.ledger.abandon({ id, owner: a.owner })).toBe(false);
-    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
-      type: "go",
-      call: 2,
-      lost: 0,
-      justLost: false,
-    });
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual(go(2));
+  });
+
+  test("that Redis has brought back, since it lost the last writes, is denied by its owner and may be made again", async () => {
+    const space = testKeySpace();
+    const redis = testRedis("command");
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner, held: held(1) });
+    const key = `${space}:ledger:${id}`;
+    const before = await redis.dumpBuffer(key);
+    await a.ledger.end({ id, owner: a.owner });
+    await redis.restore(key, 0, before ?? "", "REPLACE");
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+    expect(await b.ledger.answerDoubts(b.owner)).toEqual([]);
+    expect(await a.ledger.answerDoubts(a.owner)).toEqual([id]);
+    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual(
+      // And so was its reservation.
+      go(2, { left: [held(1)] }),
+    );
+  });
+
+  test("that others wait for is confirmed by its owner while it has it", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    for (let asked = 0; asked < 2; asked += 1) {
+      // Also a second question of the owner's own, for a job that came to it twice.
+      expect((await a.ledger.begin({ ...call, owner: a.owner })).type).toBe("busy");
+      expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+      expect(await a.ledger.answerDoubts(a.owner)).toEqual([]);
+    }
+    await a.ledger.end({ id, owner: a.owner });
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("go");
   });
 
   test("of a process that said goodbye may be repeated at once", async () => {
@@ -71,12 +97,7 @@ describe("a call", () => {
     const [a, b] = [await member(space), await member(space)];
     await a.ledger.begin({ ...call, owner: a.owner });
     await a.heartbeat.stop();
-    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual({
-      type: "go",
-      call: 2,
-      lost: 1,
-      justLost: true,
-    });
+    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual(go(2, { lost: 1, unnamed: true }));
   });
 
   test("of a process that was killed may be repeated when its heartbeat has expired, not before", async () => {
@@ -86,7 +107,7 @@ describe("a call", () => {
     await a.ledger.begin({ ...call, owner: a.owner });
     await a.crash();
     const killedAt = Date.now();
-    expect((await untilFree(b, call)).answer).toEqual({ type: "go", call: 2, lost: 1, justLost: true });
+    expect((await untilFree(b, call)).answer).toEqual(go(2, { lost: 1, unnamed: true }));
     // The last beat was at most a sixth of the time to live before the kill.
     expect(Date.now() - killedAt).toBeGreaterThan(700);
   });
@@ -97,12 +118,7 @@ describe("a call", () => {
     const refused = await a.ledger.begin({ ...call, owner: a.owner });
     expect(refused.type).toBe("busy");
     await sleep(refused.type === "busy" ? refused.retryAfterMs : 0);
-    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual({
-      type: "go",
-      call: 2,
-      lost: 1,
-      justLost: true,
-    });
+    expect(await a.ledger.begin({ ...call, owner: a.owner })).toEqual(go(2, { lost: 1, unnamed: true }));
   });
 
   test("is refused to a process whose heartbeat nobody hears", async () => {
@@ -133,6 +149,46 @@ describe("a call", () => {
     expect(await a.ledger.end({ id, owner: a.owner })).toBe(false);
     expect(await a.ledger.abandon({ id, owner: a.owner })).toBe(false);
     expect((await c.ledger.begin({ ...call, owner: c.owner })).type).toBe("busy");
+  });
+});
+
+describe("what a call holds", () => {
+  test("is told once its owner is dead, to everybody who asks until it is forgotten", async () => {
+    const space = testKeySpace();
+    const [a, b, c] = [await member(space), await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner, held: held(1) });
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+    await a.heartbeat.stop();
+    // One that only reads the request, and puts the job off.
+    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual(go(2, { lost: 1, left: [held(1)] }));
+    await b.ledger.abandon({ id, owner: b.owner });
+    expect(await c.ledger.begin({ ...call, owner: c.owner, held: held(3) })).toEqual(
+      go(2, { lost: 1, left: [held(1)] }),
+    );
+    await c.ledger.forget(id, [held(1).reservation]);
+    expect(await c.ledger.left(id)).toEqual([held(3)]);
+    await c.ledger.end({ id, owner: c.owner });
+    expect(await c.ledger.left(id)).toEqual([]);
+  });
+
+  test("is told with the last refusal, too", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, maxCalls: 1, owner: a.owner, held: held(1) });
+    await a.heartbeat.stop();
+    const asked = await b.ledger.begin({ ...call, maxCalls: 1, owner: b.owner });
+    expect(asked).toEqual({ type: "cap", calls: 1, left: [held(1)] });
+  });
+
+  test("is told of a call that a program of the version before has taken over", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner, held: held(1) });
+    await a.heartbeat.stop();
+    await b.redis.hset(`${space}:ledger:${id}`, { calls: 2, lost: 1, owner: "old", run: "old", lease: 0 });
+    expect(await b.ledger.begin({ ...call, owner: b.owner })).toEqual(
+      go(3, { lost: 2, left: [held(1)], unnamed: true }),
+    );
   });
 });
 

@@ -47,7 +47,9 @@ describe("of the version before, this one reads", () => {
 
   test("cached answers", async () => {
     const { redis, space } = await inherited("cache:");
-    expect(await new ResponseCache(redis, space).lead({ key: "k", jobId: id, ttlMs: 1_000 })).toMatchObject({
+    expect(
+      await new ResponseCache(redis, space).lead({ key: "k", jobId: id, ttlMs: 1_000, answerMs: 1_000 }),
+    ).toMatchObject({
       type: "hit",
       answer: { text: "Grüße" },
     });
@@ -82,7 +84,7 @@ describe("of the version before, this one reads", () => {
   test("who has no credentials", async () => {
     const parts = await inherited("identity:");
     await parts.redis.zadd(`${parts.space}:heartbeat:owners`, Date.now() + 60_000, "owner-1");
-    expect(await readIdentities(parts.redis, parts.space)).toEqual({
+    expect(await readIdentities(parts.redis, parts.space)).toMatchObject({
       workers: 1,
       lost: 1,
       errorClasses: ["ExpiredTokenException"],
@@ -152,7 +154,9 @@ describe("of a newer version, this one does without", () => {
     const { redis, space, key } = await inherited("cache:");
     await redis.set(key, JSON.stringify({ version: 2, parts: [] }));
     const cache = new ResponseCache(redis, space);
-    expect(await cache.lead({ key: "k", jobId: id, ttlMs: 1_000 })).toEqual({ type: "leader" });
+    expect(await cache.lead({ key: "k", jobId: id, ttlMs: 1_000, answerMs: 1_000 })).toEqual({
+      type: "leader",
+    });
     await cache.put({ key: "k", jobId: id, answer, ttlMs: 1_000 });
     expect(await cache.get("k")).toEqual(answer);
   });
@@ -161,7 +165,7 @@ describe("of a newer version, this one does without", () => {
     const parts = await inherited("identity:");
     await parts.redis.set(parts.key, JSON.stringify({ version: 2, because: "?" }));
     await parts.redis.zadd(`${parts.space}:heartbeat:owners`, Date.now() + 60_000, "owner-1");
-    expect(await readIdentities(parts.redis, parts.space)).toEqual({
+    expect(await readIdentities(parts.redis, parts.space)).toMatchObject({
       workers: 1,
       lost: 1,
       errorClasses: ["UnknownError"],

@@ -24,6 +24,8 @@ export interface RedisOptions {
    * then loses it. `always`: no acknowledged write is lost, for tests that kill. Default `everysec`.
    */
   readonly fsync?: "everysec" | "always";
+  /** Further settings, as arguments of redis-server; they win over those above. Default: none. */
+  readonly settings?: readonly string[];
   /** Hears what is being done, one line each. Default: nobody. */
   readonly onProgress?: ((line: string) => void) | undefined;
   /** Where to look for programs and keep downloads. Default: this machine's PATH and cache folder. */
@@ -44,6 +46,7 @@ export async function startRedis(options: RedisOptions): Promise<RunningService>
     folder,
     logFile: join(options.dataDir, "redis.log"),
     fsync: options.fsync ?? "everysec",
+    settings: options.settings ?? [],
     dumpName: `${randomBytes(8).toString("hex")}.rdb`,
   };
   return runService(way.origin, async (port) =>
@@ -56,6 +59,7 @@ interface Server {
   readonly folder: string;
   readonly logFile: string;
   readonly fsync: "everysec" | "always";
+  readonly settings: readonly string[];
   /** A setting without effect here (no snapshots are taken), so its value can tell our server from another. */
   readonly dumpName: string;
 }
@@ -104,7 +108,7 @@ async function endWithGuard(guard: Program<unknown>, pid: number): Promise<void>
 function guardOrder(server: Server, port: number): GuardOrder {
   const settings = ["--appendonly", "yes", "--appendfsync", server.fsync, "--maxmemory-policy", "noeviction"];
   const noSnapshots = ["--save", "", "--dbfilename", server.dumpName];
-  return server.way.order(server.folder, port, [...settings, ...noSnapshots]);
+  return server.way.order(server.folder, port, [...settings, ...noSnapshots, ...server.settings]);
 }
 
 /** PING until it answers; while it loads its data it does not. Then makes sure that it is ours. */

@@ -1,1 +1,2 @@
 export { createLogger, logEvents, type LoggerOptions } from "./log.ts";
+export { quiet, type QuietListener, type QuietOptions } from "./quiet.ts";

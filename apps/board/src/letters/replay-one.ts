@@ -20,6 +20,10 @@ export async function replayOne(replayer: Replayer, letter: LetterRef, by: strin
       return;
     case "lane-busy":
       throw new Refused(409, `Lane ${lane} holds as many replays as it may. Replay it a little later`);
+    case "answered":
+      throw new Refused(409, "The job was answered after all, and its letter is resolved");
+    case "under-way":
+      throw new Refused(409, "The job is under way again: Redis had lost its death. See what becomes of it");
     case "no-lane":
       throw new Refused(409, `The pools file has no lane ${lane} any more`);
     case "not-found":

@@ -68,7 +68,9 @@ export async function selectLetters(
   do {
     const from = cursor === undefined ? {} : { cursor };
     const page = await searchLetters(store, { ...search, ...from, limit: 100 });
-    letters.push(...page.items.map(({ id, pool, lane, replays }) => ({ id, pool, lane, replays })));
+    letters.push(
+      ...page.items.map(({ id, jobId, pool, lane, replays }) => ({ id, jobId, pool, lane, replays })),
+    );
     ({ cursor } = page);
     lookedAt += page.lookedAt;
   } while (cursor !== undefined && letters.length < most && lookedAt < MOST_LOOKED_AT);

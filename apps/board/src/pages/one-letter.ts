@@ -10,7 +10,7 @@ import {
   type ShownLetter,
 } from "@sluice/dead-letter";
 import type { JobView, LetterRef, Replayer } from "@sluice/drain";
-import { parseJobId } from "@sluice/job";
+import { parseJobId, replayId } from "@sluice/job";
 import type { Request, Response } from "express";
 import { z } from "zod";
 import { auditOf } from "../access/audit.ts";
@@ -178,10 +178,14 @@ async function takeBack({ store, pools }: LetterOptions, id: string, by: string)
 export async function refOf(store: DeadLetterStore, id: string, replays: number): Promise<LetterRef> {
   if (!Number.isSafeInteger(replays)) throw new Refused(400, "Expected the number of replays that were seen");
   const parts = parseJobId(id);
-  if (parts !== undefined) return { id: recordId(id), pool: parts.pool, lane: parts.lane, replays };
+  if (parts !== undefined) {
+    const record = recordId(id);
+    const jobId = replays === 0 ? record : replayId(record, replays);
+    return { id: record, jobId, pool: parts.pool, lane: parts.lane, replays };
+  }
   const letter = await patiently(store.look(id));
   if (letter === undefined) throw refusedChange("not-found");
-  return { id: letter.id, pool: letter.pool, lane: letter.lane, replays };
+  return { id: letter.id, jobId: letter.jobId, pool: letter.pool, lane: letter.lane, replays };
 }
 
 export function formOf<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {

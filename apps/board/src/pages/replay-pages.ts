@@ -113,6 +113,8 @@ const REASONS: Readonly<Record<string, string>> = {
   changed: "somebody else was faster",
   "not-found": "gone",
   unreadable: "what is stored of the job cannot be read",
+  answered: "answered after all",
+  "under-way": "under way again",
   "no-lane": "the pools file has no such lane",
 };
 

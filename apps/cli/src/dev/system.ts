@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ensureTable } from "@sluice/dead-letter";
 import { keySpace, type KeySpace } from "@sluice/redis";
 import { startServices, type Services } from "@sluice/services";
+import { openRedis } from "../redis.ts";
 import { startProgram, type Program } from "./program.ts";
 
 export interface SystemOptions {
@@ -52,6 +53,8 @@ const DEV_LOCKS = {
 /** @throws Error of the part that could not be started; what was started by then is stopped. */
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dataDir, redisUrl, model, tokensPerMinute, burndown, onProgress } = options;
+  // One that was started here is fit.
+  if (redisUrl !== undefined) (await openRedis(redisUrl, "command")).disconnect();
   const services = await startServices({
     dataDir,
     redisUrl,

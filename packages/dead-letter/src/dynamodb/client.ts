@@ -79,9 +79,29 @@ const MISCONFIGURED = new Set([
   "ValidationException",
 ]);
 
+/** The SDK has no name for it. */
+const NO_REGION = /^Region is missing/;
+
 /** The wire name of an error. */
 export function errorName(error: unknown): string {
   return error instanceof Error ? error.name : "UnknownError";
+}
+
+/** What AWS says of a denial is long, and says why at its end. Characters. */
+const REASON_LENGTH = 700;
+
+/**
+ * Why, in the vendor's words: which action of whom is denied, which host is not found. Not of a request that was refused for
+ * what it holds.
+ */
+function reasonOf(error: unknown): string {
+  const name = errorName(error);
+  if (!(error instanceof Error) || name === "ValidationException") return "";
+  const code: unknown = Reflect.get(error, "code");
+  // Of several addresses none answered: the message is empty then.
+  const said = error.message === "" && typeof code === "string" ? code : error.message;
+  const reason = said.replaceAll(/\s+/g, " ").trim().replace(/\.$/, "").slice(0, REASON_LENGTH);
+  return reason === "" || reason === name ? "" : `: ${reason}`;
 }
 
 /** Runs one or more requests and turns the vendor's errors into ours. `what` names them, e.g. "read a letter". */
@@ -95,10 +115,12 @@ export async function asking<Answer>(
   } catch (error) {
     if (error instanceof DeadLetterError) throw error;
     const name = errorName(error);
-    const [code, advice] = MISCONFIGURED.has(name)
+    const isMisconfigured =
+      MISCONFIGURED.has(name) || (error instanceof Error && NO_REGION.test(error.message));
+    const [code, advice] = isMisconfigured
       ? (["misconfigured", "Check the table, the Region and the permissions"] as const)
       : (["unavailable", "Try again later"] as const);
-    const message = `DynamoDB could not ${what} in table '${table}': ${name}. ${advice}`;
+    const message = `DynamoDB could not ${what} in table '${table}': ${name}${reasonOf(error)}. ${advice}`;
     throw new DeadLetterError(code, message, { cause: error });
   }
 }

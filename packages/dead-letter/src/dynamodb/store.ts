@@ -12,9 +12,14 @@ export interface DynamoDbStoreOptions extends StoreOptions, DynamoDbConnection {
 }
 
 export interface DynamoDbStore extends DeadLetterStore {
+  /** Reads one item that is none. Rejects with a `DeadLetterError` saying why the table cannot be read. */
+  check: () => Promise<void>;
   /** Closes the connections, unless the client was given. */
   close: () => void;
 }
+
+/** No job has this id. */
+const NOBODY = "check";
 
 /** Makes a store on a table. Nothing is asked of DynamoDB before the first call. */
 export function createDynamoDbStore(options: DynamoDbStoreOptions): DynamoDbStore {
@@ -25,5 +30,6 @@ export function createDynamoDbStore(options: DynamoDbStoreOptions): DynamoDbStor
     index: dynamoDbIndex(client, tableName),
     bodies: dynamoDbBodies(client, tableName),
   };
-  return { ...createStore(storage, options), close };
+  const check = async (): Promise<void> => void (await storage.letters.load(NOBODY));
+  return { ...createStore(storage, options), check, close };
 }

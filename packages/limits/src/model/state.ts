@@ -221,13 +221,23 @@ export function freshState(parameters: Parameters, now: number): PoolState {
 /** A state for a pool whose state was lost: calls are in flight that nobody knows of. */
 export function learningState(parameters: Parameters, now: number): PoolState {
   const state = freshState(parameters, now);
+  beginCarefully(parameters, state, now);
+  return state;
+}
+
+/**
+ * What was known of the quota is lost, and what is in flight unknown: nothing in hand, and half the rate. A rate that has
+ * learnt something since is left as it is, so this may come twice, and late.
+ */
+export function beginCarefully(parameters: Parameters, state: PoolState, now: number): void {
+  state.at = Math.max(state.at, now);
   for (const at of Object.values(state.dimensions)) {
-    at.level = 0;
+    if (at.cutAt > 0) continue;
+    at.level = Math.min(at.level, 0);
     at.ceiling = parameters.ceiling.restart;
     at.floor = parameters.ceiling.restart;
     at.cutAt = now;
   }
-  return state;
 }
 
 /** Changed limits: what is new starts fresh, what stays keeps its state. */

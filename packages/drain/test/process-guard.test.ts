@@ -1,11 +1,7 @@
 /** A process without credentials asks for nothing, tries new ones with one call at a time, and goes on. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { anyReady, createIdentityGuard, type Admission, type Gate, type Told } from "../src/index.ts";
-
-const EXPIRED: Told = { type: "refused", errorClass: "ExpiredTokenException" };
-const ACCEPTED: Told = { type: "accepted" };
-
-const cost = { requests: 1 };
+import { anyReady, type Told } from "../src/index.ts";
+import { ACCEPTED, EXPIRED, given } from "./guarded.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
@@ -15,54 +11,6 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A guard before a gate that grants everything, with credentials that come as `renewals` say, `renewMs` later. */
-function given(renewals: (string | undefined)[] = [], renewMs = 0) {
-  const events: unknown[] = [];
-  const changes: unknown[] = [];
-  const renewedAt: number[] = [];
-  const admission: { next: Admission } = { next: { type: "granted", waitMs: 0 } };
-  const asked: string[] = [];
-  const guard = createIdentityGuard({
-    scope: "main",
-    renew: async () => {
-      renewedAt.push(Date.now());
-      if (renewMs > 0) await new Promise((resolve) => setTimeout(resolve, renewMs));
-      return renewals.shift();
-    },
-    onChange: (lost) => void changes.push(lost),
-    emit: (name, event) => void events.push([name, event]),
-    clock: Date.now,
-  });
-  const gate: Gate = guard.guard({
-    admit: async ({ id }) => {
-      asked.push(id);
-      return admission.next;
-    },
-    settle: async () => ({}),
-  });
-  return {
-    guard,
-    events,
-    changes,
-    renewedAt,
-    admission,
-    asked,
-    admit: async (id: string) =>
-      gate.admit({ pool: "claude", lane: "bulk", id, job: id, cost, ttlMs: 1_000 }),
-    settle: async (id: string) => gate.settle({ pool: "claude", id, outcome: "neutral", actual: cost }),
-    call: async (told: Told, forMs = 0) =>
-      guard.hear(
-        async () => {
-          await vi.advanceTimersByTimeAsync(forMs);
-          return told;
-        },
-        (result) => result,
-      ),
-    /** Lets what is due at once happen. */
-    now: async () => vi.advanceTimersByTimeAsync(0),
-  };
-}
-
 describe("with credentials", () => {
   test("everything passes, and nothing is told", async () => {
     const { admit, call, events, guard } = given();
@@ -70,7 +18,7 @@ describe("with credentials", () => {
     await call(ACCEPTED);
     await call({ type: "nothing" });
     expect(events).toEqual([]);
-    expect(guard.lost).toBeUndefined();
+    expect(guard.out).toBeUndefined();
   });
 });
 
@@ -81,8 +29,8 @@ describe("a call that meets expired ones", () => {
     expect(await admit("a")).toEqual({ type: "open", afterMs: 5_000, cause: "identity", elsewhere: true });
     expect(asked).toEqual([]);
     expect(events).toEqual([["identity:lost", { scope: "main", errorClass: "ExpiredTokenException" }]]);
-    expect(changes).toEqual([{ errorClass: "ExpiredTokenException", since: 0 }]);
-    expect(guard.lost).toEqual({ errorClass: "ExpiredTokenException", since: 0 });
+    expect(changes).toEqual([{ why: "identity", errorClass: "ExpiredTokenException", since: 0 }]);
+    expect(guard.out).toEqual({ why: "identity", errorClass: "ExpiredTokenException", since: 0 });
   });
 
   test("has new ones got at once, and one call tries them", async () => {
@@ -143,16 +91,18 @@ describe("a call that meets expired ones", () => {
   test("what earlier credentials meet is heard no more", async () => {
     const { guard, call, now } = given();
     const slow = Promise.withResolvers<Told>();
-    const late = guard.hear(
-      () => slow.promise,
-      (told) => told,
-    );
+    const late = guard.hear({
+      subject: { pool: "claude", job: "slow" },
+      make: () => slow.promise,
+      tells: (told) => told,
+      asOwn: (told) => told,
+    });
     await call(EXPIRED);
     await now();
     await call(ACCEPTED);
     slow.resolve(EXPIRED);
     await late;
-    expect(guard.lost).toBeUndefined();
+    expect(guard.out).toBeUndefined();
   });
 });
 
@@ -163,9 +113,9 @@ describe("the call that tries new ones", () => {
     await now();
     await admit("a");
     const trying = call(ACCEPTED, 60_000);
-    expect(guard.lost).toBeDefined();
+    expect(guard.out).toBeDefined();
     await vi.advanceTimersByTimeAsync(3_000);
-    expect(guard.lost).toBeUndefined();
+    expect(guard.out).toBeUndefined();
     await trying;
   });
 
@@ -210,10 +160,10 @@ describe("whoever fetches jobs", () => {
   test("waits until there are credentials to try", async () => {
     const { guard, call } = given(["CredentialsProviderError"]);
     const { signal } = new AbortController();
-    await guard.ready(signal);
+    await guard.ready("claude", signal);
     await call(EXPIRED);
     const ready = vi.fn<() => void>();
-    const waiting = guard.ready(signal).finally(ready);
+    const waiting = guard.ready("claude", signal).finally(ready);
     await vi.advanceTimersByTimeAsync(4_999);
     expect(ready).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
@@ -227,16 +177,16 @@ describe("whoever fetches jobs", () => {
     await alsoLost.call(EXPIRED);
     await lost.now();
     const { signal } = new AbortController();
-    await anyReady([lost.guard, held.guard], signal);
+    await anyReady([lost.asPool, held.asPool], signal);
     const ready = vi.fn<() => void>();
-    const waiting = anyReady([lost.guard, alsoLost.guard], signal).finally(ready);
+    const waiting = anyReady([lost.asPool, alsoLost.asPool], signal).finally(ready);
     await vi.advanceTimersByTimeAsync(4_999);
     expect(ready).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     await waiting;
-    expect(lost.guard.lost).toBeDefined();
+    expect(lost.guard.out).toBeDefined();
     const stopping = new AbortController();
-    const left = anyReady([lost.guard], stopping.signal);
+    const left = anyReady([lost.asPool], stopping.signal);
     stopping.abort();
     await left;
   });
@@ -245,7 +195,7 @@ describe("whoever fetches jobs", () => {
     const { guard, call } = given(["CredentialsProviderError"]);
     await call(EXPIRED);
     const stopping = new AbortController();
-    const waiting = guard.ready(stopping.signal);
+    const waiting = guard.ready("claude", stopping.signal);
     stopping.abort();
     await waiting;
     guard.stop();

@@ -1,0 +1,90 @@
+/** What a worker lacks when it starts: said within seconds, once each; and it leaves at once. */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, inject, onTestFinished, test, vi } from "vitest";
+import { ownRedis } from "../../../packages/redis/test/redis.ts";
+import { startFleet } from "./fleet.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
+
+/** Nothing listens there. */
+async function deadPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port }: Pick<AddressInfo, "port"> = Object(server.address());
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+const start = async () =>
+  startFleet({ redisUrl: inject("redisUrl"), dynamoDbUrl: inject("dynamoDbUrl"), latencyMs: 10 });
+
+test("Redis, DynamoDB and credentials away: a line for each, and SIGTERM ends it at once", async () => {
+  await using fleet = await start();
+  const port = await deadPort();
+  // Never ready: nobody may wait for that.
+  const worker = fork(fileURLToPath(new URL("../src/main.ts", import.meta.url)), [], {
+    env: {
+      PATH: process.env["PATH"],
+      SLUICE_POOLS: join(fleet.folder, "pools.yaml"),
+      REDIS_URL: `redis://127.0.0.1:${port}`,
+      AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${port}`,
+      AWS_REGION: "us-east-1",
+      AWS_EC2_METADATA_DISABLED: "true",
+      AWS_CONFIG_FILE: "/dev/null",
+      AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
+    },
+    execArgv: ["--conditions=@sluice/source"],
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
+  });
+  onTestFinished(() => void worker.kill("SIGKILL"));
+  let text = "";
+  worker.stdout?.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  const about = ["Redis does not answer", "dead letter table", "AWS credentials of scope 'lab'"];
+  await vi.waitFor(() => about.forEach((each) => expect(text).toContain(each)), 30_000);
+  // Time to say it again.
+  await vi.waitFor(() => expect(text).toContain('"msg":"identity:lost"'), 30_000);
+  for (const each of about) expect(text.split(each)).toHaveLength(2);
+
+  const askedAt = performance.now();
+  worker.kill("SIGTERM");
+  expect(await once(worker, "exit")).toEqual([0, null]);
+  expect(performance.now() - askedAt).toBeLessThan(2_000);
+});
+
+test("a table that is not there is named, with the reason", async () => {
+  await using fleet = await start();
+  const worker = await fleet.startWorker(undefined, { SLUICE_DEAD_LETTER_TABLE: "no-such-table" });
+  await worker.logged("the table", ({ msg, need, why }) => {
+    return (
+      msg === "start:lacks" &&
+      need === "dead letter table 'no-such-table'" &&
+      /ResourceNotFound/.test(String(why))
+    );
+  });
+  // The rest of it works.
+  const [id = ""] = await fleet.submit([{}]);
+  await vi.waitFor(async () => expect(await fleet.ends([id])).toEqual(["completed"]), 20_000);
+});
+
+test.each([
+  ["a node of a cluster", ["--cluster-enabled", "yes"], "", "is a node of a Redis Cluster"],
+  ["a database that is not there", ["--databases", "2"], "/7", "Redis has no database 7 for us"],
+  [
+    "a path that is none",
+    [],
+    "/production",
+    "Expected the path of the Redis URL to be the number of a database",
+  ],
+])("%s ends it with a sentence", async (_name, settings, path, sentence) => {
+  const { url } = await ownRedis(...settings);
+  await using fleet = await start();
+  const worker = await fleet.startWorker(undefined, { REDIS_URL: url + path });
+  expect(await worker.exit).toEqual({ code: 1, signal: null });
+  expect(worker.text).toContain(`sluice worker: `);
+  expect(worker.text).toContain(sentence);
+});

@@ -1,0 +1,228 @@
+/**
+ * Watches, for one program, whether its Redis is still the one that jobs can be trusted to. Every few seconds, after each
+ * reconnect and whenever somebody asks it looks at what the server says of itself, and writes a mark into each key space:
+ * so it notices a server that takes no writes, one that has come back empty, and one that took another's place.
+ */
+import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
+import { z } from "zod";
+import {
+  isNotReady,
+  isUnfitting,
+  isUnsafe,
+  problemOf,
+  serverProblems,
+  throwUnfit,
+  type Problem,
+  type ProblemCode,
+} from "./fit.ts";
+import type { KeySpace } from "./keyspace.ts";
+import { defineScript, type Script } from "./script.ts";
+import { parseServer, type ServerState } from "./server.ts";
+
+/** What a watch has noticed. Each is told once. */
+export type RedisNews =
+  | { readonly type: "trouble"; readonly problem: Problem; readonly ready: boolean }
+  | { readonly type: "over"; readonly code: ProblemCode; readonly lastedMs: number }
+  /** Nothing of this key space was there: a new installation, or all programs were away while Redis lost its data. */
+  | { readonly type: "new"; readonly keySpace: KeySpace }
+  /** The key space was there, and is not any more. */
+  | { readonly type: "emptied"; readonly keySpace: KeySpace }
+  /** Another life of the server answers, or another server: what was written last may be lost. */
+  | { readonly type: "restarted"; readonly keySpace: KeySpace; readonly at: number };
+
+export interface RedisWatchOptions {
+  /** A connection whose commands are bounded in time (profile `command` or `producer`). Its owner ends it. */
+  readonly redis: Redis;
+  readonly keySpaces: readonly KeySpace[];
+  readonly onNews: (news: RedisNews) => void;
+  /** Milliseconds between looks. Default 5,000. */
+  readonly everyMs?: number;
+}
+
+/** How a Redis is. */
+export interface Health {
+  /** A job that is accepted now is kept. */
+  readonly ready: boolean;
+  /** All that is wrong with it, warnings too. */
+  readonly problems: readonly Problem[];
+}
+
+const EVERY_MS = 5_000;
+
+/** How long one look serves those who ask, milliseconds. */
+const LOOK_AGE_MS = 1_000;
+
+/** Pause between two looks at a Redis that does not answer at the start, milliseconds. */
+const ASK_AGAIN_MS = 500;
+
+const markReply = z.tuple([z.string(), z.number(), z.number(), z.number()]);
+
+const mark: Script<
+  { keySpace: KeySpace; id: string; runId: string },
+  z.infer<typeof markReply>
+> = defineScript(
+  new URL("../lua/mark.lua", import.meta.url),
+  ({ keySpace, id, runId }) => ({ keys: [`${keySpace}:mark`], argv: [id, runId] }),
+  (reply) => markReply.parse(reply),
+);
+
+interface Known {
+  readonly id: string;
+  readonly changedAt: number;
+}
+
+interface Trouble {
+  readonly problem: Problem;
+  readonly since: number;
+}
+
+export class RedisWatch {
+  readonly #options: RedisWatchOptions;
+  readonly #known = new Map<KeySpace, Known>();
+  readonly #troubles = new Map<ProblemCode, Trouble>();
+  readonly #onReady = (): void => void this.look();
+  readonly #onClose = (): void => {
+    if (!this.#troubles.has("away")) void this.look();
+  };
+  #first: ServerState | undefined;
+  #looking: Promise<Health> | undefined;
+  #looked: { readonly at: number; readonly health: Health } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: RedisWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to look. */
+  start(): void {
+    const { redis, everyMs = EVERY_MS } = this.#options;
+    // A new connection may lead to another server.
+    redis.on("ready", this.#onReady);
+    redis.on("close", this.#onClose);
+    this.#timer ??= setInterval(() => void this.look(), everyMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    this.#options.redis.off("ready", this.#onReady);
+    this.#options.redis.off("close", this.#onClose);
+  }
+
+  /** How Redis is, as of a second ago at most. Never rejects. */
+  async health(): Promise<Health> {
+    if (this.#looked !== undefined && performance.now() - this.#looked.at < LOOK_AGE_MS) {
+      return this.#looked.health;
+    }
+    return this.look();
+  }
+
+  /** Why a job that is accepted now could be lost, as of the last look. Asks nothing. */
+  get unsafe(): Problem | undefined {
+    return this.#looked?.health.problems.find(isUnsafe);
+  }
+
+  /**
+   * When another server, or another life of it, was last found to answer for a key space; milliseconds since the epoch by
+   * the clock of Redis, 0 when that is not known to have happened.
+   */
+  changedAt(keySpace: KeySpace): number {
+    return this.#known.get(keySpace)?.changedAt ?? 0;
+  }
+
+  /**
+   * Resolves when Redis has answered, whether or not it takes writes by then.
+   * @throws UnfitRedisError when it may not hold jobs; the signal's reason when that fires before.
+   */
+  async untilFit(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const { problems } = await this.look();
+      throwUnfit(problems);
+      if (!problems.some(({ code }) => code === "away" || code === "read-only")) return;
+      await pause(ASK_AGAIN_MS, signal);
+    }
+  }
+
+  /** Looks now, or joins the look that is under way. Never rejects. */
+  async look(): Promise<Health> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<Health> {
+    const { redis, keySpaces } = this.#options;
+    const problems: Problem[] = [];
+    const news: RedisNews[] = [];
+    try {
+      const server = parseServer(await redis.info());
+      problems.push(...serverProblems(server, this.#first));
+      if (this.#first === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
+      this.#first ??= server;
+      for (const keySpace of keySpaces) news.push(...(await this.#mark(keySpace, server.runId)));
+    } catch (error) {
+      const problem = problemOf(error, redis);
+      // A write that got no answer from a replica: the replica is the reason.
+      const isTold = problems.some(({ code }) => code === problem.code || code === "read-only");
+      if (!isTold) problems.push(problem);
+    }
+    return this.#conclude(problems, news);
+  }
+
+  #conclude(problems: readonly Problem[], news: readonly RedisNews[]): Health {
+    const health = { ready: !problems.some(isNotReady), problems };
+    if (this.#stopped) return health;
+    this.#looked = { at: performance.now(), health };
+    for (const each of [...this.#compare(problems), ...news]) this.#options.onNews(each);
+    return health;
+  }
+
+  async #mark(keySpace: KeySpace, runId: string): Promise<RedisNews[]> {
+    const before = this.#known.get(keySpace);
+    const [id, made, changedAt, changed] = await mark.run(this.#options.redis, {
+      keySpace,
+      id: randomUUID(),
+      runId,
+    });
+    this.#known.set(keySpace, { id, changedAt });
+    if (before === undefined) {
+      if (made === 1) return [{ type: "new", keySpace }];
+      return changed === 1 ? [{ type: "restarted", keySpace, at: changedAt }] : [];
+    }
+    if (before.id !== id) return [{ type: "emptied", keySpace }];
+    return changedAt > before.changedAt ? [{ type: "restarted", keySpace, at: changedAt }] : [];
+  }
+
+  /** What has come and what has gone since the last look. */
+  #compare(problems: readonly Problem[]): RedisNews[] {
+    const news: RedisNews[] = [];
+    const now = performance.now();
+    const present = new Set(problems.map(({ code }) => code));
+    for (const [code, { since }] of this.#troubles) {
+      if (present.has(code)) continue;
+      // One that does not answer tells nothing of what else was wrong with it.
+      if (present.has("away")) continue;
+      this.#troubles.delete(code);
+      news.push({ type: "over", code, lastedMs: Math.round(now - since) });
+    }
+    for (const problem of problems) {
+      if (this.#troubles.has(problem.code)) continue;
+      this.#troubles.set(problem.code, { problem, since: now });
+      news.push({ type: "trouble", problem, ready: !isNotReady(problem) });
+    }
+    return news;
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+}

@@ -1,0 +1,188 @@
+/** What a watch notices of a Redis that changes under it. */
+import { mkdir, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Redis } from "ioredis";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { connect, keySpace, RedisWatch, UnfitRedisError, type RedisNews } from "../src/index.ts";
+import { replicaPair } from "./failover.ts";
+import { ownRedis, testRedis } from "./redis.ts";
+
+const SPACE = keySpace("t-watch", "main");
+
+function watching(redis: Redis, spaces = [SPACE]) {
+  const news: RedisNews[] = [];
+  const watch = new RedisWatch({ redis, keySpaces: spaces, onNews: (each) => news.push(each), everyMs: 100 });
+  onTestFinished(() => watch.stop());
+  watch.start();
+  const told = async (wanted: object): Promise<void> =>
+    vi.waitFor(() => expect(news).toContainEqual(expect.objectContaining(wanted)), 15_000);
+  return { watch, news, told };
+}
+
+const never = new AbortController().signal;
+const trouble = (code: string, ready: boolean): object => ({
+  type: "trouble",
+  ready,
+  problem: expect.objectContaining({ code }),
+});
+
+describe("a watch", () => {
+  test("takes a new installation, a new namespace and a second program for what they are", async () => {
+    const { url } = await ownRedis();
+    const first = watching(testRedis("command", url));
+    await first.watch.untilFit(never);
+    const second = watching(testRedis("command", url), [SPACE, keySpace("t-other", "main")]);
+    await second.watch.untilFit(never);
+    await first.watch.look();
+    expect(first.news).toEqual([{ type: "new", keySpace: SPACE }]);
+    expect(second.news).toEqual([{ type: "new", keySpace: "t-other:{main}" }]);
+    expect(await first.watch.health()).toEqual({ ready: true, problems: [] });
+  });
+
+  test("notices that Redis came back empty, once in each program", async () => {
+    const { url } = await ownRedis();
+    const redis = testRedis("command", url);
+    const programs = [watching(redis), watching(testRedis("command", url))];
+    for (const { watch } of programs) await watch.untilFit(never);
+    await redis.flushall();
+    for (const { told } of programs) await told({ type: "emptied", keySpace: SPACE });
+    for (const { watch } of programs) await watch.look();
+    for (const { news } of programs) expect(news.filter(({ type }) => type === "emptied")).toHaveLength(1);
+  });
+
+  test("notices a restart with all data and one without, also when it happened before the program began", async () => {
+    const service = await ownRedis();
+    const { watch, told, news } = watching(testRedis("command", service.url));
+    await watch.untilFit(never);
+    await service.kill();
+    await told(trouble("away", false));
+    await service.restart();
+    await told({ type: "restarted", keySpace: SPACE });
+    await told({ type: "over", code: "away" });
+    expect(news.map(({ type }) => type)).not.toContain("emptied");
+    expect(watch.changedAt(SPACE)).toBeGreaterThan(Date.now() - 60_000);
+
+    const later = watching(testRedis("command", service.url));
+    await later.watch.untilFit(never);
+    expect(later.news).toEqual([]);
+    expect(later.watch.changedAt(SPACE)).toBe(watch.changedAt(SPACE));
+  });
+
+  test.each([
+    ["evicts", "maxmemory-policy", "allkeys-lru", "noeviction"],
+    ["persistence-lost", "appendonly", "no", "yes"],
+    ["full", "maxmemory", "1", "0"],
+  ])("notices at run time that Redis %s", async (code, setting, bad, good) => {
+    const { url } = await ownRedis();
+    const redis = testRedis("command", url);
+    const { watch, told } = watching(redis);
+    await watch.untilFit(never);
+    await redis.config("SET", setting, bad);
+    await told(trouble(code, false));
+    await redis.config("SET", setting, good);
+    await told({ type: "over", code });
+    await vi.waitFor(async () => expect(await watch.health()).toEqual({ ready: true, problems: [] }));
+  });
+
+  test("notices a disk that takes nothing more, and that it does again", async () => {
+    const { url } = await ownRedis();
+    const redis = testRedis("command", url);
+    const { watch, told } = watching(redis);
+    await watch.untilFit(never);
+    const setting = async (name: string): Promise<string> => {
+      const reply = await redis.config("GET", name);
+      return Array.isArray(reply) ? String(reply[1]) : "";
+    };
+    // A snapshot cannot take the place of a folder.
+    const path = join(await setting("dir"), await setting("dbfilename"));
+    await mkdir(path);
+    await redis.config("SET", "save", "3600 1");
+    await redis.bgsave();
+    await told(trouble("disk", false));
+    await rmdir(path);
+    await redis.bgsave();
+    await told({ type: "over", code: "disk" });
+    expect((await watch.health()).problems).toEqual([]);
+  });
+
+  test("warns of a Redis that never had an append-only file, and is ready", async () => {
+    const { url } = await ownRedis("--appendonly", "no");
+    const { watch, told } = watching(testRedis("command", url));
+    await watch.untilFit(never);
+    await told(trouble("no-persistence", true));
+    expect((await watch.health()).ready).toBe(true);
+  });
+
+  test("says of a primary that lacks its replicas why it takes no write", async () => {
+    const { url } = await ownRedis();
+    const redis = testRedis("command", url);
+    const { watch, told } = watching(redis);
+    await watch.untilFit(never);
+    await redis.config("SET", "min-replicas-to-write", "1");
+    await told(trouble("read-only", false));
+    await redis.config("SET", "min-replicas-to-write", "0");
+    await told({ type: "over", code: "read-only" });
+    await vi.waitFor(async () => expect(await watch.health()).toEqual({ ready: true, problems: [] }), 5_000);
+  });
+
+  test("finds the new primary after a fail-over, and says that one took place", async () => {
+    const pair = await replicaPair();
+    const { watch, told } = watching(testRedis("command", pair.url));
+    await watch.untilFit(never);
+    await pair.failOver();
+    await told({ type: "restarted", keySpace: SPACE });
+    await vi.waitFor(async () => expect((await watch.health()).ready).toBe(true));
+  });
+});
+
+describe("a program does not start", () => {
+  test.each([
+    [
+      "a node of a Redis Cluster",
+      ["--cluster-enabled", "yes"],
+      "",
+      /node of a Redis Cluster.*cluster mode off/,
+    ],
+    [
+      "a Redis that evicts",
+      ["--maxmemory-policy", "allkeys-lru"],
+      "",
+      /evicts keys.*maxmemory-policy to noeviction/,
+    ],
+    [
+      "a database that is not there",
+      ["--databases", "2"],
+      "/2",
+      /no database 2 for us.*DB index is out of range/,
+    ],
+  ])("on %s", async (_name, settings, path, sentence) => {
+    const { url } = await ownRedis(...settings);
+    const redis = testRedis("command", url + path);
+    const { watch } = watching(redis);
+    const refused = watch.untilFit(never);
+    await expect(refused).rejects.toThrow(UnfitRedisError);
+    await expect(refused).rejects.toThrow(sentence);
+    const stray = testRedis("command", url);
+    expect(await stray.dbsize()).toBe(0);
+  });
+
+  test("nor do the connections that a library duplicates go on in database 0", async () => {
+    const { url } = await ownRedis("--databases", "2");
+    const copy = testRedis("worker", `${url}/2`).duplicate({ maxRetriesPerRequest: null });
+    onTestFinished(() => copy.disconnect());
+    copy.on("error", () => {});
+    await expect(copy.set("stray", "1")).rejects.toThrow("Connection is closed");
+    expect(await testRedis("command", url).exists("stray")).toBe(0);
+  });
+
+  test.each([
+    ["/abc", "Expected the path of the Redis URL to be the number of a database such as /0, got '/abc'"],
+    ["/0/1", "got '/0/1'"],
+    ["/-1", "got '/-1'"],
+    ["?db=3", "Expected the URL of Redis to have no option but `family`, got `db`"],
+  ])("with %s in its URL, and the password is not told", (path, sentence) => {
+    const opened = (): Redis => connect(`redis://someone:secret@127.0.0.1:1${path}`, "command", () => {});
+    expect(opened).toThrow(sentence);
+    expect(opened).not.toThrow("secret");
+  });
+});
