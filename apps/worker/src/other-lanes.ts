@@ -89,8 +89,9 @@ export class OtherLanes {
     try {
       const now = Date.now();
       if (now - this.#notedAt >= NOTE_EVERY_MS) {
-        await noteLanes(redis, keySpace, own, now);
         this.#notedAt = now;
+        // A full Redis refuses it; what there is to look after is there all the same.
+        await noteLanes(redis, keySpace, own, now).catch(onError);
       }
       for (const name of await knownLanes(redis, keySpace)) {
         if (this.#stopped) return;

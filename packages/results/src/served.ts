@@ -3,7 +3,7 @@
  * its own waits for ever. Each process says it of itself beside its heartbeat, and what it says lives no longer than a
  * beat. One that says nothing is of a version before this was said, and may serve any.
  */
-import type { KeySpace } from "@sluice/redis";
+import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { aliveOwners } from "./heartbeat.ts";
@@ -13,6 +13,13 @@ import { readStored, writeStored } from "./stored.ts";
 const RECORD = "note of its lanes";
 
 const servedSchema = z.object({ lanes: z.array(z.string()) });
+
+const put: Script<{ key: string; note: string; ttlMs: number }, void> = defineScript(
+  new URL("../lua/note-put.lua", import.meta.url),
+  ({ key, note, ttlMs }) => ({ keys: [key], argv: [note, ttlMs] }),
+  () => {},
+  { whenFull: true },
+);
 
 export interface ServedNoteOptions {
   readonly redis: Redis;
@@ -52,7 +59,7 @@ export class ServedNote {
   async #say(): Promise<void> {
     const { redis, keySpace, owner, lanes, ttlMs, onError } = this.#options;
     const note = writeStored(RECORD, { lanes });
-    await redis.set(servedKey(keySpace, owner), note, "PX", ttlMs).catch(onError);
+    await put.run(redis, { key: servedKey(keySpace, owner), note, ttlMs }).catch(onError);
   }
 }
 
