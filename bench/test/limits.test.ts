@@ -13,9 +13,6 @@ const windows = (server: ServerKind, stranger: number) => ({
   standard: true,
 });
 
-/** Somebody of a lane is back this long after its share has come, at the latest. */
-const RETURN_MS = 1_750;
-
 /** What asks cost, how long critical waits, and that bulk makes progress: promised whatever the server is like. */
 function expectLanesKept(row: Awaited<ReturnType<typeof measure>>): void {
   expect(row.asksPerCall).toBeLessThanOrEqual(2.5);
@@ -70,29 +67,26 @@ describe("promised", { timeout: 60_000 }, () => {
 
 describe("bulk's guaranteed share", { timeout: 60_000 }, () => {
   const perMs = ((limits.quota.tokensPerMinute ?? 0) / 60_000) * 0.985;
-  const share = 0.05;
-  const creditMs = 5_000;
+  const { leastShare, behindMs } = laneBound(limits, "bulk");
 
   const loads = largeSettings
     .filter(({ standard }) => standard)
     .flatMap((setting) => [2, 8, "saturated" as const].map((critical) => ({ ...setting, critical })));
 
   it.each(loads)(
-    "inputs of $bulkInput, critical $critical: over any time at most one largest cost and the credit cap behind",
+    "inputs of $bulkInput, critical $critical: over any time no further behind than its bound says",
     async ({ critical, ...setting }) => {
       const { lanes } = await simulateSetting(setting, 7, critical);
       const grants = lanes.find(({ lane }) => lane === "bulk")?.grants ?? [];
       const inOrder = grants.toSorted((a, b) => a.atMs - b.atMs);
       const largest = Math.max(...lanes.map((lane) => lane.largest));
-      expect(furthestBehind(inOrder, share * perMs)).toBeLessThanOrEqual(
-        largest + share * (creditMs + RETURN_MS) * perMs,
-      );
+      expect(furthestBehind(inOrder, leastShare * perMs)).toBeLessThanOrEqual(largest + behindMs * perMs);
     },
   );
 });
 
 describe("lanes of a small fleet", { timeout: 60_000 }, () => {
-  const { leastShare, creditMs, mostShare = 0 } = laneBound(fleetLimits, "bulk");
+  const { leastShare, behindMs, mostShare = 0 } = laneBound(fleetLimits, "bulk");
   const perMs = ((fleetLimits.quota.tokensPerMinute ?? 0) / 60_000) * 0.985;
 
   it.each(fleetSettings)(
@@ -100,11 +94,12 @@ describe("lanes of a small fleet", { timeout: 60_000 }, () => {
     async (setting) => {
       const row = await measureFleet(setting);
       const inOrder = row.bulk.grants.toSorted((a, b) => a.atMs - b.atMs);
-      const bound = row.largest + (creditMs + leastShare * RETURN_MS) * perMs;
+      const bound = row.largest + behindMs * perMs;
       expect(furthestBehind(inOrder, leastShare * perMs)).toBeLessThanOrEqual(bound);
       expect(row.bulkShare).toBeLessThanOrEqual(mostShare);
       expect(row.quotaUsed).toBeGreaterThanOrEqual(0.98);
-      expect(row.mostAhead).toBeLessThanOrEqual(100);
+      // What a process is granted ahead is bounded by what it can call in its horizon, not by the room it has.
+      expect(row.mostAhead).toBeLessThanOrEqual(setting.input >= 1_500 ? 30 : 160);
     },
   );
 

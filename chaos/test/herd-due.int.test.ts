@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newJobId, type JobData } from "@sluice/job";
-import { encodePayload, Intake, LaneQueue, LockKeeper, Slots } from "@sluice/queue";
+import { encodePayload, Intake, LaneQueue, LockKeeper, Slots, WaitingGrants } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { startRedis } from "@sluice/services";
 import { expect, test, vi } from "vitest";
@@ -55,6 +55,7 @@ test.each(["retries", "starts that were asked for"])("%s", async (herd) => {
     slots: new Slots(["critical"], 1),
     locks,
     stalledIntervalMs: 30_000,
+    waiting: new WaitingGrants(),
     take: async (held) => {
       fetchedAt.set(held.id, Date.now());
       return async () => {

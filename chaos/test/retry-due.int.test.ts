@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newJobId, type JobData } from "@sluice/job";
-import { encodePayload, Intake, LaneQueue, LockKeeper, Slots } from "@sluice/queue";
+import { encodePayload, Intake, LaneQueue, LockKeeper, Slots, WaitingGrants } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { startRedis } from "@sluice/services";
 import { expect, test, vi } from "vitest";
@@ -50,6 +50,7 @@ test("with 100,000 waiting", async () => {
     slots: new Slots(["standard"], 1),
     locks,
     stalledIntervalMs: 30_000,
+    waiting: new WaitingGrants(),
     take: async (held) => {
       fetched.push({ id: held.id, at: Date.now() });
       if (held.attemptsStarted === 1 && held.id === retried.id) {

@@ -1,6 +1,6 @@
 /** The door of a small Redis: what it lets in there is room for, and it opens again when jobs have ended. */
 import { randomBytes } from "node:crypto";
-import { Intake, LockKeeper, Slots } from "@sluice/queue";
+import { Intake, LockKeeper, Slots, WaitingGrants } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { ownRedis } from "../../../packages/redis/test/redis.ts";
@@ -34,6 +34,7 @@ test("of 60 long jobs that come at once it takes what there is room for, and the
       lane: "critical",
       slots: new Slots(["critical"], 4),
       locks,
+      waiting: new WaitingGrants(),
       take: async (job) => async () => {
         await job.complete({ outcome: "completed" });
         ended.push(job.id);

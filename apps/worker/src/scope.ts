@@ -148,7 +148,7 @@ export class ScopeParts {
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
     this.gate = this.guard.guard({
       async admit(request) {
-        const admission = await guarded.admit(request);
+        const admission = await guarded.admit({ ...request, process: owner });
         admission.changes?.forEach(tell);
         return admission;
       },
@@ -331,8 +331,8 @@ function tellChange(emit: Emit, change: LimitsChange): void {
       break;
     }
     case "operation-denied": {
-      const { pool, operation, denied } = change;
-      emit("operation:denied", { pool, operation, denied });
+      const { pool, operation, denied, process } = change;
+      emit("operation:denied", { pool, operation, denied, ...(process === undefined ? {} : { process }) });
       break;
     }
     case "limits":

@@ -30,6 +30,7 @@ import {
   POLLS_LANE,
   Slots,
   Sweeper,
+  WaitingGrants,
   type LockTimes,
   type SlotShares,
   type Take,
@@ -103,6 +104,7 @@ export class Worker {
   readonly #standing: Standing;
   readonly #recovery: Recovery;
   readonly #locks: LockKeeper;
+  readonly #waiting = new WaitingGrants();
   readonly #deadLetters: DynamoDbStore;
   readonly #mover: Mover;
   readonly #replays: Replays;
@@ -400,6 +402,7 @@ export class Worker {
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
         },
         locks: this.#locks,
+        waiting: this.#waiting,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),
         onUnreadable: (id) => {

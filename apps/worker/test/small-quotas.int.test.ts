@@ -23,3 +23,21 @@ test.concurrent.each<[string, Partial<FleetOptions>, number]>([
   await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(["completed"]), PATIENTLY);
   expect((await fleet.calls()).map(({ outcome }) => outcome)).toEqual(["completed"]);
 });
+
+test("a job that is larger than what is left of the day lets smaller ones of its lane pass", async () => {
+  await using fleet = await startHere({ scopeKeys: { tokensPerDay: 20_000 } });
+  // Somebody else of the account has used most of it.
+  const cost = { "tokens-per-day": 16_500 };
+  const used = { pool: "test", lane: "standard", id: "x/1", job: "x", cost, ttlMs: 600_000 };
+  const worker = await fleet.startWorker();
+  expect(await fleet.limiter.admit(used)).toMatchObject({ type: "granted" });
+  const [large = ""] = await fleet.submit([{ maxTokens: 4_000 }]);
+  await worker.logged("the large one", ({ msg, reason }) => msg === "job:deferred" && reason === "day-rest");
+  const small = await fleet.submit(Array.from({ length: 10 }, () => ({ maxTokens: 50 })));
+  await vi.waitFor(
+    async () => expect(await fleet.ends(small)).toEqual(small.map(() => "completed")),
+    PATIENTLY,
+  );
+  expect(await fleet.ends([large])).toEqual([undefined]);
+  expect(await fleet.counts()).toMatchObject({ delayed: 1, failed: 0 });
+});

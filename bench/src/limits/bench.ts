@@ -31,7 +31,7 @@ export function createLimitsBench({ redisUrl }: { redisUrl: string | undefined }
       const bound = laneBound(fleetLimits, "bulk");
       print(
         `\nLanes of small fleets, 600,000 tokens per minute, standard and bulk saturated: bulk gets at least ` +
-          `${percent(bound.leastShare)} % less one largest cost and ${bound.creditMs} ms of the quota, at most ` +
+          `${percent(bound.leastShare)} % less one largest cost and ${bound.behindMs} ms of the quota, at most ` +
           `${percent(bound.mostShare ?? 1)} %`,
       );
       const fleets = await all(fleetSettings, async (setting) => measureFleet(setting));

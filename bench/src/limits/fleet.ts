@@ -20,8 +20,8 @@ export interface Scenario {
   /** Calls a process may have in flight, per lane. */
   readonly slots: number;
   /**
-   * Granted calls of a lane that may wait for their start in one process, beside its gate. Default 100; 1: the
-   * lane asks for no other before the last one has started.
+   * Granted calls of a lane that may wait for their start in one process, beside its gate. Default: as many as there is
+   * room for in a worker; 1: the lane asks for no other before the last one has started.
    */
   readonly grantsAhead?: number;
   readonly maxTokens: number;

@@ -1,5 +1,6 @@
 /** One lane of the simulated fleet: in every process a line whose head alone asks. */
 import type { Limiter } from "@sluice/limits";
+import type { LaneGrants, WaitingGrants } from "@sluice/queue";
 import type { Timeline } from "./events.ts";
 import type { Random } from "./random.ts";
 import type { Server } from "./server.ts";
@@ -17,7 +18,7 @@ export interface LaneFigures {
   readonly failures: number;
   /** The largest reservation of an answered call. */
   readonly largest: number;
-  /** The most grants that waited for their start in one process. */
+  /** The most of its grants that waited for their start in one process. */
   readonly mostAhead: number;
   /** From arrival to the granted start, sorted. */
   readonly waitsMs: readonly number[];
@@ -46,8 +47,9 @@ interface Line {
   readonly due: Job[];
   free: number;
   asking: boolean;
-  /** Granted and not started. */
-  ahead: number;
+  /** Leaves of those that are granted and have not started. */
+  readonly ahead: (() => void)[];
+  readonly grants: LaneGrants;
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] extends readonly (infer One)[] ? One[] : T[Key] };
@@ -59,6 +61,8 @@ export interface World {
   readonly limiter: Limiter;
   readonly server: Server;
   readonly random: Random;
+  /** By process. */
+  readonly waiting: readonly WaitingGrants[];
 }
 
 const FIRST_BYTE_MS = 500;
@@ -99,12 +103,13 @@ export class Lane {
       waitsMs: [],
       grants: [],
     };
-    this.#lines = Array.from({ length: scenario.processes }, () => ({
+    this.#lines = world.waiting.map((process, place) => ({
       waiting: [],
       due: [],
       free: scenario.slots,
       asking: false,
-      ahead: 0,
+      ahead: [],
+      grants: process.lane(() => this.#nextOf(place)),
     }));
   }
 
@@ -146,10 +151,15 @@ export class Lane {
     };
   }
 
+  #nextOf(place: number): void {
+    const line = this.#lines[place];
+    if (line) this.#next(line);
+  }
+
   /** A free slot first, then a job, then the question; grants that wait for their start use no slot. */
   #next(line: Line): void {
-    const { grantsAhead = 100 } = this.#scenario;
-    if (line.asking || line.free === 0 || line.ahead >= grantsAhead) return;
+    const { grantsAhead = Infinity } = this.#scenario;
+    if (line.asking || line.free === 0 || line.ahead.length >= grantsAhead || !line.grants.hasRoom) return;
     const { arrivals, untilMs = Infinity } = this.#load;
     const { timeline } = this.#world;
     const more = arrivals === "saturated" && timeline.now() <= untilMs;
@@ -176,8 +186,8 @@ export class Lane {
       return;
     }
     job.grantedAt = timeline.now();
-    line.ahead++;
-    if (this.#measured()) this.figures.mostAhead = Math.max(this.figures.mostAhead, line.ahead);
+    line.ahead.push(line.grants.add());
+    if (this.#measured()) this.figures.mostAhead = Math.max(this.figures.mostAhead, line.ahead.length);
     timeline.at(timeline.now() + admission.waitMs, () => {
       line.due.push(job);
       this.#startDue(line);
@@ -190,8 +200,8 @@ export class Lane {
     while (line.free > 0) {
       const job = line.due.shift();
       if (!job) break;
-      line.ahead--;
       line.free--;
+      line.ahead.pop()?.();
       this.#start(line, job);
     }
     this.#next(line);

@@ -3,6 +3,7 @@
  * time, a server that throttles. The limiter is the in-memory twin, which decides as the scripts do.
  */
 import { createMemoryLimiter } from "@sluice/limits";
+import { WaitingGrants } from "@sluice/queue";
 import { createTimeline } from "./events.ts";
 import { Lane, type LaneFigures } from "./lane.ts";
 import { createRandom } from "./random.ts";
@@ -29,12 +30,13 @@ export async function simulate(scenario: Scenario): Promise<Figures> {
   const tokensPerMinute = (scenario.limits.quota.tokensPerMinute ?? 0) * (scenario.truth ?? 1);
   const server = createServer(scenario.server, tokensPerMinute, scenario.stranger);
   let jobs = 0;
-  const lanes = scenario.loads.map((load, index) => {
+  const waiting = Array.from({ length: scenario.processes }, () => new WaitingGrants());
+  const simulated = scenario.loads.map((load, index) => {
     const random = createRandom(scenario.seed + index);
-    const lane = new Lane(scenario, load, { timeline, limiter, server, nextId: () => jobs++, random });
-    lane.open();
-    return lane.figures;
+    return new Lane(scenario, load, { timeline, limiter, server, nextId: () => jobs++, random, waiting });
   });
+  for (const lane of simulated) lane.open();
+  const lanes = simulated.map(({ figures }) => figures);
   const until = scenario.warmUpMs + scenario.measuredMs;
   const ceilings: number[] = [];
   const look = async (): Promise<void> => {

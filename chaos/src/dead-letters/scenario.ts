@@ -14,7 +14,7 @@ import {
 } from "@sluice/dead-letter";
 import { Mover, Reconciler, Replayer, type LetterRef } from "@sluice/drain";
 import { newJobId, parseJobId, queueName, type Failure, type JobData } from "@sluice/job";
-import { FailedSet, Intake, LaneQueue, LockKeeper, Slots, type HeldJob } from "@sluice/queue";
+import { FailedSet, Intake, LaneQueue, LockKeeper, Slots, WaitingGrants, type HeldJob } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { startServices } from "@sluice/services";
@@ -85,6 +85,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
     ...LANE,
     slots: new Slots([LANE.lane], 8),
     locks,
+    waiting: new WaitingGrants(),
     take: async (job) => worker.take(job),
     onError: () => {},
     stalledIntervalMs: 30_000,

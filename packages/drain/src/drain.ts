@@ -16,15 +16,16 @@ import {
   type JobRequest,
 } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant, Turn } from "./candidate.ts";
+import { tryCache } from "./cached.ts";
 import { askChain } from "./chain.ts";
 import { openDeadline } from "./deadline.ts";
-import { Hands, names } from "./hands.ts";
+import { Hands } from "./hands.ts";
 import { describe } from "./insist.ts";
 import { leftInChain, type LeftCalls } from "./left-calls.ts";
 import { Line } from "./line.ts";
 import { NewerRecords } from "./newer.ts";
 import type { Held } from "./ports.ts";
-import { pollDelayMs } from "./poll.ts";
+import { ELSEWHERE_MS, putOff } from "./put-off.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
 import { Rest } from "./rest.ts";
 import { Runner } from "./run.ts";
@@ -32,14 +33,14 @@ import { NOTHING } from "./settlement.ts";
 import { outlived, StalledJobs } from "./stalled.ts";
 import { Starter } from "./start.ts";
 
-/** How long a job that cannot run here now stays away. */
-const ELSEWHERE_MS = 1_000;
-
 /**
  * Far more stalls than crashes of others explain, for a job that kills its worker as soon as it is fetched. What comes
  * to the gate has not done that: its stalls so far are forgiven.
  */
 const MAX_STALLS = 20;
+
+/** How long a job stays away that has failed, while the pool is shut and others wait that have not. Up to twice that. */
+const SHUT_AGAIN_MS = 5_000;
 
 /** How long a job stays away about which something could not be found out. */
 const UNANSWERED_MS = 30_000;
@@ -181,30 +182,14 @@ export class Drain {
 
     const work = await this.#readWork(job, data, stopping);
     if (work === undefined) return undefined;
-    const shared = await this.#tryCache(job, data, work, stopping);
+    const shared = await tryCache(
+      { job, data, work },
+      this.#options,
+      { starter: this.#starter, hands: this.#hands, runner: this.#runner },
+      stopping,
+    );
     if (shared) return undefined;
     return this.#admit({ job, data, work, notes: await outlived(job, notes) }, stopping, visit);
-  }
-
-  /** Answers from the cache, or waits for the job that is being answered the same. False: make the call. */
-  async #tryCache(job: Held, data: JobData, work: JobRequest, stopping: AbortSignal): Promise<boolean> {
-    if (data.cacheMs === undefined) return false;
-    const { cache, emit } = this.#options;
-    const { id, tenant, pool, cacheMs: ttlMs } = data;
-    // As long as the leader lives: whatever ends it gives the lead away.
-    const leadMs = data.deadlineAt - this.#options.clock();
-    const question = { id, tenant, pool, work, ttlMs };
-    const lead = await this.#starter.ask(() => cache.lead(question, leadMs), "cache", stopping);
-    if (lead.type === "leader") return false;
-    if (lead.type === "follow") {
-      // Nobody wakes it when the answer is there: it looks again, ever less often.
-      const delayMs = Math.min(lead.retryAfterMs, pollDelayMs(job.attemptsStarted - 1, 0));
-      await this.#hands.defer(job, data, "shared", delayMs);
-    } else {
-      emit("job:cache-hit", names(data));
-      await this.#runner.finish(job, data, "completed", { ...lead.answer, cached: true });
-    }
-    return true;
   }
 
   /**
@@ -215,20 +200,25 @@ export class Drain {
     const { lane } = candidate.data;
     const line = this.#lines.get(lane) ?? new Line();
     this.#lines.set(lane, line);
+    if (hasFailed(candidate) && line.goesBack()) {
+      const delayMs = SHUT_AGAIN_MS * (1 + this.#options.random());
+      return this.#hands.defer(candidate.job, candidate.data, "pool-shut", delayMs);
+    }
     // Who waits behind another in the line ends at its own deadline, not at the other's.
     const deadline = openDeadline(candidate.data.deadlineAt, this.#options.clock);
     const gone = AbortSignal.any([stopping, visit.cancelled.signal, deadline.signal]);
-    const leave = await line.enter(gone).finally(deadline.clear);
+    const leave = await line.enter(gone, hasFailed(candidate));
     try {
-      return await this.#waitAtGate(candidate, line, stopping, visit);
+      return await this.#waitAtGate(candidate, { line, gone }, stopping, visit);
     } finally {
+      deadline.clear();
       leave();
     }
   }
 
   async #waitAtGate(
     candidate: Candidate,
-    line: Line,
+    { line, gone }: { readonly line: Line; readonly gone: AbortSignal },
     stopping: AbortSignal,
     visit: Visit,
   ): Promise<Turn | undefined> {
@@ -237,6 +227,8 @@ export class Drain {
     const { cancelled } = visit;
     const woken = AbortSignal.any([stopping, cancelled.signal]);
     for (let denied = false; ; denied = true) {
+      // While the pool takes no calls, one that has not failed shall make the probe, if one waits.
+      if (hasFailed(candidate)) await line.giveWay(gone);
       if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
       if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
       if (clock() >= data.deadlineAt) {
@@ -246,13 +238,14 @@ export class Drain {
         this.#starter.ask(question, "gate", stopping),
       );
       const atOnce = asked.type === "granted" && asked.waitMs === 0 && !denied;
-      line.passed(atOnce);
+      line.passed({ atOnce, shut: asked.type === "wait" && asked.shut });
       if (asked.type === "granted") {
         return { ...this.#turn(candidate, asked, stopping, visit), atOnce };
       }
-      if (asked.type === "elsewhere") {
-        this.#rest.begin(ELSEWHERE_MS);
-        return this.#hands.defer(job, data, asked.reason, ELSEWHERE_MS);
+      if (asked.type !== "wait") {
+        const { reason, delayMs, restMs } = putOff(asked, candidate, this.#options);
+        if (restMs > 0) this.#rest.begin(restMs);
+        return this.#hands.defer(job, data, reason, delayMs);
       }
       await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
@@ -324,4 +317,8 @@ export class Drain {
 
 async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
   if (delayMs > 0) await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+}
+
+function hasFailed({ notes }: Candidate): boolean {
+  return notes.failures > 0;
 }

@@ -97,7 +97,11 @@ export function createExplain<Gate extends GateAnswer>(
       pool.unserved(parts.lane),
     ]);
     const turn =
-      state === "delayed" ? WHY.delayed : gate === undefined ? NOT_STARTED : waitingBecause(gate, ahead);
+      gate === undefined
+        ? NOT_STARTED
+        : state === "delayed"
+          ? delayedBecause(gate)
+          : waitingBecause(gate, ahead);
     return {
       ...seen,
       why: told(unserved ?? (identity?.isolated === true ? identity.line : turn)),
@@ -125,7 +129,14 @@ function unlessUnknown(error: unknown): undefined {
   if (!(error instanceof RangeError)) throw error;
 }
 
+const DAY_REST = "It reserves more than is left of the day's tokens, and smaller jobs pass it";
+
+function delayedBecause({ answer, cause }: GateAnswer): string {
+  return answer === "open" && cause === "day-rest" ? DAY_REST : WHY.delayed;
+}
+
 function waitingBecause({ answer, cause, afterMs }: GateAnswer, ahead: number | undefined): string {
+  if (answer === "open" && cause === "day-rest") return DAY_REST;
   if (answer === "open") return `The pool takes no calls now (${cause ?? "closed"})`;
   if (ahead !== undefined && ahead > 0)
     return ahead === 1 ? "One job of its lane is before it" : `${ahead} jobs of its lane are before it`;

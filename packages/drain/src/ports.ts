@@ -84,6 +84,8 @@ export interface AdmitRequest {
   readonly job: string;
   /** Names the reservation. */
   readonly id: string;
+  /** What access is about, as in the settlement. */
+  readonly operation?: string;
   readonly cost: Cost;
   readonly ttlMs: number;
 }

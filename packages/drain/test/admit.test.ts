@@ -1,5 +1,6 @@
 /** At the gate, and from the grant to the start. */
 import { setImmediate as turnOfTheLoop } from "node:timers/promises";
+import { NO_NOTES } from "@sluice/job";
 import { describe, expect, test, vi } from "vitest";
 import { answered, NOW, newData, world } from "./fakes.ts";
 
@@ -19,6 +20,7 @@ describe("a job at the gate", () => {
         lane: "bulk",
         job: data.id,
         id: `${data.id}/3/pool`,
+        operation: "converse",
         cost: { requests: 1, tokens: 150 },
         // The longest call and a grace.
         ttlMs: 90_000,
@@ -99,6 +101,90 @@ describe("a job at the gate", () => {
     await waiting;
     expect(second.left).toMatchObject([{ how: "failed", failure: { errorClass: "DeadlineExceeded" } }]);
     expect(head.left).toEqual([]);
+    w.stop.abort();
+    await asking;
+  });
+
+  test("that is too large for what is left of the day leaves its lane to smaller ones, at no cost", async () => {
+    const large = newData();
+    const w = world({
+      admit: (asked) =>
+        asked === 1
+          ? { type: "open", cause: "day-rest", afterMs: 20 * 3_600_000 }
+          : { type: "granted", waitMs: 0 },
+    });
+    // After a minute at first, then ever more rarely: room may come back.
+    const deferral = { delayMs: 45_000, attempt: false };
+    expect(await w.through(large)).toEqual({ how: "deferred", deferral });
+    expect(w.event("job:deferred")).toMatchObject({ reason: "day-rest" });
+    expect(await w.through(newData())).toMatchObject({ how: "completed" });
+  });
+
+  test("comes back when the day turns, and not after its deadline", async () => {
+    const rest = { type: "open", cause: "day-rest", afterMs: 10_000 } as const;
+    const turning = world({ admit: () => rest });
+    expect(await turning.through(newData({ deadlineAt: NOW + 3_600_000 }))).toMatchObject({
+      deferral: { delayMs: 25_000 },
+    });
+    const ending = world({ admit: () => rest });
+    expect(await ending.through(newData({ deadlineAt: NOW + 5_000 }))).toMatchObject({
+      deferral: { delayMs: 5_000 },
+    });
+  });
+
+  test("that is too large for the day goes to the next pool of its chain, if that grants it", async () => {
+    const rest = { type: "open", cause: "day-rest", afterMs: 20 * 3_600_000 } as const;
+    const granted = world({ admit: () => rest, elsewhere: () => ({ type: "granted", waitMs: 0 }) });
+    expect(await granted.through(newData())).toMatchObject({ how: "completed" });
+    const waiting = world({ admit: () => rest, elsewhere: () => ({ type: "wait", afterMs: 700 }) });
+    expect(await waiting.through(newData())).toMatchObject({ deferral: { delayMs: 700, attempt: false } });
+  });
+
+  test("of a process that alone is denied access is handed to the others, at no cost", async () => {
+    const w = world({ admit: () => ({ type: "open", cause: "denied", afterMs: 10_000 }) });
+    expect(await w.through(newData())).toEqual({
+      how: "deferred",
+      deferral: { delayMs: 1_000, attempt: false },
+    });
+    expect(w.event("job:deferred")).toMatchObject({ reason: "denied-here" });
+  });
+
+  test("that has failed gives way to one that has not while the pool is shut, and is the next after it", async () => {
+    let open = false;
+    const w = world({
+      notes: { ...NO_NOTES, failures: 1 },
+      admit: () => (open ? { type: "granted", waitMs: 0, probe: true } : { type: "open", afterMs: 20 }),
+    });
+    const failed = [1, 2].map(() => w.hold(newData(), { attemptsStarted: 2 }));
+    const taking = failed.map(async ({ job }) => w.drain.take(job, w.stop.signal));
+    await vi.waitUntil(() => w.admitted.length > 0);
+    const fresh = w.hold(newData());
+    const probe = w.drain.take(fresh.job, w.stop.signal);
+    await vi.waitUntil(() => w.admitted.at(-1)?.job === fresh.job.id);
+    const { length } = w.admitted;
+    open = true;
+    expect(await probe).toMatchObject({ waitMs: 0 });
+    await Promise.all(taking);
+    expect(new Set(w.admitted.slice(0, length - 1).map(({ job }) => job)).size).toBeLessThan(3);
+    const jobs = w.admitted.slice(length).map(({ job }) => job);
+    expect(jobs[0]).toBe(fresh.job.id);
+    expect(jobs.slice(1).toSorted()).toEqual(failed.map(({ job }) => job.id).toSorted());
+  });
+
+  test("that has failed asks on when nobody else waits, and can be cancelled while it gives way", async () => {
+    const w = world({
+      notes: { ...NO_NOTES, failures: 1 },
+      admit: () => ({ type: "open", afterMs: 5 }),
+    });
+    const failed = w.hold(newData(), { attemptsStarted: 2 });
+    const ending = w.drain.take(failed.job, w.stop.signal);
+    await vi.waitUntil(() => w.admitted.length > 2);
+    const fresh = w.hold(newData());
+    const asking = w.drain.take(fresh.job, w.stop.signal);
+    await vi.waitUntil(() => w.admitted.at(-1)?.job === fresh.job.id);
+    w.drain.cancel(failed.job.id);
+    await ending;
+    expect(failed.left).toMatchObject([{ reference: { outcome: "cancelled" } }]);
     w.stop.abort();
     await asking;
   });

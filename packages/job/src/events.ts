@@ -83,9 +83,15 @@ export interface SluiceEvents {
   };
   /**
    * Access to one operation of a pool (`converse`, `stream`, `invoke`, `invoke-stream`, `async`) is denied while another
-   * is answered, or no longer is. The pool goes on, so jobs of that operation wait until somebody mends it.
+   * is answered, or no longer is. The pool goes on, so jobs of that operation wait until somebody mends it. `process`: it
+   * is denied to that one alone, by the name of its heartbeat; others are answered.
    */
-  "operation:denied": { readonly pool: string; readonly operation: string; readonly denied: boolean };
+  "operation:denied": {
+    readonly pool: string;
+    readonly operation: string;
+    readonly denied: boolean;
+    readonly process?: string;
+  };
   /**
    * This process has no valid credentials for a scope: it asks for nothing of it, gets new ones, and lets one call try
    * them. `errorClass`: what refused them, or got in the way of getting any.
@@ -191,6 +197,10 @@ export type DeferReason =
   | "no-identity"
   /** This process finds no way to the scope's Bedrock; another may. */
   | "no-way"
+  /** This process alone is denied what the job asks for; another may make the call. */
+  | "denied-here"
+  /** It reserves more than is left of the day's tokens; smaller jobs may go. */
+  | "day-rest"
   /** An equal request is being answered. */
   | "shared"
   /** Bedrock is not done with an async call. */

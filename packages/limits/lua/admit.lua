@@ -1,11 +1,11 @@
 -- May this call go now? Reserves its cost, or says when to ask again.
--- Joined from state, ceiling, throttles, quota, lanes, starts, probes, askers, door, day, decide, admit. Twin of `admit` in
--- `src/model/gate.ts`.
+-- Joined from state, ceiling, throttles, quota, lanes, starts, probes, askers, breaker, denied-processes, door, day, holds,
+-- decide, admit. Twin of `admit` in `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash: id -> MessagePack)  4 expiry (zset: id by ms)
 --       5 starts (hash)  6 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 lane  5 reservation id  6 job  7 ttl in ms
---       8.. pairs of dimension and amount
+--       8 process or ''  9 operation or ''  10.. pairs of dimension and amount
 -- Reply {'granted', waitMs, probe 0|1, news}  the reservation is held; the same id gets the same grant again
 --       {'wait', afterMs, news}               nothing is held
 --       {'open', afterMs, cause, news}        the pool takes no calls
@@ -18,6 +18,7 @@
 local limitsKey, stateKey, reservationsKey, expiryKey, startsKey, dayKey =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local channel, pool, laneName, id, job, ttlMs = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local process, operation = ARGV[8], ARGV[9]
 
 -- Drops reservations of workers that died, a few at a time. Nothing is refunded: the calls may have run, and a
 -- rate limit heals by itself.
@@ -59,10 +60,22 @@ if held then
   return { 'granted', math.ceil(wait), held.probe and 1 or 0, '' }
 end
 
-local cost = costFrom(ARGV, 8)
+-- A canary that has been out for a while opens the pool again; those who were denied were denied it alone.
+local function hearLetIn()
+  local suspects = state.breaker.suspects
+  local canary = letIn(state.breaker, now)
+  local call = canary and unpackOr(redis.call('HGET', reservationsKey, canary))
+  if call then contradict(parameters, state, suspects, call.operation or '', call.process or '', now) end
+end
+
+local cost = costFrom(ARGV, 10)
 local changes = {}
-noteAsker(parameters, state.breaker, job)
-local knocker = { pool = pool, rank = rank, last = #parameters.lanes - 1, job = job }
+local found = phaseOf(state.breaker)
+hearLetIn()
+afterBreaker(parameters, state, startsKey, pool, found, changes, now)
+noteAsker(parameters, state.breaker, job, process)
+local knocker =
+  { pool = pool, rank = rank, last = #parameters.lanes - 1, job = job, process = process, operation = operation }
 local answer, detail, more = decide(parameters, state, day, knocker, limits, id, cost)
 
 local reply
@@ -76,11 +89,13 @@ else
   debit(parameters, state, cost)
   debitDay(day, cost)
   countCall(parameters, state)
+  countForHolds(parameters, state)
+  noteTry(state, operation, process)
   local startAt = now + wait
   local before = phaseOf(state.breaker)
   local reservation = {
     lane = laneName, cost = cost, startAt = startAt, job = job,
-    epoch = before.epoch, probe = probe, day = day.day,
+    epoch = before.epoch, probe = probe, day = day.day, operation = operation, process = process,
   }
   redis.call('HSET', reservationsKey, id, cmsgpack.pack(reservation))
   redis.call('ZADD', expiryKey, string.format('%.3f', startAt + ttlMs), id)

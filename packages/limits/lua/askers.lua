@@ -1,4 +1,4 @@
--- Part of admit and settle: whether other jobs are there at all, which matters while something is suspected. Twin of
+-- Part of admit, settle and operate: whether other jobs, and other processes, are there at all, which matters while something is suspected. Twin of
 -- `src/model/askers.ts`.
 
 local function isWatched(breaker)
@@ -12,9 +12,20 @@ local function contains(list, wanted)
   return false
 end
 
--- A few are enough.
-local function noteAsker(parameters, breaker, job)
+-- Enough to find one among them that was not denied.
+local PROCESSES_MOST = 4
+
+local function noteProcess(breaker, process)
+  local processes = breaker.processes or {}
+  if process == '' or #processes >= PROCESSES_MOST or contains(processes, process) then return end
+  processes[#processes + 1] = process
+  breaker.processes = processes
+end
+
+-- A few are enough. `process`: nil where it is not the asker's to tell.
+local function noteAsker(parameters, breaker, job, process)
   if breaker.phase ~= 'closed' or not isWatched(breaker) then return end
+  if process then noteProcess(breaker, process) end
   local askers = breaker.askers or {}
   if contains(askers, job) or #askers >= math.max(2, parameters.breaker.suspectJobs) then return end
   askers[#askers + 1] = job

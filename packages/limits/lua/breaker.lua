@@ -1,4 +1,4 @@
--- Part of settle and operate: how the breaker moves; one for the fleet. What opens it, or makes a pool suspected, is in
+-- Part of admit, settle and operate: how the breaker moves; one for the fleet. What opens it, or makes a pool suspected, is in
 -- evidence.lua. Twin of `src/model/breaker.ts`, which draws the phases.
 
 local function withJob(limits, jobs, job)
@@ -20,7 +20,8 @@ end
 -- What only the phase that ends needs.
 local function forgetPhase(breaker)
   breaker.probeId, breaker.probes = '', nil
-  breaker.run, breaker.failedLast, breaker.askers = nil, nil, nil
+  breaker.run, breaker.failedLast, breaker.askers, breaker.processes = nil, nil, nil, nil
+  breaker.deniedTo, breaker.another, breaker.canaryStart = nil, nil, nil
 end
 
 -- Opens until the next probe is due; `forMs`: in how long that is.
@@ -47,22 +48,40 @@ local function close(breaker, now)
   forgetPhase(breaker)
 end
 
--- `untilMs`: when the next canary is due; 0: an operator must close.
-local function isolate(breaker, untilMs)
+local function addDenied(deniedTo, process)
+  if process == '' or #deniedTo >= DENIED_MOST or contains(deniedTo, process) then return end
+  deniedTo[#deniedTo + 1] = process
+end
+
+-- `untilMs`: when the next canary is due; 0: an operator must close. `process`: the one that was denied now; '' if it has
+-- no name.
+local function isolate(breaker, untilMs, process)
+  local deniedTo = breaker.phase ~= 'closed' and breaker.deniedTo or {}
+  addDenied(deniedTo, process)
   breaker.phase, breaker['until'] = 'isolated', untilMs
   forgetPhase(breaker)
+  breaker.deniedTo = deniedTo
 end
 
 -- Several calls were denied; one more, alone, shall confirm it.
 local function doubt(breaker, now)
+  local deniedTo, another = {}, false
+  for _, one in ipairs(breaker.suspects) do addDenied(deniedTo, one.process) end
+  for _, one in ipairs(breaker.phase == 'closed' and breaker.processes or {}) do
+    another = another or not contains(deniedTo, one)
+  end
   breaker.phase, breaker['until'] = 'suspected', now
   forgetPhase(breaker)
+  breaker.deniedTo, breaker.another = deniedTo, another
 end
 
 -- Moves a half-open breaker by what a probe found out.
-local function hearProbe(limits, breaker, id, outcome, now)
+local function hearProbe(limits, breaker, finding, now)
   if breaker.phase ~= 'half-open' then return end
-  local probes, found = {}, false
+  local id, outcome = finding.id, finding.outcome
+  -- An answer is one, however long it took: the place of the probe may have gone to another meanwhile.
+  local found = outcome == 'ok' and finding.probe and finding.startAt >= breaker.outageSince
+  local probes = {}
   for _, probe in ipairs(liveProbes(breaker, now)) do
     if probe.id == id then found = true else probes[#probes + 1] = probe end
   end
@@ -85,12 +104,13 @@ local function hearProbe(limits, breaker, id, outcome, now)
 end
 
 -- Moves a suspected or isolated pool by what its canary found out.
-local function hearCanary(limits, breaker, id, outcome, now)
+local function hearCanary(limits, breaker, finding, now)
   if breaker.phase ~= 'suspected' and breaker.phase ~= 'isolated' then return end
-  if breaker.probeId ~= id or now >= breaker.probeUntil then return end
+  local outcome = finding.outcome
+  if breaker.probeId ~= finding.id or now >= breaker.probeUntil then return end
   breaker.probeId = ''
   if outcome == 'neutral' then return end
-  if outcome == 'systemic' then return isolate(breaker, now + limits.canaryMs) end
+  if outcome == 'systemic' then return isolate(breaker, now + limits.canaryMs, finding.process) end
   -- An answer, even a throttle, needs access. A failure proves nothing either way: a suspicion is dropped, an isolation
   -- is kept.
   if breaker.phase == 'suspected' or outcome == 'ok' or outcome == 'throttled' then
@@ -98,6 +118,17 @@ local function hearCanary(limits, breaker, id, outcome, now)
   else
     breaker['until'] = now + limits.canaryMs
   end
+end
+
+-- A canary that is out so long was let in: the pool takes calls again, though nothing is known yet of what it answers.
+-- Returns its id, or nil: there is none.
+local function letIn(breaker, now)
+  if breaker.phase ~= 'suspected' and breaker.phase ~= 'isolated' then return nil end
+  local id, start = breaker.probeId, breaker.canaryStart
+  if id == '' or not (start and start.id == id) then return nil end
+  if now >= breaker.probeUntil or now < start.at + LET_IN_MS then return nil end
+  close(breaker, now)
+  return id
 end
 
 -- The server wants no calls for a while. A longer hold is not shortened. Returns whether it is longer than before.

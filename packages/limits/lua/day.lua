@@ -13,14 +13,27 @@ local function parkedUntil(day, pool)
   return math.max(day.parkedUntil, own and own['until'] or 0)
 end
 
--- How long the pool takes no calls of this cost, in ms; 0: it does.
+-- With less than this part of its quota left the day is used up; before that it is the size of a call that is in its way.
+local REST_PART = 0.01
+
+local function fitsDay(limits, day, cost)
+  return not limits.quota or day.used + (cost['tokens-per-day'] or 0) <= limits.quota
+end
+
+-- How long the pool takes no calls of this cost, whoever makes them, in ms; 0: it does, or `dayRestMs` says more.
 local function dayClosedMs(limits, day, pool, cost, now)
   local today = math.floor(now / DAY_MS)
   if day.day ~= today then day.day, day.used = today, 0 end
   local parkedMs = parkedUntil(day, pool) - now
   if parkedMs > 0 then return parkedMs end
-  if not limits.quota or day.used + (cost['tokens-per-day'] or 0) <= limits.quota then return 0 end
+  if fitsDay(limits, day, cost) or limits.quota - day.used > limits.quota * REST_PART then return 0 end
   return math.min(limits.recheckMs, (today + 1) * DAY_MS - now)
+end
+
+-- For how long this call is too large for what is left of the day, while smaller ones are not, in ms; 0: it is not. After
+-- `dayClosedMs`.
+local function dayRestMs(limits, day, cost, now)
+  return fitsDay(limits, day, cost) and 0 or (day.day + 1) * DAY_MS - now
 end
 
 local function debitDay(day, cost)

@@ -3,7 +3,7 @@
 
 -- News when an operation turns out to be denied, and when it is answered again, once each; appended to `changes`.
 -- After `hear`.
-local function tellDenied(parameters, state, pool, operation, outcome, changes)
+local function tellDenied(parameters, state, pool, answers, operation, outcome, changes)
   local denied = state.denied or {}
   local place
   for at, one in ipairs(denied) do
@@ -12,8 +12,9 @@ local function tellDenied(parameters, state, pool, operation, outcome, changes)
   if place and (outcome == 'ok' or outcome == 'throttled') then
     table.remove(denied, place)
   elseif not place and outcome == 'systemic' and state.breaker.phase == 'closed'
-    and areEnough(parameters.breaker, state.breaker, operation) then
-    -- The whole pool is suspected otherwise.
+    and areEnough(parameters.breaker, state.breaker, operation)
+    and isAnsweredElsewhere(answers, state.breaker, operation) then
+    -- The whole pool is suspected otherwise, or will be.
     denied[#denied + 1] = operation
     if #denied > parameters.operationsKept then table.remove(denied, 1) end
   else

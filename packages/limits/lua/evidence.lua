@@ -9,7 +9,7 @@ local function acquit(breaker, operation)
   for place = #breaker.suspects, 1, -1 do
     if breaker.suspects[place].shape == operation then table.remove(breaker.suspects, place) end
   end
-  if not isWatched(breaker) then breaker.askers = nil end
+  if not isWatched(breaker) then breaker.askers, breaker.processes = nil, nil end
 end
 
 local function answered(parameters, breaker, finding, now)
@@ -38,12 +38,13 @@ local function rowOf(limits, run, alone)
   return sum
 end
 
--- Whether more than so many calls that started no later are still out. By their starts, since calls differ in how long
--- they may last; no further than it takes to know, since there may be thousands.
-local function areMoreOut(reservationsKey, startAt, most)
+-- Whether more than so many calls that started in that time are still out. By their starts, since calls differ in how
+-- long they may last; no further than it takes to know, since there may be thousands.
+local function areMoreOut(reservationsKey, from, to, most)
   local count = 0
   for _, packed in ipairs(redis.call('HVALS', reservationsKey)) do
-    if cmsgpack.unpack(packed).startAt <= startAt then count = count + 1 end
+    local startAt = cmsgpack.unpack(packed).startAt
+    if startAt > from and startAt <= to then count = count + 1 end
     if count > most then return true end
   end
   return false
@@ -71,34 +72,51 @@ local function fail(parameters, breaker, memory, finding, now)
   local alone = run.alone and #(breaker.askers or {}) <= 1 and now - others >= limits.forgetMs
   local long = rowOf(limits, run, alone) >= limits.failures
   -- Calls that started before and are still out may all be answered: wait for most of them.
-  local inRow = long and not areMoreOut(memory.reservationsKey, finding.startAt, run.failures / limits.outWeight)
+  local inRow = long and not areMoreOut(memory.reservationsKey, -math.huge, finding.startAt, run.failures / limits.outWeight)
   if inRow or spellFailed(parameters, memory.startsKey, finding.startAt) then open(limits, breaker, now) end
 end
 
--- Whether so many calls of the operation were denied, of so many jobs, that it is no job's own mistake; and when the first
--- of them was.
+-- The first known denial of the operation since that was answered, or nil.
+local function firstSuspect(breaker, operation)
+  for _, one in ipairs(breaker.suspects) do
+    if one.shape == operation then return one end
+  end
+end
+
+-- Whether another operation was answered since this one was denied.
+local function isAnsweredElsewhere(answers, breaker, operation)
+  local first = firstSuspect(breaker, operation)
+  return elsewhereAnsweredAt(answers, operation) > (first and first.at or 0)
+end
+
+-- Whether so many calls of the operation were denied, of so many jobs, that it is no job's own mistake.
 local function areEnough(limits, breaker, operation)
-  local firstAt, same, seen, jobs = 0, 0, {}, 0
+  local same, seen, jobs = 0, {}, 0
   for _, one in ipairs(breaker.suspects) do
     if one.shape == operation then
-      if same == 0 then firstAt = one.at or 0 end
       same = same + 1
       if not seen[one.job] then seen[one.job], jobs = true, jobs + 1 end
     end
   end
-  return same >= limits.suspects and jobs >= math.min(limits.suspectJobs, #(breaker.askers or {})), firstAt
+  return same >= limits.suspects and jobs >= math.min(limits.suspectJobs, #(breaker.askers or {}))
 end
 
 local function suspect(parameters, breaker, memory, finding, now)
-  local limits, suspects = parameters.breaker, breaker.suspects
+  local limits, suspects, operation = parameters.breaker, breaker.suspects, finding.operation
+  local first = firstSuspect(breaker, operation)
+  local since = first and first.since or now
   -- 'shape' is what version 0.1 calls it.
-  table.insert(suspects, { job = finding.job, shape = finding.operation, at = now })
+  local one = { job = finding.job, shape = operation, process = finding.process, at = now, since = since }
+  table.insert(suspects, one)
   if #suspects > limits.suspectsKept then table.remove(suspects, 1) end
   noteAsker(parameters, breaker, finding.job)
-  local enough, firstAt = areEnough(limits, breaker, finding.operation)
+  if not areEnough(limits, breaker, operation) then return end
   -- What answers other operations need not be stopped because of one that nobody may call: see denied.lua.
-  local elsewhere = elsewhereAnsweredAt(memory.answers, finding.operation) > firstAt
-  if enough and not elsewhere then doubt(breaker, now) end
+  if isAnsweredElsewhere(memory.answers, breaker, operation) then return end
+  -- Denials are heard of at once, answers later. Calls that started before this one may be answered yet: wait for them,
+  -- but no longer than a denial takes. Those that are out after that were let in.
+  local to = now - since < LET_IN_MS and finding.startAt or now - LET_IN_MS
+  if not areMoreOut(memory.reservationsKey, now - limits.forgetMs, to, 0) then doubt(breaker, now) end
 end
 
 local function hearWhileClosed(parameters, breaker, memory, finding, now)
@@ -114,7 +132,7 @@ local function hearWhileClosed(parameters, breaker, memory, finding, now)
   end
 end
 
--- Moves the breaker by what a settled call found out: { id, job, operation, epoch, startAt, outcome, weight }.
+-- Moves the breaker by what a settled call found out: { id, job, operation, process, epoch, startAt, probe, outcome, weight }.
 -- `memory`: startsKey, answers, reservationsKey (calls that are out).
 local function hear(parameters, breaker, memory, finding, now)
   if breaker.phase == 'closed' then
@@ -124,6 +142,6 @@ local function hear(parameters, breaker, memory, finding, now)
   end
   local limits, outcome = parameters.breaker, finding.outcome
   if outcome == 'failed' or outcome == 'timeout' then noteFailed(limits, breaker, finding.job) end
-  hearProbe(limits, breaker, finding.id, outcome, now)
-  hearCanary(limits, breaker, finding.id, outcome, now)
+  hearProbe(limits, breaker, finding, now)
+  hearCanary(limits, breaker, finding, now)
 end

@@ -20,7 +20,7 @@ local now = advance(parameters, state, time)
 -- Moves the day on; no pool has the name ''.
 dayClosedMs(parameters.day, day, '', {}, now)
 -- An empty list would be encoded as an object.
-for _, name in ipairs({ 'suspects', 'outageJobs', 'probes', 'askers' }) do
+for _, name in ipairs({ 'suspects', 'outageJobs', 'probes', 'askers', 'processes', 'deniedTo' }) do
   local list = state.breaker[name]
   state.breaker[name] = list and #list > 0 and list or nil
 end

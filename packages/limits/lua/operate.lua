@@ -1,4 +1,4 @@
--- An operator moves the breaker or the day by hand. Joined from state, ceiling, quota, starts, probes, breaker, day, operate.
+-- An operator moves the breaker or the day by hand. Joined from state, ceiling, quota, starts, probes, askers, breaker, day, operate.
 --
 -- KEYS  1 limits (hash)  2 state  3 starts (hash)  4 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool
@@ -23,7 +23,7 @@ elseif action == 'close' then
   close(state.breaker, now)
   release(state.breaker)
 elseif action == 'isolate' then
-  isolate(state.breaker, 0)
+  isolate(state.breaker, 0, '')
 else
   local day = unpackOr(redis.call('GET', dayKey)) or freshDay()
   unpark(day)

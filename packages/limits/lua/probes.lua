@@ -1,4 +1,15 @@
--- Part of admit, settle and operate: the probes of an outage, and news of the breaker. Twin of `src/model/probes.ts`.
+-- Part of admit, settle and operate: the probes of an outage, what is known of canaries, and news of the breaker. Twin of `src/model/probes.ts`.
+
+-- Access is checked before anything else, and denied within a fraction of a second. A call that is still out after this
+-- was let in, however long its model takes.
+local LET_IN_MS = 3000
+
+-- For how long a probe has its place, and keeps the pool from opening again when another has failed. Long enough for
+-- nearly every answer, and what answers later is heard all the same.
+local PLACE_MS = 60000
+
+-- Processes that are known to be denied access. Of more none is tried out of turn.
+local DENIED_MOST = 64
 
 local function isOutage(phase)
   return phase == 'open' or phase == 'half-open'

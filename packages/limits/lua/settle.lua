@@ -1,6 +1,6 @@
 -- Ends a reservation: gives back what was not used, and learns from how the call ended.
--- Joined from state, ceiling, throttles, quota, lanes, starts, probes, breaker, askers, answers, evidence, denied, day, settle.
--- Twin of `settle` in `src/model/gate.ts`.
+-- Joined from state, ceiling, throttles, quota, lanes, starts, probes, askers, breaker, answers, evidence, denied,
+-- denied-processes, day, holds, settle. Twin of `settle` in `src/model/gate.ts`.
 --
 -- KEYS  1 limits (hash)  2 state  3 reservations (hash)  4 expiry (zset)  5 starts (hash)  6 day, of the scope
 -- ARGV  1 now in ms, '' for the server's clock  2 channel for news  3 pool  4 reservation id
@@ -69,19 +69,26 @@ local job, operation, holdMs = reservation.job or id, ARGV[8], tonumber(ARGV[10]
 local answers = outcome == 'ok' and {} or loadAnswers(startsKey)
 local poolAnsweredAt, operationAnsweredAt = othersAnsweredAt(answers, operation, job)
 local before = phaseOf(state.breaker)
-hear(parameters, state.breaker, { startsKey = startsKey, answers = answers, reservationsKey = reservationsKey }, {
-  id = id, job = job, operation = operation, epoch = reservation.epoch, startAt = reservation.startAt,
-  outcome = outcome, weight = tonumber(ARGV[7]),
-}, now)
-tellDenied(parameters, state, pool, operation, outcome, changes)
+local finding = {
+  id = id, job = job, operation = operation, process = reservation.process or '', epoch = reservation.epoch,
+  startAt = reservation.startAt, probe = reservation.probe, outcome = outcome, weight = tonumber(ARGV[7]),
+}
+local alone = outcome == 'systemic' and isDeniedAlone(parameters, state, operation, finding.process, now)
+if outcome == 'ok' or outcome == 'throttled' then
+  contradict(parameters, state, state.breaker.suspects, operation, finding.process, now)
+end
+finding.outcome = heardAs(alone, state.breaker.phase, outcome)
+hear(parameters, state.breaker, { startsKey = startsKey, answers = answers, reservationsKey = reservationsKey }, finding, now)
+tellDenied(parameters, state, pool, answers, operation, finding.outcome, changes)
+finding.outcome = outcome
+tellDeniedProcesses(parameters, state, pool, finding, alone, changes, now)
 if outcome == 'ok' and mayNote(parameters, state, now) then
   noteAnswer(startsKey, parameters.operationsKept, operation, job, now)
 end
 afterBreaker(parameters, state, startsKey, pool, before, changes, now)
--- A throttle that tells nothing of the quota is about this call, and so is the time that the server gives with it.
-local heeded = outcome ~= 'ok' and outcome ~= 'systemic'
-if outcome == 'throttled' then heeded = sign end
-if holdMs > 0 and heeded and hold(parameters.breaker, state.breaker, holdMs, now) then
+if outcome == 'failed' or outcome == 'timeout' or (outcome == 'neutral' and holdMs > 0) then noteFailing(parameters, state) end
+local heeded = holdMs > 0 and isHeeded(parameters, state, outcome, sign, now)
+if heeded and hold(parameters.breaker, state.breaker, holdMs, now) then
   changes[#changes + 1] = { type = 'hold', pool = pool, untilMs = math.ceil(state.breaker.heldUntil) }
 end
 
@@ -103,6 +110,7 @@ local function ago(at)
 end
 return {
   'settled', retry, news, reservation.probe and 1 or 0, math.ceil(shutMs(parameters, state.breaker, parkedUntil(day, pool), now)),
-  ago(poolAnsweredAt), ago(operationAnsweredAt),
+  -- What others were answered is no proof against a job whose process alone is denied.
+  ago(poolAnsweredAt), alone and -1 or ago(operationAnsweredAt),
   outcome == 'throttled' and math.floor(largestPassed(parameters.ceiling, state, now) + 0.5) or 0,
 }

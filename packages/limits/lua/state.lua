@@ -70,6 +70,12 @@ local function adoptBreaker(breaker)
       table.insert(breaker.probes, { id = breaker.probeId, ['until'] = breaker.probeUntil })
     end
   end
+  -- Such a program neither says which process it is nor forgets what others said.
+  if phase == 'closed' then breaker.deniedTo, breaker.another, breaker.canaryStart = nil, nil, nil end
+  for _, suspect in ipairs(breaker.suspects) do
+    suspect.at = suspect.at or 0
+    suspect.since, suspect.process = suspect.since or suspect.at, suspect.process or ''
+  end
   -- Failures in a row of an epoch that is over are none.
   if breaker.run and (phase ~= 'closed' or breaker.run.epoch ~= breaker.epoch) then breaker.run = nil end
 end
@@ -90,7 +96,11 @@ local function shiftBreaker(breaker, stepMs)
   local moments = { 'until', 'closedAt', 'probeUntil', 'heldUntil', 'outageSince', 'answeredAt', 'answeringSince' }
   for _, name in ipairs(moments) do shift(breaker, name) end
   if breaker.run then shift(breaker.run, 'since') end
-  for _, suspect in ipairs(breaker.suspects) do shift(suspect, 'at') end
+  for _, suspect in ipairs(breaker.suspects) do
+    shift(suspect, 'at')
+    shift(suspect, 'since')
+  end
+  if breaker.canaryStart then shift(breaker.canaryStart, 'at') end
   for _, probe in ipairs(breaker.probes or {}) do shift(probe, 'until') end
 end
 

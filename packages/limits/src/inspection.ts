@@ -3,7 +3,7 @@ import type { Cost, RateDimension } from "./cost.ts";
 import { laneBound, type LaneBound } from "./lane-bound.ts";
 import type { BreakerPhase, Closure } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
-import { shutMs } from "./model/breaker.ts";
+import { letIn, shutMs } from "./model/breaker.ts";
 import { parkedUntil } from "./model/day.ts";
 import { decide } from "./model/decide.ts";
 import { commit, takeTicket } from "./model/lanes.ts";
@@ -17,7 +17,7 @@ import {
 } from "./model/state.ts";
 import type { Parameters } from "./parameters.ts";
 
-/** Everything known of a pool at one moment, its clock moved to it. */
+/** Everything known of a pool at one moment, its clock moved to it; a copy. */
 export interface Snapshot {
   readonly pool: string;
   readonly version: number;
@@ -100,6 +100,8 @@ export function inspection({
   day,
   reservations,
 }: Snapshot): Inspection {
+  // As the next who asks would find it.
+  letIn(state);
   const rates = [...ratesOf(parameters, state)].map(({ dimension, perMs, capacity, at }) => [
     dimension,
     { level: at.level, capacity, perMinute: perMs * 60_000, ceiling: at.ceiling },
@@ -175,6 +177,7 @@ export interface Explanation {
 export function explanation(snapshot: Snapshot, laneName: string, cost: Cost): Explanation {
   const { parameters } = snapshot;
   const state = structuredClone(snapshot.state);
+  letIn(state);
   // Nobody has this name, so the answer is that of somebody new in line.
   const question = { pool: snapshot.pool, lane: laneName, id: "", job: "", cost };
   const decision = decide(parameters, state, structuredClone(snapshot.day), question);

@@ -10,11 +10,14 @@ export interface LaneBound {
   readonly lane: string;
   /**
    * Fraction of the quota that the lane gets at least, over any time in which it has a backlog; less one largest cost
-   * and `creditMs`. 0: nothing is guaranteed.
+   * and `behindMs`. 0: nothing is guaranteed.
    */
   readonly leastShare: number;
-  /** The share that is saved up at most, in ms of the whole quota. */
-  readonly creditMs: number;
+  /**
+   * How far behind its share the lane may be beside that, in ms of the whole quota: what it may save up, and what comes
+   * before the next of its jobs is back to ask.
+   */
+  readonly behindMs: number;
   /** What `leastShare` comes to per minute, in the dimensions that have a quota. */
   readonly leastPerMinute: Readonly<Partial<Record<RateDimension, number>>>;
   /** With `leastShare`, for the least urgent lane: what it gets at most beside a backlog in a more urgent one. */
@@ -26,7 +29,7 @@ export interface LaneBound {
  * @throws RangeError for an unknown lane.
  */
 export function laneBound(limits: PoolLimits, lane: string): LaneBound {
-  const { rates, lanes, guaranteeCreditMs } = resolveLimits(limits);
+  const { rates, lanes, guaranteeCreditMs, guaranteeSpacingMs } = resolveLimits(limits);
   const found = lanes.find(({ name }) => name === lane);
   if (!found) {
     const names = lanes.map(({ name }) => name).join(", ");
@@ -40,7 +43,7 @@ export function laneBound(limits: PoolLimits, lane: string): LaneBound {
   return {
     lane,
     leastShare: share,
-    creditMs: share * guaranteeCreditMs,
+    behindMs: share * (guaranteeCreditMs + guaranteeSpacingMs),
     leastPerMinute: Object.fromEntries(perMinute),
     mostShare: last && share > 0 ? share * MOST_OF_SHARE : undefined,
   };

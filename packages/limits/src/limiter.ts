@@ -16,6 +16,10 @@ export interface AdmitRequest {
   readonly id: string;
   /** The job that calls: the breaker tells one job that always fails from a pool that does. */
   readonly job: string;
+  /** The process that asks, so that one that is denied is told from a pool that is. Default: one nameless process. */
+  readonly process?: string;
+  /** What access is about, as in `Settlement`. */
+  readonly operation?: string;
   /** What the call reserves. */
   readonly cost: Cost;
   /** How long after its start an unsettled reservation is dropped: call timeout + 60 s. Milliseconds. */
@@ -32,8 +36,12 @@ export type Closure =
   | "isolated"
   /** Tokens per day are used up, the pool's or the scope's. */
   | "day"
+  /** This call reserves more than is left of the day, `afterMs` of it; smaller ones may go. */
+  | "day-rest"
   /** The server asked to be left alone for a while (`Retry-After`). */
   | "hold"
+  /** `process` alone is denied `operation`: another may make the call. It tries again now and then. */
+  | "denied"
   /** This process cannot reach Redis (see `guardLimiter`). */
   | "local";
 
@@ -82,8 +90,8 @@ export interface Settlement {
   readonly operation?: string;
   /**
    * The server's `Retry-After`, ms. The whole pool takes no calls for that long, at most five minutes. Ignored with `ok`,
-   * with `systemic`, and with a throttle that is no sign of the quota: a call too large for it, or one of the few that a
-   * healthy service refuses at any rate.
+   * with `systemic`, with a throttle that is no sign of the quota (a call too large for it, or one of the few that a
+   * healthy service refuses at any rate), and with any other failure while the pool answers most of its calls.
    */
   readonly holdMs?: number;
   /** The job wants another try: ask the pool's retry budget. Default false. */
@@ -143,12 +151,13 @@ export type LimitsChange =
       readonly ceiling: number;
       readonly perMinute: number;
     }
-  /** Nobody may call this operation of a pool that answers others (`denied`), or it is answered again. */
+  /** Nobody, or `process` alone, may call this operation of a pool that answers others (`denied`), or it is answered again. */
   | {
       readonly type: "operation-denied";
       readonly pool: string;
       readonly operation: string;
       readonly denied: boolean;
+      readonly process?: string;
     }
   | { readonly type: "limits"; readonly pool: string; readonly version: number }
   /** Somebody acts by hand, or has. */

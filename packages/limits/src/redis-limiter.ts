@@ -38,7 +38,20 @@ const WHEN_FULL = { whenFull: true } as const;
 const configureScript = joinScript(["state", "declarations", "configure"], WHEN_FULL);
 const level = ["state", "ceiling", "throttles", "quota"];
 const admitScript = joinScript(
-  [...level, "lanes", "starts", "probes", "askers", "door", "day", "decide", "admit"],
+  [
+    ...level,
+    "lanes",
+    "starts",
+    "probes",
+    "askers",
+    "breaker",
+    "denied-processes",
+    "door",
+    "day",
+    "holds",
+    "decide",
+    "admit",
+  ],
   WHEN_FULL,
 );
 const settleScript = joinScript(
@@ -47,17 +60,22 @@ const settleScript = joinScript(
     "lanes",
     "starts",
     "probes",
-    "breaker",
     "askers",
+    "breaker",
     "answers",
     "evidence",
     "denied",
+    "denied-processes",
     "day",
+    "holds",
     "settle",
   ],
   WHEN_FULL,
 );
-const operateScript = joinScript([...level, "starts", "probes", "breaker", "day", "operate"], WHEN_FULL);
+const operateScript = joinScript(
+  [...level, "starts", "probes", "askers", "breaker", "day", "operate"],
+  WHEN_FULL,
+);
 const inspectScript = joinScript([...level, "day", "inspect"]);
 
 /** A change by an operator is tried again so often when another one came between its read and its write. */
@@ -113,10 +131,11 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       await write(pool, "declare", limits, ["", formerly === undefined ? "" : JSON.stringify(formerly)]);
       declared.set(pool, limits);
     },
-    async admit({ pool, lane, id, job, cost, ttlMs }) {
+    async admit({ pool, lane, id, job, cost, ttlMs, process = "", operation = "" }) {
       assertAmounts({ ...cost, ttlMs });
       const keys = gateKeys(keySpace, pool);
-      const argv = [time(), channel, pool, lane, id, job, ttlMs, ...Object.entries(cost).flat()];
+      const caller = [id, job, ttlMs, process, operation];
+      const argv = [time(), channel, pool, lane, ...caller, ...Object.entries(cost).flat()];
       const first = await ask(pool, async () => admitScript(redis, { keys, argv }));
       if (!isUnknownLane(first) || !hasLane(declared.get(pool), lane)) return decodeAdmission(first, lane);
       // Whoever has another pools file, and does not know that there are several, has put his in force.

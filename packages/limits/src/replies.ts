@@ -6,7 +6,15 @@ import type { DayState, PoolState } from "./model/state.ts";
 import type { Parameters } from "./parameters.ts";
 import { breakerFrom, type StoredBreaker } from "./stored-breaker.ts";
 
-const closures: readonly string[] = ["breaker", "probing", "isolated", "day", "hold"] satisfies Closure[];
+const closures: readonly string[] = [
+  "breaker",
+  "probing",
+  "isolated",
+  "day",
+  "day-rest",
+  "denied",
+  "hold",
+] satisfies Closure[];
 
 function parts(reply: unknown): readonly unknown[] {
   return Array.isArray(reply) ? (reply as readonly unknown[]) : [reply];

@@ -4,7 +4,7 @@
  * and leaves the others alone; this one finds fields that are missing, and what `lua/state.lua` makes of them.
  */
 import type { BreakerPhase } from "./limiter.ts";
-import type { BreakerState, Outage, Probe, Run } from "./model/state.ts";
+import type { BreakerState, Canary, Outage, Probe, Run } from "./model/state.ts";
 
 /** Lists that are empty are left out: Lua would write them as objects. */
 export interface StoredBreaker {
@@ -17,7 +17,18 @@ export interface StoredBreaker {
   readonly probeId: string;
   readonly probeUntil: number;
   readonly successes: number;
-  readonly suspects?: readonly { readonly job: string; readonly shape: string; readonly at?: number }[];
+  /** When the canary started, by its id: a program of before sends one without writing that down. */
+  readonly canaryStart?: { readonly id: string; readonly at: number };
+  readonly suspects?: readonly {
+    readonly job: string;
+    readonly shape: string;
+    readonly at?: number;
+    readonly process?: string;
+    readonly since?: number;
+  }[];
+  readonly deniedTo?: readonly string[];
+  readonly another?: boolean;
+  readonly processes?: readonly string[];
   readonly probes?: readonly Probe[];
   readonly outageSince?: number;
   readonly outageJobs?: readonly string[];
@@ -32,20 +43,21 @@ export interface StoredBreaker {
 /** The state as the twin has it. */
 export function breakerFrom(stored: StoredBreaker): BreakerState {
   const { phase, epoch, until, closedAt } = stored;
-  const canary = stored.probeId === "" ? undefined : { id: stored.probeId, until: stored.probeUntil };
   const outage = outageOf(stored);
   const suspects = stored.suspects ?? [];
   const common = {
     epoch,
     closedAt,
     heldUntil: stored.heldUntil ?? 0,
-    suspects: suspects.map(({ job, shape, at = 0 }) => ({ job, operation: shape, at })),
+    suspects: suspects.map(({ job, shape, at = 0, since = at, process = "" }) => {
+      return { job, operation: shape, process, at, since };
+    }),
   };
   switch (phase) {
     case "closed": {
-      const { answeredAt = 0, answeringSince = 0, askers = [], failedLast } = stored;
+      const { answeredAt = 0, answeringSince = 0, askers = [], processes = [], failedLast } = stored;
       const run = runOf(stored.run, epoch);
-      return { ...common, phase, outage, answeredAt, answeringSince, run, failedLast, askers };
+      return { ...common, phase, outage, answeredAt, answeringSince, run, failedLast, askers, processes };
     }
     case "open":
       return { ...common, phase, until, outage: outage ?? newOutage(stored) };
@@ -54,9 +66,16 @@ export function breakerFrom(stored: StoredBreaker): BreakerState {
       return { ...common, phase, until, outage: outage ?? newOutage(stored), probes, successes };
     }
     case "suspected":
-    case "isolated":
-      return { ...common, phase, until, outage, canary };
+    case "isolated": {
+      const { deniedTo = [], another = false } = stored;
+      return { ...common, phase, until, outage, canary: canaryOf(stored), deniedTo, another };
+    }
   }
+}
+
+function canaryOf({ probeId: id, probeUntil: until, canaryStart }: StoredBreaker): Canary | undefined {
+  if (id === "") return undefined;
+  return { id, until, startAt: canaryStart?.id === id ? canaryStart.at : undefined };
 }
 
 function outageOf({

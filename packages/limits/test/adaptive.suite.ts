@@ -142,6 +142,7 @@ export function adaptiveSuite(name: string, create: Create): void {
 
   describe(`tokens per day in ${name}`, () => {
     const daily = { ...limits, quota: { ...limits.quota, tokensPerDay: 2_000 } };
+    const nextDay = (Math.floor(START / 86_400_000) + 1) * 86_400_000;
 
     it("takes no more than the day has, across pools, until the next UTC day", async () => {
       const s = await Subject.create(create, daily);
@@ -156,11 +157,28 @@ export function adaptiveSuite(name: string, create: Create): void {
           ttlMs: 1,
         });
       expect(await s.ask("a", "critical", 1_500)).toMatchObject({ type: "granted" });
-      expect(await other("b", 600)).toEqual({ type: "open", afterMs: 60_000, cause: "day" });
-      expect(await other("c", 400)).toMatchObject({ type: "granted" });
-      const nextDay = (Math.floor(START / 86_400_000) + 1) * 86_400_000;
+      expect(await other("b", 460)).toMatchObject({ type: "granted" });
+      expect(await other("c", 600)).toEqual({ type: "open", afterMs: 60_000, cause: "day" });
+      expect(await other("c", 10)).toMatchObject({ type: "granted" });
       s.clock.ms = nextDay;
       expect(await other("d", 600)).toMatchObject({ type: "granted" });
+    });
+
+    it("tells a call that is too large for what is left of the day that smaller ones may go", async () => {
+      const s = await Subject.create(create, daily);
+      await s.ask("a", "bulk", 1_500);
+      for (const id of ["b", "c"]) {
+        const afterMs = nextDay - START;
+        expect(await s.ask(id, "critical", 600)).toEqual({ type: "open", afterMs, cause: "day-rest" });
+      }
+      expect(await s.limiter.explain(POOL, "critical", { "tokens-per-day": 600 })).toMatchObject({
+        answer: "open",
+        cause: "day-rest",
+      });
+      // It has claimed nothing, and left no ticket in its lane.
+      expect(await s.ask("d", "critical", 400)).toEqual({ type: "granted", waitMs: 0 });
+      s.clock.ms = nextDay;
+      expect(await s.ask("b", "critical", 600)).toMatchObject({ type: "granted" });
     });
 
     const other = { pool: "other", lane: "bulk", cost: { tokens: 1 }, ttlMs: 1_000 };

@@ -1,6 +1,7 @@
 /** What the suites share: a limiter in virtual time, and short ways to use it. */
 import {
   defaultLanes,
+  type AdmitRequest,
   type Inspection,
   type OperableLimiter,
   type PoolLimits,
@@ -17,6 +18,8 @@ export const limits: PoolLimits = {
   quota: { tokensPerMinute: 60_000, requestsPerMinute: 600 },
   lanes: defaultLanes,
 };
+
+type Caller = Pick<AdmitRequest, "process" | "operation">;
 
 /** A pool under test. */
 export class Subject {
@@ -35,11 +38,11 @@ export class Subject {
     return new Subject(limiter, clock);
   }
 
-  async ask(id: string, lane = "standard", tokens = 1, ttlMs = 180_000) {
+  async ask(id: string, lane = "standard", tokens = 1, ttlMs = 180_000, caller: Caller = {}) {
     const cost = { tokens, requests: 1, "tokens-per-day": tokens };
     // A reservation is named after its job: `<job>/<try>`.
     const [job = id] = id.split("/");
-    return this.limiter.admit({ pool: POOL, lane, id, job, cost, ttlMs });
+    return this.limiter.admit({ pool: POOL, lane, id, job, cost, ttlMs, ...caller });
   }
 
   async settle(id: string, outcome: Settlement["outcome"] = "ok", rest: Partial<Settlement> = {}) {

@@ -33,6 +33,16 @@ const blackHole =
       ? { tookMs: MINUTE, outcome: "timeout" }
       : { tookMs, outcome: "ok" };
 
+/** Turns a part of its calls away at once and says when to come back; `neutral`: as overloaded. */
+const turningAway =
+  (part: number, outcome: "failed" | "neutral", holdMs: number, tookMs: number): Model =>
+  ({ random }) =>
+    random < part ? { tookMs: 100, outcome, holdMs } : { tookMs, outcome: "ok" };
+
+/** The part of the jobs that was. */
+const answered = ({ calls, arrived }: Seen): number =>
+  calls.filter(({ outcome }) => outcome === "ok").length / arrived;
+
 /** When the first call was answered that was no probe and started after the outage. */
 const back = ({ calls }: Seen, afterMs: number): number =>
   Math.min(
@@ -156,6 +166,40 @@ describe("an outage", () => {
 });
 
 describe("a hold", () => {
+  const quota: PoolLimits = { quota: { tokensPerMinute: 1_200 }, lanes: defaultLanes };
+
+  for (const outcome of ["failed", "neutral"] as const) {
+    for (const [part, holdMs] of [
+      [0.01, 5_000],
+      [0.01, 10_000],
+      [0.03, 10_000],
+      [0.1, 10_000],
+    ] as const) {
+      for (const tookMs of [300, 8_000]) {
+        it(`of ${part * 100} % that are ${outcome} for ${holdMs} ms beside answers of ${tookMs} ms stops nobody`, async () => {
+          const s = await Subject.create((now) => createMemoryLimiter({ now }), quota);
+          const model = turningAway(part, outcome, holdMs, tookMs);
+          // 90 % of the quota.
+          const seen = await run(s, { everyMs: 56, untilMs: 5 * MINUTE, model });
+          expect(seen.opened).toEqual([]);
+          expect(answered(seen)).toBeGreaterThan(0.92);
+        });
+      }
+    }
+  }
+
+  it("is heeded when everything fails, and when nothing was answered lately", async () => {
+    const model: Model = ({ atMs }) =>
+      atMs >= MINUTE && atMs < 1.5 * MINUTE
+        ? { tookMs: 100, outcome: "failed", holdMs: 30 * SECOND }
+        : { tookMs: 300, outcome: "ok" };
+    const seen = await run(await pool(), { everyMs: 100, untilMs: 3 * MINUTE, model });
+    expect(seen.calls.filter((call) => call.outcome === "failed").length).toBeLessThan(10);
+    const s = await pool();
+    await s.ask("first");
+    expect(await s.settle("first", "failed", { holdMs: 30_000 })).toMatchObject({ shutMs: 30_000 });
+  });
+
   it("stops the pool for as long as the server asks", async () => {
     const model: Model = ({ atMs }) =>
       atMs >= MINUTE && atMs < 1.5 * MINUTE

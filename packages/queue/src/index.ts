@@ -18,3 +18,4 @@ export { decodePayload, encodePayload } from "./payload.ts";
 export type { AnswerSize } from "./memory.ts";
 export { Slots, type ReleaseSlot, type SlotShares } from "./slots.ts";
 export { Sweeper, type SweeperOptions } from "./sweeper.ts";
+export { WAITING_AT_MOST, WaitingGrants, type LaneGrants } from "./waiting-grants.ts";

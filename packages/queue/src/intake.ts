@@ -17,6 +17,7 @@ import type { LockKeeper } from "./lock-keeper.ts";
 import { afterRefusal } from "./refused-fetch.ts";
 import type { ReleaseSlot, Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
+import type { LaneGrants, WaitingGrants } from "./waiting-grants.ts";
 
 /** Starts a call. It settles when the call is over. */
 export type Run = () => Promise<void>;
@@ -49,6 +50,8 @@ export interface IntakeOptions {
   readonly slots: Pick<Slots, "acquire" | "acquireCall">;
   readonly locks: LockKeeper;
   readonly take: Take;
+  /** Those of the whole process. */
+  readonly waiting: WaitingGrants;
   readonly onError: (error: unknown) => void;
   /** A job could not be read, and is in the failed set now. Default: nobody hears of it. */
   readonly onUnreadable?: (id: string) => void;
@@ -77,17 +80,12 @@ const READ_AHEAD = { waiting: 2, atOnce: 8 } as const;
 /** Fetches that are on their way at a time, while jobs are found that may start at once. */
 const FETCHES = 3;
 
-/**
- * Grants of the lane that wait for their start at most. A lane is granted at most its horizon ahead (2 s of quota for
- * the most urgent); more than this is a quota far beyond what one process can call, and would only be lost with it.
- */
-const WAITING_AT_MOST = 256;
-
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #worker: Worker<unknown>;
   readonly #keys: LaneKeys;
   readonly #turns: Turns;
+  readonly #grants: LaneGrants;
   readonly #laneLocks: LaneLocks;
   readonly #stopping = new AbortController();
   readonly #fetching = new Set<Promise<void>>();
@@ -108,6 +106,7 @@ export class Intake {
     this.#options = options;
     this.#keys = laneKeys(options.keySpace, options.pool, options.lane);
     this.#turns = new Turns(options.redis, this.#keys);
+    this.#grants = options.waiting.lane(() => this.#room.resolve());
     this.#laneLocks = new LaneLocks(options.redis, this.#keys);
     this.#worker = new Worker(queueName(options.pool, options.lane), null, {
       connection: options.redis,
@@ -174,7 +173,7 @@ export class Intake {
     // One that finds nothing sleeps until there is a job: the others would ask in vain meanwhile.
     if (fetching >= (this.#found && this.#atOnce ? FETCHES : 1)) return false;
     const ahead = this.#atOnce ? READ_AHEAD.atOnce : READ_AHEAD.waiting;
-    return fetching + this.#taking.size <= ahead && this.#waiting.size < WAITING_AT_MOST;
+    return fetching + this.#taking.size <= ahead && this.#grants.hasRoom;
   }
 
   async #fetchOne(release: ReleaseSlot): Promise<void> {
@@ -246,6 +245,7 @@ export class Intake {
 
   async #waitForStart(job: HeldJob, turn: Turn, release: ReleaseSlot): Promise<void> {
     const { lane, locks, slots, onError } = this.#options;
+    const leave = this.#grants.add();
     if (turn.waitMs > 0) {
       release();
       await sleep(turn.waitMs, undefined, { signal: turn.off }).catch(() => undefined);
@@ -253,6 +253,7 @@ export class Intake {
     // Taken before the other one is given back: nobody can come between.
     const releaseCall = await slots.acquireCall(lane, turn.off);
     release();
+    leave();
     try {
       const run = await turn.start();
       if (run !== undefined) {

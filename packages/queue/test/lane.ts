@@ -4,7 +4,16 @@ import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { inject, onTestFinished } from "vitest";
 import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
-import { FailedSet, Intake, LaneQueue, LockKeeper, Slots, type HeldJob, type Take } from "../src/index.ts";
+import {
+  FailedSet,
+  Intake,
+  LaneQueue,
+  LockKeeper,
+  Slots,
+  WaitingGrants,
+  type HeldJob,
+  type Take,
+} from "../src/index.ts";
 import { laneKeys, type LaneKeys } from "../src/keys.ts";
 
 const POOL = "pool";
@@ -77,6 +86,7 @@ export function testLane(url: string = inject("redisUrl")): TestLane {
       redis: testRedis("worker", url),
       slots: new Slots([LANE], slots),
       locks,
+      waiting: new WaitingGrants(),
       take,
       stalledIntervalMs,
       onError: (error) => errors.push(error),

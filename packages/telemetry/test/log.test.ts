@@ -28,7 +28,7 @@ const examples: SluiceEvents = {
   "breaker:changed": { pool: "p", from: "closed", to: "open", untilMs: 5_000 },
   "quota:parked": { pool: "p", untilMs: 900_000, alone: true },
   "quota:doubtful": { pool: "p", dimension: "tokens", doubtful: true, ceiling: 0.3, perMinute: 180_000 },
-  "operation:denied": { pool: "p", operation: "stream", denied: true },
+  "operation:denied": { pool: "p", operation: "stream", denied: true, process: "worker" },
   "identity:lost": { scope: "main", errorClass: "ExpiredTokenException" },
   "identity:found": { scope: "main", afterMs: 45_000 },
   "way:lost": { scope: "main", errorClass: "ConnectionError" },

@@ -4,13 +4,13 @@
  *
  *   closed ── failures ──▶ open ── a probe is due ──▶ half-open ── probes answered ──▶ closed
  *                           ▲──── the last probe failed ────┘
- *   closed ── access denied ──▶ suspected ── canary confirms ──▶ isolated ── canary answers ──▶ closed
+ *   closed ── access denied ──▶ suspected ── canary confirms ──▶ isolated ── canary let in ──▶ closed
  */
 import type { SettleOutcome } from "../limiter.ts";
 import type { BreakerLimits } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
-import { intervalMs, liveProbes } from "./probes.ts";
-import type { BreakerState, Closed, Outage, PoolState } from "./state.ts";
+import { DENIED_MOST, intervalMs, LET_IN_MS, liveProbes } from "./probes.ts";
+import type { BreakerState, Canary, Closed, Outage, PoolState } from "./state.ts";
 
 /** A call that was no probe of this outage has failed in it. */
 export function noteFailed(limits: BreakerLimits, state: PoolState, job: string): void {
@@ -27,13 +27,15 @@ function withJob({ outageJobs }: BreakerLimits, outage: Outage, job: string): Ou
 export function hearProbe(
   limits: BreakerLimits,
   state: PoolState,
-  { id, outcome }: { id: string; outcome: SettleOutcome },
+  { id, outcome, probe, startAt }: { id: string; outcome: SettleOutcome; probe: boolean; startAt: number },
 ): void {
   const { breaker, at: now } = state;
   if (breaker.phase !== "half-open") return;
   const live = liveProbes(breaker, now);
-  if (!live.some((probe) => probe.id === id)) return;
-  const probes = live.filter((probe) => probe.id !== id);
+  // An answer is one, however long it took: the place of the probe may have gone to another meanwhile.
+  const answered = outcome === "ok" && probe && startAt >= breaker.outage.since;
+  if (!answered && !live.some((one) => one.id === id)) return;
+  const probes = live.filter((one) => one.id !== id);
   switch (outcome) {
     case "ok":
       if (breaker.successes + 1 >= limits.successes) return close(state);
@@ -57,17 +59,31 @@ export function hearProbe(
 export function hearCanary(
   limits: BreakerLimits,
   state: PoolState,
-  { id, outcome }: { id: string; outcome: SettleOutcome },
+  { id, outcome, process }: { id: string; outcome: SettleOutcome; process: string },
 ): void {
   const { breaker, at: now } = state;
   if (breaker.phase !== "suspected" && breaker.phase !== "isolated") return;
   if (breaker.canary?.id !== id || now >= breaker.canary.until) return;
   if (outcome === "neutral") state.breaker = { ...breaker, canary: undefined };
-  else if (outcome === "systemic") isolate(state, now + limits.canaryMs);
+  else if (outcome === "systemic") isolate(state, now + limits.canaryMs, process);
   // An answer, even a throttle, needs access. A failure proves nothing either way: a suspicion is dropped, an isolation
   // is kept.
   else if (breaker.phase === "suspected" || outcome === "ok" || outcome === "throttled") close(state);
   else state.breaker = { ...breaker, canary: undefined, until: now + limits.canaryMs };
+}
+
+/**
+ * A canary that is out so long was let in: the pool takes calls again, though nothing is known yet of what it answers.
+ * @returns that canary; undefined: there is none.
+ */
+export function letIn(state: PoolState): Canary | undefined {
+  const { breaker, at: now } = state;
+  if (breaker.phase !== "suspected" && breaker.phase !== "isolated") return undefined;
+  const { canary } = breaker;
+  if (canary?.startAt === undefined || now >= canary.until || now < canary.startAt + LET_IN_MS)
+    return undefined;
+  close(state);
+  return canary;
 }
 
 /** Opens until the next probe is due; `forMs`: in how long that is. */
@@ -103,22 +119,37 @@ export function close(state: PoolState): void {
     run: undefined,
     failedLast: undefined,
     askers: [],
+    processes: [],
   };
   state.breaker = closed;
 }
 
-/** @param until when the next canary is due; 0: an operator must close. */
-export function isolate(state: PoolState, until: number): void {
-  const { epoch, closedAt, heldUntil, outage, suspects } = state.breaker;
-  const common = { epoch, closedAt, heldUntil, outage, suspects };
+/**
+ * @param until when the next canary is due; 0: an operator must close.
+ * @param process the one that was denied now; '' if it has no name.
+ */
+export function isolate(state: PoolState, until: number, process = ""): void {
+  const { breaker } = state;
+  const { epoch, closedAt, heldUntil, outage, suspects } = breaker;
+  const known = breaker.phase === "suspected" || breaker.phase === "isolated" ? breaker.deniedTo : [];
+  const deniedTo = withDenied(known, process);
+  const common = { epoch, closedAt, heldUntil, outage, suspects, deniedTo, another: false };
   state.breaker = { ...common, phase: "isolated", until, canary: undefined };
 }
 
 /** Several calls were denied; one more, alone, shall confirm it. */
 export function doubt(state: PoolState): void {
-  const { epoch, closedAt, heldUntil, outage, suspects } = state.breaker;
-  const common = { epoch, closedAt, heldUntil, outage, suspects };
+  const { breaker } = state;
+  const { epoch, closedAt, heldUntil, outage, suspects } = breaker;
+  const deniedTo = suspects.reduce<readonly string[]>((all, { process }) => withDenied(all, process), []);
+  const another = breaker.phase === "closed" && breaker.processes.some((one) => !deniedTo.includes(one));
+  const common = { epoch, closedAt, heldUntil, outage, suspects, deniedTo, another };
   state.breaker = { ...common, phase: "suspected", until: state.at, canary: undefined };
+}
+
+function withDenied(deniedTo: readonly string[], process: string): readonly string[] {
+  const enough = process === "" || deniedTo.length >= DENIED_MOST;
+  return enough || deniedTo.includes(process) ? deniedTo : [...deniedTo, process];
 }
 
 /** The server wants no calls for a while. A longer hold is not shortened. */

@@ -19,7 +19,10 @@ export function parkedUntil(day: DayState, pool: string): number {
   return Math.max(day.parkedUntil, day.pools?.[pool]?.until ?? 0);
 }
 
-/** How long the pool takes no calls of this cost, in ms; 0: it does. */
+/** With less than this part of its quota left the day is used up; before that it is the size of a call that is in its way. */
+const REST_PART = 0.01;
+
+/** How long the pool takes no calls of this cost, whoever makes them, in ms; 0: it does, or `dayRestMs` says more. */
 export function dayClosedMs(
   limits: Parameters["day"],
   day: DayState,
@@ -33,8 +36,24 @@ export function dayClosedMs(
   }
   const parkedMs = parkedUntil(day, pool) - now;
   if (parkedMs > 0) return parkedMs;
-  if (limits.quota === undefined || day.used + (cost["tokens-per-day"] ?? 0) <= limits.quota) return 0;
+  if (fits(limits, day, cost) || hasRest(limits, day)) return 0;
   return Math.min(limits.recheckMs, (today + 1) * DAY_MS - now);
+}
+
+/**
+ * For how long this call is too large for what is left of the day, while smaller ones are not, in ms; 0: it is not. After
+ * `dayClosedMs`.
+ */
+export function dayRestMs(limits: Parameters["day"], day: DayState, cost: Cost, now: number): number {
+  return fits(limits, day, cost) ? 0 : (day.day + 1) * DAY_MS - now;
+}
+
+function fits({ quota }: Parameters["day"], { used }: DayState, cost: Cost): boolean {
+  return quota === undefined || used + (cost["tokens-per-day"] ?? 0) <= quota;
+}
+
+function hasRest({ quota = 0 }: Parameters["day"], { used }: DayState): boolean {
+  return quota - used > quota * REST_PART;
 }
 
 export function debitDay(day: DayState, cost: Cost): void {

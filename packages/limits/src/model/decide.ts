@@ -3,7 +3,8 @@ import type { Cost } from "../cost.ts";
 import type { Closure } from "../limiter.ts";
 import type { LaneLimits } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
-import { dayClosedMs } from "./day.ts";
+import { dayClosedMs, dayRestMs } from "./day.ts";
+import { deniedForMs } from "./denied-processes.ts";
 import { knock } from "./door.ts";
 import { horizonMs, isOutranked, mayCommit, type Claim } from "./lanes.ts";
 import { accrualMs, backlogMs, costMs } from "./quota.ts";
@@ -15,6 +16,9 @@ export interface Question {
   /** The reservation it would be; '' for somebody new in line. */
   readonly id: string;
   readonly job: string;
+  /** The caller's name; '' if it has none. */
+  readonly process?: string;
+  readonly operation?: string;
   readonly cost: Cost;
 }
 
@@ -37,9 +41,17 @@ export function decide(
   const claim = claimOf(parameters, state, rank.limits, question);
   const closedMs = dayClosedMs(parameters.day, day, question, now);
   if (closedMs > 0) return { claim, type: "open", afterMs: closedMs, cause: "day" };
-  const door = knock(parameters, state.breaker, { ...rank, job: question.job }, now);
+  const restMs = dayRestMs(parameters.day, day, question.cost, now);
+  if (restMs > 0) return { claim, type: "open", afterMs: restMs, cause: "day-rest" };
+  const { job, process = "", operation = "" } = question;
+  const door = knock(parameters, state.breaker, { ...rank, job, process }, now);
   if (door.type === "shut") return { claim, ...door, type: "open" };
   const probe = door.type === "probe";
+  const { phase } = state.breaker;
+  if (phase !== "suspected" && phase !== "isolated") {
+    const deniedMs = deniedForMs(parameters, state, { operation, process });
+    if (deniedMs > 0) return { claim, type: "open", afterMs: deniedMs, cause: "denied" };
+  }
   // A probe does not queue behind its lane's horizon, but pays like every call.
   if (probe || mayCommit(parameters, claim)) return { claim, type: "granted", probe };
   return { claim, type: "wait" };

@@ -10,8 +10,9 @@ import type { Parameters } from "../parameters.ts";
 import { elsewhereAnsweredAt, othersAnsweredAt, type Answered } from "./answers.ts";
 import { isWatched, withAsker } from "./askers.ts";
 import { doubt, hearCanary, hearProbe, noteFailed, open } from "./breaker.ts";
+import { LET_IN_MS } from "./probes.ts";
 import { countFailure, spellFailed, uncountStart, type Starts } from "./starts.ts";
-import type { Closed, PoolState, Reservation, Run } from "./state.ts";
+import type { Closed, PoolState, Reservation, Run, Suspect } from "./state.ts";
 
 /** What a call found out. */
 export interface Finding {
@@ -20,6 +21,9 @@ export interface Finding {
   readonly operation: string;
   readonly epoch: number;
   readonly startAt: number;
+  readonly probe: boolean;
+  /** The process that called; '' if it has no name. */
+  readonly process: string;
   readonly outcome: SettleOutcome;
   /** Of a failure. */
   readonly weight: number;
@@ -91,7 +95,7 @@ function answered({ silenceMs }: Parameters, breaker: Closed, finding: Finding, 
 /** The operation may be called. */
 function acquitted(breaker: Closed, operation: string): Closed {
   const left = { ...breaker, suspects: breaker.suspects.filter((one) => one.operation !== operation) };
-  return isWatched(left) ? left : { ...left, askers: [] };
+  return isWatched(left) ? left : { ...left, askers: [], processes: [] };
 }
 
 function fail(
@@ -115,18 +119,22 @@ function fail(
   const alone = run.alone && askers.length <= 1 && state.at - others >= limits.forgetMs;
   const long = rowOf(limits, run, alone) >= limits.failures;
   // Calls that started before and are still out may all be answered: wait for most of them.
-  const inRow = long && !areMoreOut(out, startAt, run.failures / limits.outWeight);
+  const inRow = long && !areMoreOut(out, { from: -Infinity, to: startAt }, run.failures / limits.outWeight);
   if (inRow || spellFailed(parameters, starts, startAt)) open(limits, state);
 }
 
 /**
- * Whether more than so many calls that started no later are still out. By their starts, since calls differ in how long
+ * Whether more than so many calls that started in that time are still out. By their starts, since calls differ in how long
  * they may last; no further than it takes to know, since there may be thousands.
  */
-function areMoreOut(out: Memory["out"], startAt: number, most: number): boolean {
+function areMoreOut(
+  out: Memory["out"],
+  { from, to }: { readonly from: number; readonly to: number },
+  most: number,
+): boolean {
   let count = 0;
-  for (const one of out.values()) {
-    if (one.startAt <= startAt) count += 1;
+  for (const { startAt } of out.values()) {
+    if (startAt > from && startAt <= to) count += 1;
     if (count > most) return true;
   }
   return false;
@@ -151,17 +159,33 @@ function suspect(
   parameters: Parameters,
   state: PoolState,
   breaker: Closed,
-  { answers }: Memory,
-  { job, operation }: Finding,
+  { answers, out }: Memory,
+  { job, operation, process, startAt }: Finding,
 ): void {
   const { breaker: limits } = parameters;
-  const suspects = [...breaker.suspects, { job, operation, at: state.at }].slice(-limits.suspectsKept);
+  const { at: now } = state;
+  const since = breaker.suspects.find((one) => one.operation === operation)?.since ?? now;
+  const one: Suspect = { job, operation, process, at: now, since };
+  const suspects = [...breaker.suspects, one].slice(-limits.suspectsKept);
   const askers = withAsker(limits, breaker.askers, job);
   state.breaker = { ...breaker, suspects, askers };
-  const first = suspects.find((one) => one.operation === operation);
+  if (!areEnough(limits, { suspects, askers }, operation)) return;
   // What answers other operations need not be stopped because of one that nobody may call: see `denied.ts`.
-  const elsewhere = elsewhereAnsweredAt(answers, operation) > (first?.at ?? 0);
-  if (!elsewhere && areEnough(limits, { suspects, askers }, operation)) doubt(state);
+  if (isAnsweredElsewhere(answers, suspects, operation)) return;
+  // Denials are heard of at once, answers later. Calls that started before this one may be answered yet: wait for them,
+  // but no longer than a denial takes. Those that are out after that were let in.
+  const to = now - since < LET_IN_MS ? startAt : now - LET_IN_MS;
+  if (!areMoreOut(out, { from: now - limits.forgetMs, to }, 0)) doubt(state);
+}
+
+/** Whether another operation was answered since this one was denied. */
+export function isAnsweredElsewhere(
+  answers: readonly Answered[],
+  suspects: readonly Suspect[],
+  operation: string,
+): boolean {
+  const first = suspects.find((one) => one.operation === operation);
+  return elsewhereAnsweredAt(answers, operation) > (first?.at ?? 0);
 }
 
 /** Whether so many calls of the operation were denied, of so many jobs, that it is no job's own mistake. */

@@ -4,13 +4,15 @@ import type { Admission, AdmitRequest, LimitsChange, Settlement, SettleReply } f
 import type { Parameters } from "../parameters.ts";
 import { mayNote, noteAnswer, othersAnsweredAt, type Answered } from "./answers.ts";
 import { noteAsker } from "./askers.ts";
-import { hold, shutMs } from "./breaker.ts";
+import { hold, letIn, shutMs } from "./breaker.ts";
 import { ramp } from "./ceiling.ts";
 import { answeredToday, debitDay, park, parkedUntil, refundDay } from "./day.ts";
 import { decide } from "./decide.ts";
 import { leaseProbe } from "./door.ts";
+import { contradict, heardAs, isDeniedAlone, noteTry, tellDeniedProcesses } from "./denied-processes.ts";
 import { tellDenied } from "./denied.ts";
 import { hear } from "./evidence.ts";
+import { countForHolds, isHeeded, noteFailing } from "./holds.ts";
 import * as lanes from "./lanes.ts";
 import { advance, backlogMs, costMs, debit, refund } from "./quota.ts";
 import { countStart, type Starts } from "./starts.ts";
@@ -32,38 +34,58 @@ export interface Gate {
 
 export function admit(gate: Gate, request: AdmitRequest, time: number): Admission {
   const { parameters, state, day } = gate;
-  const { id, job, cost, ttlMs } = request;
+  const { id, job, cost, ttlMs, operation = "", process = "" } = request;
   const now = advance(parameters, state, time);
   sweep(gate, now);
   const held = gate.reservations.get(id);
   if (held) return granted(waitOf(gate, held, now), held.probe);
 
-  noteAsker(parameters, state, job);
+  const before = state.breaker;
+  hearLetIn(gate);
+  noteAsker(parameters, state, job, process);
   const decision = decide(parameters, state, day, request);
   const { claim } = decision;
   switch (decision.type) {
-    case "open":
-      return { type: "open", afterMs: Math.ceil(decision.afterMs), cause: decision.cause };
-    case "wait":
-      return { type: "wait", afterMs: Math.ceil(lanes.takeTicket(parameters, claim, now) - now) };
+    case "open": {
+      const { afterMs, cause } = decision;
+      return { type: "open", afterMs: Math.ceil(afterMs), cause, ...afterBreaker(gate, before, now) };
+    }
+    case "wait": {
+      const afterMs = Math.ceil(lanes.takeTicket(parameters, claim, now) - now);
+      return { type: "wait", afterMs, ...afterBreaker(gate, before, now) };
+    }
     case "granted": {
+      const opened = afterBreaker(gate, before, now).changes ?? [];
       const { probe } = decision;
       const wait = lanes.commit(parameters, claim);
       debit(parameters, state, cost);
       debitDay(day, cost);
       countCall(parameters, state);
+      countForHolds(parameters, state);
+      noteTry(state, { operation, process });
       const startAt = now + wait;
       // As the sorted set of Redis keeps it.
       const expiresAt = Math.round((startAt + ttlMs) * 1_000) / 1_000;
       const { phase, epoch } = state.breaker;
       const lane = claim.limits.name;
-      gate.reservations.set(id, { lane, cost, startAt, job, epoch, probe, day: day.day, expiresAt });
+      const caller = { job, operation, process };
+      gate.reservations.set(id, { lane, cost, startAt, ...caller, epoch, probe, day: day.day, expiresAt });
       gate.nextExpiry = Math.min(gate.nextExpiry, expiresAt);
       if (probe) leaseProbe(parameters.breaker, state, { id, startAt, ttlMs });
       else countStart(parameters, gate.starts, startAt, now);
-      return { ...granted(wait, probe), ...breakerChange(gate, { phase, epoch }) };
+      const changes = [...opened, ...(breakerChange(gate, { phase, epoch }).changes ?? [])];
+      return { ...granted(wait, probe), ...(changes.length > 0 ? { changes } : {}) };
     }
   }
+}
+
+/** A canary that has been out for a while opens the pool again; those who were denied were denied it alone. */
+function hearLetIn({ parameters, state, reservations }: Gate): void {
+  const { suspects } = state.breaker;
+  const canary = letIn(state);
+  const call = canary && reservations.get(canary.id);
+  if (call)
+    contradict(parameters, state, suspects, { operation: call.operation ?? "", process: call.process ?? "" });
 }
 
 export function settle(gate: Gate, settlement: Settlement, time: number): SettleReply {
@@ -103,20 +125,27 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   if (outcome === "ok") notePassed(parameters, state, cost, now);
   changes.push(...doubtQuotas(parameters, state, gate.pool, now));
 
-  const { job, epoch, probe } = reservation;
+  const { job, epoch, probe, process = "" } = reservation;
   const others = othersAnsweredAt(gate.answers, { operation, job });
   const before = state.breaker;
   const { starts, answers, reservations } = gate;
-  const finding = { id, job, operation, epoch, startAt, outcome, weight };
-  hear(parameters, state, { starts, answers, out: reservations }, finding);
-  changes.push(...tellDenied(parameters, state, gate.pool, finding));
+  const finding = { id, job, operation, process, epoch, startAt, probe, outcome, weight };
+  const alone = outcome === "systemic" && isDeniedAlone(parameters, state, finding);
+  if (outcome === "ok" || outcome === "throttled") {
+    contradict(parameters, state, state.breaker.suspects, finding);
+  }
+  const heard = { ...finding, outcome: heardAs(alone, state, outcome) };
+  hear(parameters, state, { starts, answers, out: reservations }, heard);
+  changes.push(...tellDenied(parameters, state, gate.pool, answers, heard));
+  changes.push(...tellDeniedProcesses(parameters, state, gate.pool, finding, alone));
   if (outcome === "ok" && mayNote(parameters, state, now)) {
     gate.answers = noteAnswer(gate.answers, parameters.operationsKept, { operation, job }, now);
   }
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
-  // A throttle that tells nothing of the quota is about this call, and so is the time that the server gives with it.
-  const heeded = outcome === "throttled" ? sign : outcome !== "ok" && outcome !== "systemic";
-  if (holdMs > 0 && heeded) changes.push(...holdFor(gate, holdMs));
+  if (outcome === "failed" || outcome === "timeout" || (outcome === "neutral" && holdMs > 0)) {
+    noteFailing(parameters, state);
+  }
+  if (holdMs > 0 && isHeeded(parameters, state, outcome, sign)) changes.push(...holdFor(gate, holdMs));
 
   const { most, perSuccess } = parameters.retry;
   if (outcome === "ok") state.retries = Math.min(most, state.retries + perSuccess);
@@ -124,7 +153,8 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   if (retry === "granted") state.retries -= 1;
   // Only a failure asks who was answered meanwhile.
   const answeredAgo = outcome === "ok" ? -1 : ago(others.pool, now);
-  const operationAnsweredAgo = outcome === "ok" ? -1 : ago(others.operation, now);
+  // What others were answered is no proof against a job whose process alone is denied.
+  const operationAnsweredAgo = outcome === "ok" || alone ? -1 : ago(others.operation, now);
   const largest = outcome === "throttled" ? Math.round(largestPassed(parameters.ceiling, state, now)) : 0;
   return {
     type: "settled",

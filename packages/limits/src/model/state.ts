@@ -86,7 +86,23 @@ export interface Run {
 export interface Suspect {
   readonly job: string;
   readonly operation: string;
+  /** The process that called; '' if it has no name. */
+  readonly process: string;
   readonly at: number;
+  /** The first of the operation, since that was last answered. */
+  readonly since: number;
+}
+
+/** A process that is denied what others may call: its own affair, and no sign of the pool's. */
+export interface DeniedProcess {
+  readonly process: string;
+  readonly operation: string;
+  readonly denials: number;
+  /** When another process was last answered. */
+  readonly at: number;
+  readonly told: boolean;
+  /** When it was last let try, since that was told. */
+  readonly triedAt: number;
 }
 
 /** What every phase has. */
@@ -111,6 +127,8 @@ export interface Closed extends BreakerCommon {
   readonly failedLast: string | undefined;
   /** Jobs that asked since the first of the failures in a row or of the suspects; a few are enough. */
   readonly askers: readonly string[];
+  /** The processes that did. */
+  readonly processes: readonly string[];
 }
 
 export interface Open extends BreakerCommon {
@@ -130,17 +148,31 @@ export interface HalfOpen extends BreakerCommon {
   readonly successes: number;
 }
 
-export interface Suspected extends BreakerCommon {
-  readonly phase: "suspected";
-  readonly until: number;
-  readonly canary: Probe | undefined;
+/** The one call that finds out whether a pool may be called. */
+export interface Canary extends Probe {
+  /** Unknown: sent by a program that did not write it down. */
+  readonly startAt: number | undefined;
 }
 
-export interface Isolated extends BreakerCommon {
+/** Who was denied, and so shall not be the one to confirm it while there is another. */
+interface Denied {
+  /** Processes that were denied access; those without a name are none. */
+  readonly deniedTo: readonly string[];
+  /** When the pool became suspected, another process had asked. */
+  readonly another: boolean;
+}
+
+export interface Suspected extends BreakerCommon, Denied {
+  readonly phase: "suspected";
+  readonly until: number;
+  readonly canary: Canary | undefined;
+}
+
+export interface Isolated extends BreakerCommon, Denied {
   readonly phase: "isolated";
   /** When the next canary is due. 0: isolated by hand, never by itself. */
   readonly until: number;
-  readonly canary: Probe | undefined;
+  readonly canary: Canary | undefined;
 }
 
 /** Whether the pool takes calls, with what each phase knows. In Redis it is one flat record: see `replies.ts`. */
@@ -160,6 +192,10 @@ export interface PoolState {
   passed?: { largest: number; at: number };
   /** Operations that nobody may call while others are answered. Absent: none. */
   denied?: readonly string[];
+  /** Processes that are denied what others may call. Absent: none. */
+  deniedProcesses?: readonly DeniedProcess[];
+  /** Share of the latest calls that failed, by their starts. Absent: none did. */
+  failing?: number;
 }
 
 /** Tokens per day, of the scope. */
@@ -189,6 +225,8 @@ export interface Reservation {
   readonly epoch: number;
   readonly probe: boolean;
   readonly day: number;
+  readonly operation?: string;
+  readonly process?: string;
 }
 
 /** A state for limits nobody has used yet: one burst in hand, never a full minute. */
@@ -214,6 +252,7 @@ export function freshState(parameters: Parameters, now: number): PoolState {
     run: undefined,
     failedLast: undefined,
     askers: [],
+    processes: [],
   };
   return { at: now, dimensions, lanes, breaker, retries: parameters.retry.most };
 }

@@ -1,6 +1,6 @@
 /** A half-open breaker: what its probes find out. */
 import { describe, expect, it } from "vitest";
-import type { Subject, Create } from "../harness.ts";
+import { limits, POOL, Subject, type Create } from "../harness.ts";
 import { opened } from "./open.suite.ts";
 
 export function halfOpenSuite(name: string, create: Create): void {
@@ -40,14 +40,23 @@ export function halfOpenSuite(name: string, create: Create): void {
       expect(await s.phase()).toBe("closed");
     });
 
-    it("has sixteen probes under way at most", async () => {
+    it("goes on probing when many probes hang, each for an hour", async () => {
       const s = await probing();
-      for (let i = 0; i < 15; i++) {
+      for (let i = 0; i < 40; i++) {
         s.clock.ms = Math.ceil((await s.inspect()).breaker.probeDueAtMs);
         expect(await s.ask(`probe${i}`, "critical", 1, 3_600_000)).toMatchObject({ probe: true });
+        expect((await s.inspect()).breaker.probes.length).toBeLessThanOrEqual(16);
       }
-      s.clock.ms = Math.ceil((await s.inspect()).breaker.probeDueAtMs);
-      expect(await s.ask("one more", "critical")).toMatchObject({ type: "open", cause: "probing" });
+    });
+
+    it("gives the place of the eldest probe to the next when all are taken", async () => {
+      const s = await Subject.create(create, { ...limits, breaker: { probesMost: 2 } });
+      await s.limiter.operate(POOL, { type: "open", forMs: 1 });
+      for (const id of ["one", "two", "three"]) {
+        s.clock.ms += 5_000;
+        expect(await s.ask(id, "critical", 1, 3_600_000)).toMatchObject({ probe: true });
+      }
+      expect((await s.inspect()).breaker.probes).toEqual(["two", "three"]);
     });
 
     it("opens again when the last probe failed, and not before", async () => {
@@ -74,13 +83,17 @@ export function halfOpenSuite(name: string, create: Create): void {
       expect(await s.phase()).toBe("closed");
     });
 
-    it("replaces a probe whose worker died, and ignores its late success", async () => {
+    it("hears a probe that is answered after a minute, when it has no place any more, and no late failure", async () => {
       const s = await probing();
-      s.clock.ms += 125_000;
-      expect(await s.ask("next", "critical")).toMatchObject({ type: "granted", probe: true });
+      s.clock.ms += 90_000;
+      await s.ask("two", "critical");
+      s.clock.ms += 60_000;
+      await s.ask("three", "critical");
+      expect((await s.inspect()).breaker.probes).toEqual(["three"]);
       await s.settle("one", "ok");
-      await s.settle("next", "ok");
-      expect(await s.phase()).toBe("half-open");
+      expect(await s.settle("two", "timeout")).toMatchObject({ probe: true });
+      await s.settle("three", "ok");
+      expect(await s.phase()).toBe("closed");
     });
 
     it("keeps the state when a probe was throttled or never made, and lets the next one try at once", async () => {
