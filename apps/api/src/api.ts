@@ -106,7 +106,7 @@ export class Api {
       accept: createAccept({ pools, encodePayload, emit, clock: Date.now }),
       find,
       cancel: createCancel({ pools, elsewhere, find, clock: Date.now }),
-      explain: createExplain({ pools, elsewhere, find, decodePayload }),
+      explain: createExplain({ pools, elsewhere, find, deadLetters: this.#deadLetters, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (name) => {
         const pool = pools.get(name);

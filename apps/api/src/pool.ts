@@ -1,5 +1,5 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
-import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
+import { callBudgetMs, createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
 import { poolLimits, type Pool, type Scope } from "@sluice/config";
 import {
   answerBytes,
@@ -17,6 +17,7 @@ import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
 import {
+  cacheKey,
   CallLedger,
   CancelFlags,
   ChunkStream,
@@ -28,6 +29,8 @@ import {
   OutcomeStore,
   readIdentities,
   readServed,
+  readOpenCall,
+  ResponseCache,
   UsageStore,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
@@ -72,6 +75,7 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     return queue;
   };
   const usage = new UsageStore(redis, keySpace);
+  const cache = new ResponseCache(redis, keySpace);
   for (const each of lanes.values()) {
     guard.watch(each, {
       atMost: longestAnswerBytes(pool),
@@ -115,7 +119,20 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
       guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }, job),
     lane,
     polls,
+    slots: pool.slots,
+    fallback: pool.fallback,
+    budgetMs: (work) => callBudgetMs(pool.callTimeoutMs, work),
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
+    async fleet() {
+      const [inspection, { workers }] = await Promise.all([
+        limiter.inspect(pool.name).catch(unlessUnknown),
+        readIdentities(redis, keySpace),
+      ]);
+      return { calls: inspection?.reservations ?? 0, workers };
+    },
+    openCall: async (id) => readOpenCall(redis, keySpace, id),
+    leader: async ({ tenant, pool: name }, request) =>
+      cache.leader(cacheKey({ tenant, pool: name, model: pool.model, request })),
     identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
     unserved: async (name) => describeUnserved(await readServed(redis, keySpace), queueName(pool.name, name)),
     async unservedLanes() {
@@ -125,11 +142,7 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
       );
       return Object.fromEntries(lines.flatMap(([name, line]) => (line === undefined ? [] : [[name, line]])));
     },
-    inspect: async () =>
-      limiter.inspect(pool.name).catch((error: unknown) => {
-        if (error instanceof RangeError) return undefined;
-        throw error;
-      }),
+    inspect: async () => limiter.inspect(pool.name).catch(unlessUnknown),
     async close() {
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },
@@ -140,4 +153,9 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
 function longestAnswerBytes({ defaultMaxTokens: maxTokens }: Pool): number {
   const messages = [{ role: "user" as const, content: [{ text: "?" }] }];
   return answerBytes({ kind: "converse", request: { messages, maxTokens } });
+}
+
+/** The limiter's word for a pool that nobody has declared. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof RangeError)) throw error;
 }

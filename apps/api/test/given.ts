@@ -16,7 +16,10 @@ import { Api, type ApiSettings } from "../src/api.ts";
 const SCOPE = "lab";
 const LANES = ["critical", "bulk"];
 
-/** `claude` can write 8,192 tokens; `small` has a quota of 2,000 tokens a minute, `slow` of one request. */
+/**
+ * `claude` can write 8,192 tokens; `small` has a quota of 2,000 tokens a minute, `slow` of one request; a worker has two
+ * slots for `narrow`, whose jobs `claude` may answer.
+ */
 export const POOLS = {
   scopes: { [SCOPE]: { region: "us-east-1" } },
   pools: {
@@ -37,6 +40,14 @@ export const POOLS = {
       model: "us.amazon.nova-lite-v1:0",
       quota: { tokensPerMinute: 1_100, requestsPerMinute: 1 },
       lanes: LANES,
+    },
+    narrow: {
+      scope: SCOPE,
+      model: "us.amazon.nova-micro-v1:0",
+      quota: { tokensPerMinute: 1_000_000 },
+      lanes: LANES,
+      slots: 2,
+      fallback: ["claude"],
     },
   },
 };

@@ -131,6 +131,7 @@ test("its answer is the job's answer, under every id of it and its idempotency k
     id: job.id,
     state: "completed",
     replay: 1,
+    reason: "completed",
     why: "It was answered. This is its replay 1",
   });
   expect((await api.lane.counts()).waiting).toBe(waiting - 1);

@@ -53,7 +53,7 @@ test("a pool that no worker has started is no outage: what waits there is told, 
   });
   expect(await api.get(`/v1/jobs/${id}/explain`)).toMatchObject({
     status: 200,
-    body: { state: "waiting", why: "No worker is running", ahead: 0 },
+    body: { state: "waiting", reason: "no-worker", ahead: 0 },
   });
   await serve("one", "claude.critical");
   expect((await api.get("/v1/pools/claude")).body).toMatchObject({ unservedLanes: { bulk: NOBODY } });

@@ -39,10 +39,16 @@ function render({
 }): string {
   if (classes.length === 0) return `${pool}: no answered calls yet`;
   const rows = classes.map(({ promptClass, calls, advisedMaxTokens: advised, ...mean }) => {
-    const used = `reserves ${mean.reservedTokens}, uses ${mean.settledTokens} tokens a call`;
-    const written = `allows ${mean.maxTokens}, wrote ${mean.outputTokens}, at most ${mean.longestOutputTokens}`;
-    const advice = advised === null ? "tight" : `maxTokens ${advised} would do`;
-    return `  ${promptClass.padEnd(20)} ${calls} calls: ${used}; ${written}: ${advice}`;
+    const advice = advised === null ? "maxTokens is tight" : `maxTokens ${number(advised)} would do`;
+    return [
+      `  ${promptClass}: ${number(calls)} ${calls === 1 ? "call" : "calls"}, ${advice}`,
+      `    reserves ${number(mean.reservedTokens)} and uses ${number(mean.settledTokens)} tokens a call`,
+      `    allows ${number(mean.maxTokens)} of output, writes ${number(mean.outputTokens)}, at most ${number(mean.longestOutputTokens)}`,
+    ].join("\n");
   });
   return [`${pool}:`, ...rows].join("\n");
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString("en");
 }

@@ -1,13 +1,20 @@
 /** `sluice breaker`: a pool's breaker and the scope's day, moved by hand. */
-import type { OperatorAction } from "@sluice/limits";
+import type { LimitsChange, OperatorAction } from "@sluice/limits";
 import { accountHere } from "./operator.ts";
 import { openDeployment } from "./deployment.ts";
-import { print } from "./terminal.ts";
+import { print, printJson } from "./terminal.ts";
+
+/** As they are typed. */
+export const BREAKER_ACTIONS: readonly OperatorAction["type"][] = ["open", "close", "isolate", "release-day"];
 
 export async function operateBreaker(
   name: string,
   action: string,
-  { forSeconds, by = accountHere() }: { readonly forSeconds: number; readonly by?: string },
+  {
+    forSeconds,
+    by = accountHere(),
+    json,
+  }: { readonly forSeconds: number; readonly by?: string; readonly json: boolean },
 ): Promise<void> {
   const wanted = parseAction(action, forSeconds);
   await using deployment = await openDeployment();
@@ -18,9 +25,25 @@ export async function operateBreaker(
     .record(pool.name, { by, from: accountHere(), action: what }, async () =>
       deployment.limiter(pool).operate(pool.name, wanted),
     );
-  const told =
-    changes.length === 0 ? "Nothing changed" : changes.map((change) => JSON.stringify(change)).join("\n");
-  print(told);
+  if (json) printJson({ pool: pool.name, changes });
+  else print(changes.length === 0 ? `${pool.name} is so already` : changes.map(lineOf).join("\n"));
+}
+
+/** What has changed, for people. */
+function lineOf(change: LimitsChange): string {
+  if (change.type === "breaker") {
+    const { pool, from, to, untilMs } = change;
+    return `${pool}: breaker ${from} -> ${to}${untilMs === 0 ? "" : `, tries a call at ${timeOf(untilMs)}`}`;
+  }
+  if (change.type === "day") {
+    const { pool, untilMs } = change;
+    return untilMs === 0 ? `${pool}: takes calls again today` : `${pool}: parked until ${timeOf(untilMs)}`;
+  }
+  return JSON.stringify(change);
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 function parseAction(action: string, forSeconds: number): OperatorAction {
@@ -32,6 +55,6 @@ function parseAction(action: string, forSeconds: number): OperatorAction {
     case "release-day":
       return { type: action };
     default:
-      throw new Error(`Expected open, close, isolate or release-day, got '${action}'`);
+      throw new Error(`Expected ${BREAKER_ACTIONS.join(", ")}, got '${action}'`);
   }
 }

@@ -38,8 +38,8 @@ export async function listDeadLetters({ limit, cursor, json, ...selection }: Lis
     for (const id of page.unreadable ?? []) print(`${printable(id)}  cannot be read by this version`);
     print(
       page.cursor === undefined
-        ? `${page.items.length} letters`
-        : `${page.items.length} letters; go on with --cursor '${printable(page.cursor)}'`,
+        ? count(page.items.length)
+        : `${count(page.items.length)}; go on with --cursor '${printable(page.cursor)}'`,
     );
   });
 }
@@ -85,6 +85,10 @@ export async function groupsOf(store: DeadLetterStore, selection: LetterSelectio
     throw new Error(`Expected --lane to be <pool>.<lane>, got '${lane}'`);
   }
   return [{ lane: { pool, lane: name } }];
+}
+
+function count(letters: number): string {
+  return `${letters} ${letters === 1 ? "letter" : "letters"}`;
 }
 
 function lineOf({ diedAt, id, tenant, state, deaths, failure }: Letter): string {

@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 /** The `sluice` command. */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { deadLetterStateSchema } from "@sluice/dead-letter";
 import { assertNode, tellUncaught } from "@sluice/process";
 import { advise } from "./advise.ts";
-import { operateBreaker } from "./breaker.ts";
+import { BREAKER_ACTIONS, operateBreaker } from "./breaker.ts";
 import { initDeadLetters } from "./dead-letters.ts";
 import { dev } from "./dev/dev.ts";
 import { explain } from "./explain.ts";
+import { explaining } from "./help.ts";
 import { listDeadLetters, showDeadLetter } from "./letters.ts";
 import { parseActor } from "./operator.ts";
 import { resetQuota, setQuota, showQuota } from "./quota.ts";
@@ -22,9 +23,7 @@ function wholeNumber(min: number): (text: string) => number {
   };
 }
 
-const program = new Command("sluice")
-  .description("A durable prompt queue for Amazon Bedrock")
-  .showHelpAfterError("(run with --help for the options)");
+const program = explaining(new Command("sluice").description("A durable prompt queue for Amazon Bedrock"));
 
 program
   .command("dev")
@@ -59,15 +58,14 @@ deadLetters
   .command("init")
   .description("create the DynamoDB table, or check that it is as it should be")
   .option(...TABLE)
+  .option(...JSON_FLAG)
   .action(initDeadLetters);
 deadLetters
   .command("list")
   .description("letters of a class, a lane or a tenant, newest death first")
   .option(...TABLE)
   .addOption(
-    new Option("--state <state>", "dead, replaying, resolved or parked")
-      .choices(deadLetterStateSchema.options)
-      .default("dead"),
+    new Option("--state <state>", "in this state").choices(deadLetterStateSchema.options).default("dead"),
   )
   .option("--class <name>", "of this error class")
   .option("--lane <pool.lane>", "of this lane")
@@ -81,6 +79,7 @@ deadLetters
   .description("one letter with its history")
   .option(...TABLE)
   .option("--prompt", "with the text of its request", false)
+  .option("--json", "print JSON, as it does in any case", false)
   .action(showDeadLetter);
 deadLetters
   .command("replay [ids...]")
@@ -109,18 +108,23 @@ quota
   .description("change quotas at run time, e.g. tokens-per-minute=2000000 requests-per-minute=none")
   .option("--yes", "also when it is far off the pools file: more than twice, less than half", false)
   .option(...BY)
+  .option(...JSON_FLAG)
   .action(setQuota);
 quota
   .command("reset <pool>")
   .description("take back what was set by hand: the quotas are those of the pools file again")
   .option(...BY)
+  .option(...JSON_FLAG)
   .action(resetQuota);
 
 program
-  .command("breaker <pool> <action>")
-  .description("move a pool's breaker by hand: open, close, isolate, or release-day after a daily quota")
+  .command("breaker")
+  .description("move a pool's breaker by hand, or end its parking after a daily quota")
+  .argument("<pool>", "as in the pools file")
+  .addArgument(new Argument("<action>", "what to do").choices(BREAKER_ACTIONS))
   .option("--for-seconds <n>", "with open: how long until it probes", wholeNumber(1), 60)
   .option(...BY)
+  .option(...JSON_FLAG)
   .action(operateBreaker);
 
 program

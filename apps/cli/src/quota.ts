@@ -40,27 +40,33 @@ export async function showQuota(name: string, { json }: { readonly json: boolean
 export async function setQuota(
   name: string,
   settings: readonly string[],
-  { yes, by }: { readonly yes: boolean; readonly by?: string },
+  { yes, by, json }: { readonly yes: boolean; readonly by?: string; readonly json: boolean },
 ): Promise<void> {
   const change = Object.fromEntries(settings.map(parseSetting));
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
   const action = `quota set ${settings.join(" ")}`;
   const version = await changeQuota(deployment, pool, change, { yes, by, action });
-  print(
-    `Limits of ${name} are now version ${version}, for every worker, until the pools file says something new. ` +
-      `\`sluice quota reset ${name}\` takes it back`,
-  );
+  if (json) printJson({ pool: name, version });
+  else
+    print(
+      `Limits of ${name} are now version ${version}, for every worker, until the pools file says something new. ` +
+        `\`sluice quota reset ${name}\` takes it back`,
+    );
 }
 
 /** Back to what the pools file says. */
-export async function resetQuota(name: string, { by }: { readonly by?: string }): Promise<void> {
+export async function resetQuota(
+  name: string,
+  { by, json }: { readonly by?: string; readonly json: boolean },
+): Promise<void> {
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
   const { quota } = deployment.declared(pool);
   const change = Object.fromEntries(Object.values(QUOTAS).map((each) => [each, quota[each] ?? null]));
   const version = await changeQuota(deployment, pool, change, { yes: true, by, action: "quota reset" });
-  print(`Limits of ${name} are as the pools file has them: version ${version}, for every worker`);
+  if (json) printJson({ pool: name, version });
+  else print(`Limits of ${name} are as the pools file has them: version ${version}, for every worker`);
 }
 
 /** The limiter's word for a pool that nobody has declared. */
@@ -114,7 +120,7 @@ function parseSetting(setting: string): [keyof QuotaChange, number | null] {
   if (value === "none") return [quota, null];
   const amount = Number(value);
   if (!(amount > 0 && Number.isFinite(amount))) {
-    throw new Error(`Expected \`${name}\` to be a number above 0 or 'none', got '${value}'`);
+    throw new Error(`Expected ${name}=<a number above 0, or none>, got '${setting}'`);
   }
   return [quota, amount];
 }

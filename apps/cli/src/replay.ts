@@ -75,7 +75,7 @@ async function replay(
   // Only what this run replays is counted as its letters: of runs at the same time, each letter is one run's.
   const replayed = (counts["queued"] ?? 0) + (counts["claimed"] ?? 0);
   if (json) printJson({ letters: replayed, ...counts });
-  else print(`${replayed} of ${letters.length} letters replayed`);
+  else print(`${replayed} of ${letters.length} ${letters.length === 1 ? "letter" : "letters"} replayed`);
   if ((counts["queued"] ?? 0) < letters.length) process.exitCode = 1;
 }
 

@@ -4,6 +4,9 @@ import { alive, nothingIsLeft, sluice, wholeSystem, type Running } from "./proce
 
 vi.setConfig({ testTimeout: 90_000 });
 
+/** What Ctrl-C does is said at once. */
+const STOPPING = "Stopping: calls in flight get a few seconds; Ctrl-C again ends it at once";
+
 let run: Running;
 
 afterEach(async () => {
@@ -25,7 +28,7 @@ test("Ctrl-C ends it in order, within seconds", async () => {
   const askedAt = performance.now();
   run.interrupt();
   expect(await run.ended).toEqual({ code: 130, signal: null });
-  expect(run.stderr.trimEnd().split("\n").at(-1)).toBe("Stopping");
+  expect(run.stderr.trimEnd().split("\n").at(-1)).toBe(STOPPING);
   expect(performance.now() - askedAt).toBeLessThan(15_000);
   await nothingIsLeft(pids);
 });
@@ -35,7 +38,7 @@ test("SIGTERM to it alone does the same", async () => {
   const pids = await underWay();
   run.signal("SIGTERM");
   expect(await run.ended).toEqual({ code: 130, signal: null });
-  expect(run.stderr.trimEnd().split("\n").at(-1)).toBe("Stopping");
+  expect(run.stderr.trimEnd().split("\n").at(-1)).toBe(STOPPING);
   await nothingIsLeft(pids);
 });
 

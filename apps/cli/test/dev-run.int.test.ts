@@ -16,7 +16,6 @@ const reportSchema = z.strictObject({
   quotaUtilisation: z.number().nonnegative(),
   durationMs: whole,
   lanes: z.strictObject({ critical: lane, standard: lane, bulk: lane }),
-  urls: z.strictObject({ api: z.url(), board: z.url() }),
 });
 
 /** The last line that it printed. */
@@ -33,11 +32,13 @@ test("20 jobs: the last line is the report, every job is accounted for, no proce
   expect(report).toMatchObject({ jobs: 20, dead: 1, filtered: 0, completed: 19, lost: 0, throttled: 0 });
   expect(report.calls).toBe(20);
   expect(report.quotaUtilisation).toBeGreaterThan(0.8);
-  expect(report.quotaUtilisation).toBeLessThan(1.1);
+  expect(report.quotaUtilisation).toBeLessThanOrEqual(1);
   expect(report.lanes).toMatchObject({ critical: { jobs: 3 }, standard: { jobs: 9 }, bulk: { jobs: 8 } });
   expect(report.lanes.critical.waitMsP50).toBeLessThan(report.lanes.bulk.waitMsP50);
-  for (const url of Object.values(report.urls)) expect(new URL(url).hostname).toBe("127.0.0.1");
   expect(run.stdout).toContain("20 jobs in ");
+  // Addresses of programs that have ended help nobody.
+  expect(run.stdout).not.toContain("http://");
+  expect(run.stderr).toContain("in a terminal and without --exit it goes on running");
   expect(run.stderr).toMatch(/done critical \d\/3, standard \d\/9, bulk \d\/8/);
 
   expect(pids.length).toBeGreaterThanOrEqual(8);

@@ -1,7 +1,7 @@
 import { newJobId } from "@sluice/job";
 import { describe, expect, test } from "vitest";
 import type { SimulatedCall } from "../src/dev/evidence.ts";
-import { firstStart, percentile, quotaUtilisation, recentUtilisation, waitsOf } from "../src/dev/figures.ts";
+import { percentile, quotaUtilisation, settledUntil, waitsOf } from "../src/dev/figures.ts";
 
 /** 1,000 tokens a second. */
 const PER_MINUTE = 60_000;
@@ -22,10 +22,12 @@ function call(given: Partial<SimulatedCall> & { jobId?: string } = {}): Simulate
 }
 
 describe("quotaUtilisation", () => {
-  test("is settled tokens less the saved burst, over quota x the time between the first and last admission", () => {
-    const calls = [0, 1, 2, 3, 4].map((second) => call({ startedAt: T0 + second * 1_000 }));
-    // 5,000 settled, 985 of them saved up before; 4 s of 1,000.
-    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo((5_000 - 985) / 4_000);
+  test("is settled tokens over what the quota gave from the first job to the last start, the saved burst included", () => {
+    const calls = [0, 1, 2, 3, 4].map((second) =>
+      call({ startedAt: T0 + second * 1_000, settledTokens: 900 }),
+    );
+    // 4 s of 1,000, and 985 that were saved up before.
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(4_500 / 4_985);
   });
 
   test("knows a job by its first admitted call, and leaves out what starts after the last of these", () => {
@@ -36,28 +38,56 @@ describe("quotaUtilisation", () => {
       call({ startedAt: T0 + 2_000 }),
       call({ jobId, startedAt: T0 + 60_000 }),
     ];
-    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo((2_000 - 985) / 2_000);
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(2_000 / 2_985);
+  });
+
+  test("is not above all of the quota right after the start, when the saved burst is spent", () => {
+    const calls = [0, 100, 200].map((ms) => call({ startedAt: T0 + ms, settledTokens: 390 }));
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(1_170 / 1_185);
+  });
+
+  test("counts the time from acceptance, however late the first call starts", () => {
+    const calls = [1, 2, 3].map((second) => call({ startedAt: T0 + second * 1_000 }));
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(3_000 / 3_985);
+  });
+
+  test("is never more than all: what a large call takes ahead is paid for afterwards", () => {
+    const calls = [
+      call({ startedAt: T0, settledTokens: 900 }),
+      call({ startedAt: T0 + 1_000, settledTokens: 5_000 }),
+    ];
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBe(1);
+    expect(quotaUtilisation([...calls, call({ startedAt: T0 + 9_000 })], PER_MINUTE)).toBeCloseTo(
+      6_900 / 9_985,
+    );
+  });
+
+  test("leaves out starts whose neighbours may be under way, so that it does not rise when they have ended", () => {
+    const calls = [0, 1, 2, 3, 4].map((second) => {
+      const startedAt = T0 + second * 1_000;
+      return call({ startedAt, endedAt: startedAt + 2_000, settledTokens: 900 });
+    });
+    const now = T0 + 4_500;
+    const ended = calls.filter(({ endedAt }) => endedAt <= now);
+    const shown = quotaUtilisation(ended, PER_MINUTE, settledUntil(ended, now));
+    expect(shown).toBeCloseTo(2_700 / 2_985);
+    expect(shown).toBe(quotaUtilisation(calls.slice(0, 3), PER_MINUTE));
   });
 
   test.each([
     ["no call", []],
     ["one job", [call()]],
-    ["two jobs at the same instant", [call(), call()]],
+    ["two jobs that start as they are accepted", [call(), call()]],
     ["calls of nobody's job", [call({ requestMetadata: null }), call({ requestMetadata: {} })]],
-  ])("is 0 for %s", (_, calls) => {
-    expect(quotaUtilisation(calls, PER_MINUTE)).toBe(0);
+  ])("says nothing of %s", (_, calls) => {
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBeUndefined();
   });
 });
 
-test("recentUtilisation counts calls by their end, within the window", () => {
-  const calls = [call({ endedAt: T0 - 10_000 }), call({ endedAt: T0 - 9_999 }), call({ endedAt: T0 })];
-  expect(recentUtilisation(calls, PER_MINUTE, T0, 10_000)).toBeCloseTo(0.2);
-  expect(recentUtilisation(calls, PER_MINUTE, T0, 0)).toBe(0);
-});
-
-test("firstStart is the earliest, whatever ended first", () => {
-  expect(firstStart([])).toBeUndefined();
-  expect(firstStart([call({ startedAt: T0 + 5 }), call({ startedAt: T0 })])).toBe(T0);
+test("settledUntil is as long ago as the longest answer took, whatever ends at once", () => {
+  expect(settledUntil([], T0)).toBe(-Infinity);
+  expect(settledUntil([call({ outcome: "error", endedAt: T0 + 5 })], T0)).toBe(-Infinity);
+  expect(settledUntil([call({ endedAt: T0 + 5 }), call({ endedAt: T0 + 700 })], T0 + 1_000)).toBe(T0 + 300);
 });
 
 test("waitsOf sorts a lane's waits from acceptance to the first admitted call", () => {

@@ -138,8 +138,10 @@ test("what is done by hand is on record before and after, with who and from wher
   const here = `${userInfo().username}@${hostname()}`;
   expect(await sluice("breaker", "nova", "isolate", "--by", "anna")).toMatchObject({ code: 0, err: "" });
   expect((await limiter.inspect("nova")).breaker.phase).toBe("isolated");
-  await sluice("breaker", "nova", "open", "--for-seconds", "5");
-  await quota("set", "nova", "tokens-per-minute=800000", "--by", "ben");
+  const opened = await sluice("breaker", "nova", "open", "--for-seconds", "5");
+  expect(opened.out).toMatch(/^nova: breaker isolated -> open, tries a call at \d{4}-[^ ]+Z\n$/);
+  const set = await quota("set", "nova", "tokens-per-minute=800000", "--by", "ben", "--json");
+  expect(JSON.parse(set.out)).toEqual({ pool: "nova", version: 2 });
   await quota("reset", "nova");
   const acts = (await operations.entries("nova", 20)).toReversed();
   const twice = (action: string, by: string) =>
@@ -157,7 +159,14 @@ test("what is done by hand is on record before and after, with who and from wher
 
   // What is refused before it is tried leaves nothing; what fails says so.
   expect((await sluice("breaker", "nova", "close", "--by", "an\u001b[31mna")).code).toBe(1);
-  expect((await sluice("breaker", "nova", "explode")).code).toBe(1);
+  const unknown = await sluice("breaker", "nova", "explode");
+  expect(unknown).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("open, close, isolate, release-day"),
+  });
+  expect((await quota("set", "nova", "tokens-per-minute")).err).toContain(
+    "Expected tokens-per-minute=<a number above 0, or none>, got 'tokens-per-minute'",
+  );
   expect(await operations.entries("nova", 20)).toHaveLength(8);
 });
 

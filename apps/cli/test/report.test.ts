@@ -13,7 +13,7 @@ function call(lane: string, startedAt: number, outcome = "completed"): Simulated
     startedAt,
     endedAt: startedAt + 1,
     admitted,
-    settledTokens: 1_000,
+    settledTokens: 900,
     outcome,
     requestMetadata,
   };
@@ -34,7 +34,6 @@ const result: RunResult = {
   ],
   tokensPerMinute: 60_000,
   durationMs: 2_500.4,
-  urls: { api: "http://127.0.0.1:1", board: "http://127.0.0.1:2" },
 };
 
 test("every job is in an end state or lost", () => {
@@ -57,13 +56,19 @@ test("calls, throttles and waits are the simulator's", () => {
     bulk: { jobs: 3, waitMsP50: 2_000, waitMsP99: 2_000 },
     idle: { jobs: 0, waitMsP50: 0, waitMsP99: 0 },
   });
-  expect(report.quotaUtilisation).toBeCloseTo((3_000 - 985) / 1_990, 4);
+  expect(report.quotaUtilisation).toBeCloseTo(2_700 / (2_000 + 985), 4);
 });
 
 test("people get the same in a few lines", () => {
   const text = renderReport(makeReport(result), result.tokensPerMinute);
   expect(text).toContain("5 jobs in 2.5 s: 2 completed, 1 filtered, 1 dead, 1 lost");
-  expect(text).toContain("4 calls, 1 throttled, 101.3 % of 60,000 tokens a minute");
+  expect(text).toContain("4 calls, 1 throttled\n90.5 % of 60,000 tokens a minute used while jobs waited");
   expect(text).toMatch(/critical +2 jobs +waited 0\.0 s \(median\), 0\.0 s \(99th percentile\)/);
-  expect(text).toContain("http://127.0.0.1:2");
+  expect(text.split("\n").filter(({ length }) => length > 80)).toEqual([]);
+});
+
+test("addresses are told while somebody answers there", () => {
+  expect(makeReport(result)).not.toHaveProperty("urls");
+  const urls = { api: "http://127.0.0.1:1", board: "http://127.0.0.1:2" };
+  expect(makeReport({ ...result, urls }).urls).toEqual(urls);
 });

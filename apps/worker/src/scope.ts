@@ -44,6 +44,8 @@ import {
 import type { Redis } from "ioredis";
 import { guardedBedrock } from "./guarded-bedrock.ts";
 import { tellOverrides } from "./quota-overrides.ts";
+import { SlowPools } from "./slow-pools.ts";
+import { tellChange } from "./tell-change.ts";
 
 export interface ScopeOptions {
   readonly scope: Scope;
@@ -98,6 +100,7 @@ export class ScopeParts {
   readonly #options: ScopeOptions;
   readonly #bedrock: BedrockCaller;
   readonly #limiter: OperableLimiter;
+  readonly #slow: SlowPools;
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
   readonly #note: IdentityNote;
@@ -144,17 +147,27 @@ export class ScopeParts {
       clock: Date.now,
     });
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
+    const slow = new SlowPools({
+      scope: scope.name,
+      pools: pools.map(({ name }) => name),
+      inspect: async (pool) => this.#limiter.inspect(pool),
+      emit: options.emit,
+      onError: onError("limits"),
+    });
+    this.#slow = slow;
     const guarded = guardLimiter(this.#limiter, { onUnanswered: onError("gate") });
     const tell = (change: LimitsChange): void => tellChange(options.emit, change);
     this.gate = this.guard.guard({
       async admit(request) {
         const admission = await guarded.admit({ ...request, process: owner });
+        slow.heardAtGate(admission);
         admission.changes?.forEach(tell);
         return admission;
       },
       async settle(settlement) {
         const reply = await guarded.settle(settlement);
         if (reply.type === "late") return {};
+        slow.heardOfRetry(settlement.pool, reply);
         reply.changes?.forEach(tell);
         return reply;
       },
@@ -243,6 +256,7 @@ export class ScopeParts {
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
     this.#redeclaring = setInterval(() => void this.#redeclare(), REDECLARE_MS);
     await this.#listen();
+    this.#slow.start();
   }
 
   /** The limits of a file count for as long as a worker says them. */
@@ -297,6 +311,7 @@ export class ScopeParts {
     clearInterval(this.#redeclaring);
     this.#subscription?.stop();
     clearInterval(this.#doubting);
+    this.#slow.stop();
     this.guard.stop();
     await this.#note.stop();
     await this.#served.stop();
@@ -309,41 +324,6 @@ export class ScopeParts {
 /** The lanes of these pools, and the queues of their polls. */
 export function lanesOf(pools: readonly Pool[]): LaneName[] {
   return pools.flatMap(({ name, lanes }) => [...lanes, POLLS_LANE].map((lane) => ({ pool: name, lane })));
-}
-
-/** What a call of this process changed in the limits, as an event. */
-function tellChange(emit: Emit, change: LimitsChange): void {
-  switch (change.type) {
-    case "breaker": {
-      const { pool, from, to, untilMs } = change;
-      emit("breaker:changed", { pool, from, to, untilMs });
-      break;
-    }
-    case "day":
-      emit("quota:parked", { pool: change.pool, untilMs: change.untilMs, alone: change.alone === true });
-      break;
-    case "hold":
-      emit("pool:held", { pool: change.pool, untilMs: change.untilMs });
-      break;
-    case "quota-doubtful": {
-      const { pool, dimension, doubtful, ceiling, perMinute } = change;
-      emit("quota:doubtful", { pool, dimension, doubtful, ceiling, perMinute });
-      break;
-    }
-    case "operation-denied": {
-      const { pool, operation, denied, process } = change;
-      emit("operation:denied", { pool, operation, denied, ...(process === undefined ? {} : { process }) });
-      break;
-    }
-    case "limits":
-      emit("limits:changed", { pool: change.pool, version: change.version });
-      break;
-    case "operated": {
-      const { pool, id, phase, by, from, action } = change;
-      emit("operator:acted", { pool, id, phase, by, from, action });
-      break;
-    }
-  }
 }
 
 /** The cache by question: equal requests to the model of one pool, of one tenant. */

@@ -41,6 +41,7 @@ import { OtherLanes } from "./other-lanes.ts";
 import { Recovery } from "./recovery.ts";
 import { Replays } from "./replays.ts";
 import { lanesOf, ScopeParts } from "./scope.ts";
+import { toldAcquire } from "./told-slots.ts";
 
 export interface WorkerSettings {
   readonly pools: Pools;
@@ -388,6 +389,11 @@ export class Worker {
     const asked = lane === POLLS_LANE ? [parts] : this.#partsOfChain(parts);
     const guarded = asked.map((each) => ({ guard: each.scope.guard, pool: each.pool.name }));
     const names = { keySpace, pool: pool.name, lane };
+    const acquire = toldAcquire(async (laneName, signal) => slots.acquire(laneName, signal), {
+      pool: pool.name,
+      slots: pool.slots,
+      emit: this.#emit,
+    });
     this.#intakes.push(
       new Intake({
         ...names,
@@ -397,7 +403,7 @@ export class Worker {
             // A job would only be handed back, unless a fallback may answer it for which this process is let in.
             await anyReady(guarded, signal);
             await ready(signal);
-            return slots.acquire(laneName, signal);
+            return acquire(laneName, signal);
           },
           acquireCall: async (laneName, signal) => slots.acquireCall(laneName, signal),
         },

@@ -7,6 +7,11 @@ vi.setConfig({ testTimeout: 120_000 });
 
 const POOL = "test";
 
+const isEvent =
+  (event: string) =>
+  (line: Record<string, unknown>): boolean =>
+    line["msg"] === event;
+
 const isOverride = ({ msg }: { msg?: unknown }): boolean => msg === "quota:overridden";
 
 test("what the file hardly means, and quotas that are not the file's with who has set them", async () => {
@@ -37,6 +42,19 @@ test("what the file hardly means, and quotas that are not the file's with who ha
       line["msg"] === "operator:acted" && line["phase"] === phase;
     expect(await first.logged("what was done by hand", isIt)).toMatchObject({ pool: POOL, ...act });
   }
+
+  // What lasts is told when it begins, and when it is over.
+  expect(await first.logged("that it takes no calls", isEvent("pool:shut"))).toMatchObject({
+    pool: POOL,
+    cause: "isolated",
+  });
+  await fleet.limiter.operate(POOL, { type: "close" });
+  expect(await first.logged("that it takes calls again", isEvent("pool:reopened"))).toMatchObject({
+    pool: POOL,
+    cause: "isolated",
+    lastedMs: expect.any(Number),
+  });
+  expect(first.lines.filter(isEvent("pool:shut"))).toHaveLength(1);
 
   // The one that runs hears of it, the next one finds it.
   expect(await first.logged("the override", isOverride)).toMatchObject(told);

@@ -1,39 +1,54 @@
-/** Why a job is where it is, and when it will run, as far as anybody can know. */
+/** Why a job is where it is, and when it will run, as far as anybody can know: gathers what `why.ts` puts into words. */
 import {
+  adviceFor,
   JOB_DATA,
   JOB_DATA_VERSION,
   jobRequestSchema,
+  lifeOf,
   newerVersion,
   parseJobId,
   readJobData,
+  type Failure,
+  type JobData,
   type JobRequest,
   type Payload,
 } from "@sluice/job";
-import { lifeId, type JobView, type ReadingLane } from "./find.ts";
+import { lifeId, type FindOptions, type JobView, type ReadingLane } from "./find.ts";
 import { poolOf, type PoolsAsked } from "./pools.ts";
 import type { Cost } from "./ports.ts";
-
-/** What the gate would say to the job now. */
-export interface GateAnswer {
-  readonly answer: string;
-  readonly cause: string | undefined;
-  readonly afterMs: number;
-}
+import { LEASE_GRACE_MS } from "./start.ts";
+import {
+  reasonOf,
+  reasonOfEnd,
+  type GateAnswer,
+  type LaneWait,
+  type OpenCall,
+  type Situation,
+} from "./why.ts";
 
 export interface JobExplanation<Gate extends GateAnswer> {
   readonly id: string;
   readonly state: JobView["state"];
   /** The number of the replay that is told of; left out for the job's first life. */
   readonly replay?: number;
-  /** One sentence; of a replay, a second one that says so. */
+  /** What keeps it, in a word; `docs/api.md` has them all. */
+  readonly reason: string;
+  /** The same in a sentence or two; of a replay, another one that says so. */
   readonly why: string;
   /** Jobs that are fetched before it; left out when it is not waiting its turn. */
   readonly ahead?: number;
-  /**
-   * What a call of its cost would be answered at the gate now; left out for a job that makes no further call, and while
-   * no worker has started with its lane.
-   */
+  /** When it leaves the delayed set, ISO 8601. */
+  readonly dueAt?: string;
+  /** What a call of its cost would be answered at the gate now; left out for a job that makes no further call. */
   readonly gate?: Gate;
+  /** Its call at Bedrock: the how manieth, for how long, and how long it may take. */
+  readonly call?: { readonly number: number; readonly sinceMs: number; readonly atMostMs: number };
+  /** The job with an equal request whose answer it waits for. */
+  readonly leader?: string;
+  /** What its last call failed of, or what it died of; `advice` for a death. */
+  readonly failure?: { readonly errorClass: string; readonly message: string; readonly advice?: string };
+  /** Its dead letter. */
+  readonly letter?: { readonly id: string; readonly state: string };
   /** Which workers have no valid credentials; left out while all have. */
   readonly identity?: string;
 }
@@ -41,14 +56,31 @@ export interface JobExplanation<Gate extends GateAnswer> {
 /** A pool as explaining needs it. */
 export interface ExplainingPool<Gate extends GateAnswer> {
   readonly lanes: readonly string[];
+  /** Calls that one worker has in flight at most. */
+  readonly slots: number;
+  /** Pools that may answer in its place. */
+  readonly fallback: readonly string[];
+  /** Where started async calls wait for their next poll. */
+  readonly polls: ReadingLane;
   reserve(work: JobRequest): Cost;
-  lane(name: string): ReadingLane & { ahead(id: string): Promise<number | undefined> };
+  /** How long a call may take, milliseconds. */
+  budgetMs(work: JobRequest): number;
+  lane(name: string): ReadingLane & {
+    ahead(id: string): Promise<number | undefined>;
+    wait(id: string): Promise<LaneWait>;
+  };
   /** Asks the limiter, and changes nothing. Rejects with a RangeError where no worker has told it of the lane. */
   explain(lane: string, cost: Cost): Promise<Gate>;
+  /** Calls of the pool that were let go and have not ended, and the scope's workers that live. */
+  fleet(): Promise<{ readonly calls: number; readonly workers: number }>;
+  /** The call in flight of a job. */
+  openCall(id: string): Promise<OpenCall | undefined>;
+  /** The job that is being answered an equal request. */
+  leader(data: Pick<JobData, "tenant" | "pool">, work: JobRequest): Promise<string | undefined>;
   /** How it is about the credentials of the pool's workers; `undefined` while all have some. */
   identity(): Promise<WorkersIdentity | undefined>;
-  /** Why nobody takes jobs of the lane, in one sentence; `undefined` while somebody does, or may. */
-  unserved(lane: string): Promise<string | undefined>;
+  /** Why nobody fetches from a lane, in a sentence; `undefined` while somebody does. Default: nothing is known of it. */
+  unserved?(lane: string): Promise<string | undefined>;
 }
 
 export interface WorkersIdentity {
@@ -60,8 +92,20 @@ export interface WorkersIdentity {
 
 export interface ExplainOptions<Gate extends GateAnswer> extends PoolsAsked<ExplainingPool<Gate>> {
   readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
+  /** Where a dead job's letter is looked for. Without an answer the rest is told all the same. */
+  readonly deadLetters: FindOptions["deadLetters"];
   readonly decodePayload: (payload: Payload) => Promise<unknown>;
 }
+
+/** A job that has not ended, as it was found. */
+interface Found<Gate extends GateAnswer> {
+  readonly state: Situation["state"];
+  readonly jobId: string;
+  readonly lane: string;
+  readonly pool: ExplainingPool<Gate>;
+}
+
+type Details<Gate extends GateAnswer> = Omit<JobExplanation<Gate>, "id" | "state" | "replay">;
 
 /** Makes the explainer. It resolves to `undefined` for a job the tenant does not have. */
 export function createExplain<Gate extends GateAnswer>(
@@ -73,72 +117,132 @@ export function createExplain<Gate extends GateAnswer>(
     const pool = parts && (await poolOf(options, parts));
     if (view === undefined || parts === undefined || pool === undefined) return undefined;
     const { state, replay } = view;
-    const seen = { id, state, ...(replay === undefined ? {} : { replay }) };
-    const told = (why: string): string =>
-      replay === undefined ? why : `${why}. This is its replay ${replay}`;
-    if (state !== "waiting" && state !== "delayed") return { ...seen, why: told(WHY[state]) };
-
-    const lane = pool.lane(parts.lane);
-    const jobId = lifeId(view);
-    const ahead = await lane.ahead(jobId);
-    const read = readJobData((await lane.find(jobId))?.data);
-    if (read.type === "newer") {
-      const written = newerVersion(JOB_DATA, read.version, JOB_DATA_VERSION);
-      return { ...seen, why: told(`${written}: it waits for a worker of that version`) };
-    }
-    // It has moved on between the two reads, or is a replay on its way to its lane.
-    if (read.type === "malformed") return { ...seen, why: told(WHY[state]) };
-    const { kind, payload } = read.data;
-    const request = await options.decodePayload(payload);
-    const work = jobRequestSchema.parse({ kind, request });
-    const [gate, identity, unserved] = await Promise.all([
-      pool.explain(parts.lane, pool.reserve(work)).catch(unlessUnknown),
-      pool.identity(),
-      pool.unserved(parts.lane),
-    ]);
-    const turn =
-      gate === undefined
-        ? NOT_STARTED
-        : state === "delayed"
-          ? delayedBecause(gate)
-          : waitingBecause(gate, ahead);
-    return {
-      ...seen,
-      why: told(unserved ?? (identity?.isolated === true ? identity.line : turn)),
-      ...(gate === undefined ? {} : { gate }),
-      ...(ahead === undefined ? {} : { ahead }),
-      ...(identity === undefined ? {} : { identity: identity.line }),
-    };
+    const found = { jobId: lifeId(view), lane: parts.lane, pool };
+    const { why, ...details } =
+      state === "waiting" || state === "delayed" || state === "active"
+        ? ((await underWay(options, { state, ...found })) ?? reasonOfEnd(view, undefined, "unknown"))
+        : await ended(options, view, found);
+    const told = replay === undefined ? why : `${why}. This is its replay ${replay}`;
+    return { id, state, ...(replay === undefined ? {} : { replay }), why: told, ...details };
   };
 }
 
-const WHY: Readonly<Record<JobView["state"], string>> = {
-  waiting: "It waits its turn",
-  delayed: "It waits for its time: a start that was asked for, or the next try",
-  active: "It is at Bedrock, waits for its start, or is next at the gate",
-  completed: "It was answered",
-  filtered: "A content filter stopped it",
-  cancelled: "It was cancelled",
-  dead: "It failed for good",
-};
+/** `undefined` when it has moved on since it was found, or is a replay on its way to its lane. */
+async function underWay<Gate extends GateAnswer>(
+  { decodePayload }: ExplainOptions<Gate>,
+  { state, jobId, lane: name, pool }: Found<Gate>,
+): Promise<Details<Gate> | undefined> {
+  const lane = pool.lane(name);
+  const [ahead, wait, inLane, polled] = await Promise.all([
+    lane.ahead(jobId),
+    lane.wait(jobId),
+    lane.find(jobId),
+    state === "active" ? pool.polls.find(jobId) : undefined,
+  ]);
+  const read = readJobData((polled ?? inLane)?.data);
+  if (read.type === "newer") {
+    const written = newerVersion(JOB_DATA, read.version, JOB_DATA_VERSION);
+    return { reason: "newer-version", why: `${written}: it waits for a worker of that version` };
+  }
+  if (read.type === "malformed") return undefined;
+  const { data } = read;
+  const work = jobRequestSchema.parse({ kind: data.kind, request: await decodePayload(data.payload) });
+  const [gate, identity, fleet, open, leader, unserved] = await Promise.all([
+    pool.explain(name, pool.reserve(work)).catch(unlessUnknown),
+    pool.identity(),
+    pool.fleet(),
+    state === "active" ? pool.openCall(jobId) : undefined,
+    data.cacheMs === undefined ? undefined : pool.leader(data, work),
+    pool.unserved?.(name),
+  ]);
+  const budgetMs = pool.budgetMs(work);
+  // The lease begins with the call, and is that much longer than it.
+  const call = open && { ...open, budgetMs, sinceMs: budgetMs + LEASE_GRACE_MS - open.leaseLeftMs };
+  const asyncSince = data.invocation?.startedAt;
+  const situation: Situation = {
+    state,
+    wait,
+    ahead,
+    gate: gate ?? NO_GATE,
+    fleet: { ...fleet, slots: slotsFor(pool, name, fleet.workers) },
+    unserved: unserved ?? (gate === undefined ? NOT_STARTED : undefined),
+    isolated: identity?.isolated === true ? identity.line : undefined,
+    fallback: pool.fallback,
+    leader: leader === jobId ? undefined : leader,
+    call: call && { ...call, sinceMs: Math.max(0, call.sinceMs) },
+    asyncSince,
+  };
+  const reason = reasonOf(situation);
+  const { last } = wait.notes;
+  return {
+    ...reason,
+    ...(ahead === undefined ? {} : { ahead }),
+    ...(wait.dueAt === undefined ? {} : { dueAt: new Date(wait.dueAt).toISOString() }),
+    // What Bedrock works on asks for nothing any more.
+    ...(gate === undefined || reason.reason === "at-bedrock" || reason.reason === "async" ? {} : { gate }),
+    ...(reason.reason === "at-bedrock" && situation.call !== undefined
+      ? { call: shown(situation.call) }
+      : {}),
+    ...(reason.reason === "shared" && leader !== undefined ? { leader } : {}),
+    ...(last === undefined ? {} : { failure: { errorClass: last.errorClass, message: last.message } }),
+    ...(identity === undefined ? {} : { identity: identity.line }),
+  };
+}
 
 const NOT_STARTED = "No worker has started with this lane yet";
+const NO_GATE: GateAnswer = { answer: "wait", cause: undefined, afterMs: 0 };
 
 /** The limiter's word for a pool or a lane that nobody has declared. */
 function unlessUnknown(error: unknown): undefined {
   if (!(error instanceof RangeError)) throw error;
 }
 
-const DAY_REST = "It reserves more than is left of the day's tokens, and smaller jobs pass it";
-
-function delayedBecause({ answer, cause }: GateAnswer): string {
-  return answer === "open" && cause === "day-rest" ? DAY_REST : WHY.delayed;
+function shown({
+  call,
+  sinceMs,
+  budgetMs,
+}: NonNullable<Situation["call"]>): NonNullable<JobExplanation<GateAnswer>["call"]> {
+  return { number: call, sinceMs, atMostMs: budgetMs };
 }
 
-function waitingBecause({ answer, cause, afterMs }: GateAnswer, ahead: number | undefined): string {
-  if (answer === "open" && cause === "day-rest") return DAY_REST;
-  if (answer === "open") return `The pool takes no calls now (${cause ?? "closed"})`;
-  if (ahead !== undefined && ahead > 0)
-    return ahead === 1 ? "One job of its lane is before it" : `${ahead} jobs of its lane are before it`;
-  return answer === "wait" ? `It is next; the quota has room in ${afterMs} ms` : "It is next";
+/** One slot of each worker is kept for each more urgent lane. */
+function slotsFor(
+  { lanes, slots }: Pick<ExplainingPool<GateAnswer>, "lanes" | "slots">,
+  lane: string,
+  workers: number,
+): number {
+  return workers * Math.max(1, slots - Math.max(0, lanes.indexOf(lane)));
+}
+
+async function ended<Gate extends GateAnswer>(
+  { deadLetters }: ExplainOptions<Gate>,
+  view: JobView,
+  { jobId, lane, pool }: Omit<Found<Gate>, "state">,
+): Promise<Details<Gate>> {
+  if (view.state !== "dead") return reasonOfEnd(view, undefined, "unknown");
+  const root = lifeOf(view.id).id;
+  const [failure, letter] = await Promise.all([
+    view.failure ?? failureInLane(pool, lane, jobId),
+    deadLetters.look(root).catch((): "unknown" => "unknown"),
+  ]);
+  const place = letter === undefined || letter === "unknown" ? letter : { id: root, state: letter.state };
+  return {
+    ...reasonOfEnd(view, failure, place),
+    ...(failure === undefined ? {} : { failure: withAdvice(failure) }),
+    ...(place === undefined || place === "unknown" ? {} : { letter: place }),
+  };
+}
+
+async function failureInLane<Gate extends GateAnswer>(
+  pool: ExplainingPool<Gate>,
+  lane: string,
+  jobId: string,
+): Promise<Failure | undefined> {
+  return (await pool.lane(lane).wait(jobId)).failure;
+}
+
+function withAdvice(failure: Failure): NonNullable<JobExplanation<GateAnswer>["failure"]> {
+  const { errorClass, message } = failure;
+  const advice = adviceFor(failure);
+  return { errorClass, message, ...(advice === undefined ? {} : { advice }) };
 }

@@ -16,7 +16,6 @@ export {
   createExplain,
   type ExplainingPool,
   type ExplainOptions,
-  type GateAnswer,
   type JobExplanation,
   type WorkersIdentity,
 } from "./explain.ts";
@@ -64,3 +63,5 @@ export {
   type ReplayResult,
   type ReplayRun,
 } from "./replay.ts";
+export { spell } from "./spell.ts";
+export type { GateAnswer, LaneWait, OpenCall } from "./why.ts";

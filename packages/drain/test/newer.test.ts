@@ -1,6 +1,6 @@
 /** What a newer version of Sluice wrote is left to its programs: handed back, shown, and never taken for malformed. */
 import * as fc from "fast-check";
-import { NewerVersionError, type SluiceEvents } from "@sluice/job";
+import { NewerVersionError, NO_NOTES, type SluiceEvents } from "@sluice/job";
 import { describe, expect, test } from "vitest";
 import { createCancel, createExplain, createFind, Mover, Poller, type ReadingPool } from "../src/index.ts";
 import { newerDelayMs } from "../src/newer.ts";
@@ -153,6 +153,14 @@ describe("its caller", () => {
     failedSet: "lane:failed",
     find: async () => ({ state: "waiting", data, attemptsMade: 0 }) as const,
     ahead: async () => 0,
+    wait: async () => ({
+      now: NOW,
+      dueAt: undefined,
+      fetched: 0,
+      locked: false,
+      notes: NO_NOTES,
+      failure: undefined,
+    }),
     withdraw: async (id: string) => withdrawn.push(id) > 0,
   };
   const pool = {
@@ -166,11 +174,18 @@ describe("its caller", () => {
     polls: { find: async () => undefined, failedSet: "polls:failed" },
     identity: async () => undefined,
     unserved: async () => undefined,
+    slots: 1,
+    fallback: [],
+    budgetMs: () => 1_000,
+    fleet: async () => ({ calls: 0, workers: 1 }),
+    openCall: async () => undefined,
+    leader: async () => undefined,
     reserve: () => ({}),
     explain: async () => Promise.reject(new Error("Its cost is not known")),
   };
   const pools = new Map([["pool", pool satisfies ReadingPool]]);
-  const find = createFind({ pools, deadLetters: { look: async () => undefined } });
+  const deadLetters = { look: async () => undefined };
+  const find = createFind({ pools, deadLetters });
 
   test("sees it, and nobody else does", async () => {
     expect(await find("acme", data.id)).toMatchObject({ state: "waiting", deadlineAt: data.deadlineAt });
@@ -178,10 +193,11 @@ describe("its caller", () => {
   });
 
   test("hears what it waits for", async () => {
-    const explain = createExplain({ pools, find, decodePayload: async () => undefined });
+    const explain = createExplain({ pools, find, deadLetters, decodePayload: async () => undefined });
     expect(await explain("acme", data.id)).toEqual({
       id: data.id,
       state: "waiting",
+      reason: "newer-version",
       why:
         "A newer version of Sluice wrote its data (version 2, this program reads up to 1): " +
         "it waits for a worker of that version",

@@ -108,6 +108,42 @@ export interface SluiceEvents {
   "way:found": { readonly scope: string; readonly afterMs: number };
   /** The server asked for it: a pool takes no calls until then, milliseconds since the epoch. */
   "pool:held": { readonly pool: string; readonly untilMs: number };
+  /**
+   * A pool takes no calls, as this process sees it every few seconds: `breaker` (open, half-open or suspected), `isolated`,
+   * `day` or `hold`. `forMs`: as far as that is known now.
+   */
+  "pool:shut": { readonly pool: string; readonly cause: string; readonly forMs: number };
+  /** It takes calls again, after so long. */
+  "pool:reopened": { readonly pool: string; readonly cause: string; readonly lastedMs: number };
+  /**
+   * Throttles, or an outage that is over, have cut the rate in use of a pool below 90 % of its quota. Pauses are part of it.
+   */
+  "ceiling:cut": {
+    readonly pool: string;
+    readonly dimension: string;
+    /** Fraction of the rate in use now, and what that is per minute. */
+    readonly ceiling: number;
+    readonly perMinute: number;
+  };
+  /** It has grown back. `lowest`: the least fraction that was seen. */
+  "ceiling:restored": {
+    readonly pool: string;
+    readonly dimension: string;
+    readonly lowest: number;
+    readonly lastedMs: number;
+  };
+  /** Redis does not answer this process at the gate: it lets no call of the scope go. */
+  "gate:shut": { readonly scope: string };
+  /** Redis answers there again, after so long. */
+  "gate:opened": { readonly scope: string; readonly lastedMs: number };
+  /** For half a minute this process has had no free slot to fetch a job of the lane with. */
+  "slots:full": { readonly pool: string; readonly lane: string; readonly slots: number };
+  /** It has had one, after so long. */
+  "slots:free": { readonly pool: string; readonly lane: string; readonly lastedMs: number };
+  /** A pool has more retries under way than its budget allows: further ones come as late as may be. */
+  "retries:exhausted": { readonly pool: string };
+  /** None has been over the budget for a while; `lastedMs` from the first to the last that was. */
+  "retries:granted": { readonly pool: string; readonly lastedMs: number };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
   /** Quotas in force that are not the file's: set by hand, by whom if that is known. Told at start and at a change. */

@@ -37,4 +37,5 @@ export { quotaOverrides, type QuotaOverride } from "./overrides.ts";
 export { createQuotaLog, madeBy, type QuotaEntry, type QuotaLog } from "./quota-log.ts";
 export { LimitsError, resolveLimits } from "./parameters.ts";
 export { createRedisLimiter, type RedisLimiterOptions } from "./redis-limiter.ts";
+export { slowed, type Ceiling, type Slowed } from "./slowed.ts";
 export { watchLimits } from "./watch.ts";

@@ -3,6 +3,7 @@ import { queueName, type JobData } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
+import { readJobWait, type JobWait } from "./job-wait.ts";
 import { parseJson } from "./json.ts";
 import { noteLanes } from "./known-lanes.ts";
 import { EVENTS_KEPT, laneKeys, type LaneKeys } from "./keys.ts";
@@ -189,6 +190,11 @@ export class LaneQueue {
     ]);
     const [returned = 0, fresh = 0, scheduled = 0] = counts;
     return waiting + before + othersAhead(priority, before, { returned, fresh, scheduled });
+  }
+
+  /** What a job waits for beyond its turn. */
+  async wait(id: string): Promise<JobWait> {
+    return readJobWait(this.#options.redis, this.#keys, id);
   }
 
   /** Jobs that have been added and have not ended, also those in somebody's hands. */

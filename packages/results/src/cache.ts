@@ -143,6 +143,12 @@ export class ResponseCache {
     }
   }
 
+  /** The job that is being answered this request; `undefined` when none is. */
+  async leader(key: string): Promise<string | undefined> {
+    const [, leader] = this.#keys(key);
+    return (await this.#redis.get(leader)) ?? undefined;
+  }
+
   /** The leader has no answer to share: the next who asks leads, at once. Nothing happens to another's lead. */
   async release({ key, jobId }: { key: string; jobId: string }): Promise<void> {
     await put.run(this.#redis, { keys: this.#keys(key), jobId, answer: "", ttlMs: 0 });

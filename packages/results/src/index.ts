@@ -21,6 +21,7 @@ export {
   type IdentityNoteOptions,
   type LostIdentity,
 } from "./identities.ts";
+export { readOpenCall, type OpenCall } from "./open-call.ts";
 export { CallLedger, type Begin, type CallLedgerOptions, type HeldQuota, type Permission } from "./ledger.ts";
 export { Lineage } from "./lineage.ts";
 export { OUTCOME_TTL_MS, OutcomeStore } from "./outcomes.ts";

@@ -4,7 +4,7 @@ import { pino, type DestinationStream, type Level, type LogFn, type Logger } fro
 import { scrubFields } from "./scrub.ts";
 
 /** How loud each event is. One entry per event: a new event does not compile until somebody decided. */
-const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
+export const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "job:accepted": "debug",
   "job:granted": "debug",
   "job:completed": "info",
@@ -31,6 +31,16 @@ const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "way:lost": "error",
   "way:found": "info",
   "pool:held": "warn",
+  "pool:shut": "warn",
+  "pool:reopened": "info",
+  "ceiling:cut": "warn",
+  "ceiling:restored": "info",
+  "gate:shut": "error",
+  "gate:opened": "info",
+  "slots:full": "warn",
+  "slots:free": "info",
+  "retries:exhausted": "warn",
+  "retries:granted": "info",
   "limits:changed": "info",
   "quota:overridden": "warn",
   "operator:acted": "warn",

@@ -8,8 +8,9 @@ import { createLogUpdate } from "log-update";
 import { print, printJson, tell } from "../terminal.ts";
 import { findDocuments } from "./documents.ts";
 import { Evidence } from "./evidence.ts";
-import { firstStart, recentUtilisation } from "./figures.ts";
-import { Lanes } from "./lanes.ts";
+import { quotaUtilisation, settledUntil } from "./figures.ts";
+import { Lanes, type LaneState } from "./lanes.ts";
+import { startProgress } from "./progress.ts";
 import { makeReport, renderReport, type Report } from "./report.ts";
 import { countStates, submitAll } from "./submit.ts";
 import { startSystem, type System } from "./system.ts";
@@ -30,18 +31,30 @@ const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
 const REFRESH_MS = 500;
 /** Without a terminal a line is enough now and then. */
 const LINE_EVERY_MS = 5_000;
-const RECENT_MS = 10_000;
+
+/** What Ctrl-C does, by when it comes. */
+const INTERRUPTED = {
+  starting: "Stopping as soon as what is being started can be stopped; Ctrl-C again ends it at once",
+  running: "Stopping: calls in flight get a few seconds; Ctrl-C again ends it at once",
+  stopping: "Stopping already; Ctrl-C again ends it at once",
+} as const;
 
 /** Resolves to the exit code: 0, or 1 when a job was lost. */
 export async function dev(options: DevOptions): Promise<number> {
   const interrupted = new AbortController();
+  const progress = startProgress(tell);
+  let stage: keyof typeof INTERRUPTED = "starting";
   // Once asks for an orderly end; twice ends at once, and what was started here ends with this process.
   const interrupt = (): void => {
     if (interrupted.signal.aborted) process.exit(130);
+    // First: what is drawn from now on would be drawn over the word.
     interrupted.abort();
+    progress.end();
+    tell(`\n${INTERRUPTED[stage]}`);
   };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
 
+  if (options.jobs > 0) progress.step("Reading documents to summarise");
   const documents = options.jobs === 0 ? [] : await findDocuments(join(ROOT, "node_modules"));
   const workload = makeWorkload(documents, options.jobs);
   const system = await startSystem({
@@ -54,13 +67,21 @@ export async function dev(options: DevOptions): Promise<number> {
     tokensPerMinute: workload.tokensPerMinute,
     burndown: BURNDOWN,
     slots: workload.slots,
-    onProgress: tell,
-  }).catch((error: unknown) => {
-    // Ctrl-C reaches a program in the moment of its birth too, before it has a process group of its own.
-    if (interrupted.signal.aborted) return undefined;
-    throw error;
-  });
+    onProgress(line) {
+      // No further step is begun: Ctrl-C ends what looks for a Redis too, and the next way would be a download.
+      interrupted.signal.throwIfAborted();
+      progress.step(line);
+    },
+  })
+    .catch((error: unknown) => {
+      // Ctrl-C reaches a program in the moment of its birth too, before it has a process group of its own.
+      if (interrupted.signal.aborted) return undefined;
+      throw error;
+    })
+    .finally(() => progress.end());
   if (system === undefined) return 130;
+  stage = "running";
+  const stays = process.stdout.isTTY && !options.exit;
   const left = new Promise<"interrupted">((resolve) => {
     if (interrupted.signal.aborted) resolve("interrupted");
     interrupted.signal.addEventListener("abort", () => resolve("interrupted"), { once: true });
@@ -68,20 +89,22 @@ export async function dev(options: DevOptions): Promise<number> {
   try {
     let lost = 0;
     if (options.jobs > 0) {
-      const run = runWorkload(system, workload, interrupted.signal);
+      const run = runWorkload(system, workload, stays, interrupted.signal);
       const report = await Promise.race([run, system.broken]);
       if (report === undefined) return 130;
       lost = report.lost;
       print(`\n${renderReport(report, workload.tokensPerMinute)}`);
       if (options.json) printJson(report);
     }
-    if (process.stdout.isTTY && !options.exit) {
-      tell(`\nRunning. Board ${system.boardUrl}  API ${system.apiUrl}  Ctrl-C ends it`);
+    if (stays) {
+      tell(`\nStill running; Ctrl-C ends it\n  board ${system.boardUrl}\n  api   ${system.apiUrl}`);
       await Promise.race([left, system.broken]);
+    } else if (!interrupted.signal.aborted) {
+      tell("\nStopping all of it; in a terminal and without --exit it goes on running, to look around");
     }
     return lost === 0 ? 0 : 1;
   } finally {
-    tell("Stopping");
+    stage = "stopping";
     await system.stop();
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   }
@@ -91,14 +114,17 @@ export async function dev(options: DevOptions): Promise<number> {
 async function runWorkload(
   system: System,
   workload: Workload,
+  stays: boolean,
   signal: AbortSignal,
 ): Promise<Report | undefined> {
   const lanes = new Map<string, number>(DEFAULT_LANES.map((lane) => [lane, 0]));
   for (const { lane } of workload.submissions) lanes.set(lane, (lanes.get(lane) ?? 0) + 1);
   const watch = new Watch(system, workload, lanes);
+  const freeze = (): void => watch.freeze();
+  signal.addEventListener("abort", freeze, { once: true });
   const startedAt = Date.now();
   try {
-    const submitted = submitAll(system.apiUrl, workload.submissions);
+    const submitted = submitAll(system.apiUrl, workload.submissions, (lane) => watch.accepted(lane));
     let accepted = false;
     submitted.then(
       () => (accepted = true),
@@ -119,9 +145,10 @@ async function runWorkload(
       calls: await watch.calls(),
       tokensPerMinute: workload.tokensPerMinute,
       durationMs: Date.now() - startedAt,
-      urls: { api: system.apiUrl, board: system.boardUrl },
+      ...(stays ? { urls: { api: system.apiUrl, board: system.boardUrl } } : {}),
     });
   } finally {
+    signal.removeEventListener("abort", freeze);
     await watch.close();
   }
 }
@@ -131,11 +158,13 @@ class Watch {
   readonly #system: System;
   readonly #workload: Workload;
   readonly #jobs: ReadonlyMap<string, number>;
+  readonly #accepted = new Map<string, number>();
   readonly #evidence: Evidence;
   readonly #lanes: Lanes;
   readonly #deadLetters: DynamoDbStore;
   readonly #screen = createLogUpdate(process.stderr);
   #toldAt = 0;
+  #frozen = false;
 
   constructor(system: System, workload: Workload, jobs: ReadonlyMap<string, number>) {
     this.#system = system;
@@ -151,16 +180,22 @@ class Watch {
     });
   }
 
+  /** The API has taken one more job of the lane. */
+  accepted(lane: string): void {
+    this.#accepted.set(lane, (this.#accepted.get(lane) ?? 0) + 1);
+  }
+
   /** Draws the state. Resolves to whether nothing waits, runs or is on its way to the dead letters. */
   async show(elapsedMs: number): Promise<boolean> {
     const snapshot = await this.#look(elapsedMs);
+    if (this.#frozen) return false;
     if (process.stderr.isTTY) {
       this.#screen(render(snapshot));
     } else if (elapsedMs - this.#toldAt >= LINE_EVERY_MS) {
       this.#toldAt = elapsedMs;
       tell(renderLine(snapshot));
     }
-    return snapshot.lanes.every(({ waiting, active, failed }) => waiting + active + failed === 0);
+    return isIdle(snapshot.lanes);
   }
 
   /** Every call the simulator has seen. */
@@ -169,8 +204,14 @@ class Watch {
     return this.#evidence.calls;
   }
 
-  async close(): Promise<void> {
+  /** Leaves what is drawn as it is, and draws no more. */
+  freeze(): void {
+    this.#frozen = true;
     this.#screen.done();
+  }
+
+  async close(): Promise<void> {
+    this.freeze();
     this.#deadLetters.close();
     await this.#lanes.close();
   }
@@ -178,17 +219,22 @@ class Watch {
   async #look(elapsedMs: number): Promise<Snapshot> {
     const { workers, apiUrl, boardUrl } = this.#system;
     const { tokensPerMinute } = this.#workload;
-    const [lanes, calls, dead] = await Promise.all([this.#lanes.read(), this.calls(), this.#countDead()]);
+    // Before the lanes: what is accepted during the look may not be in the picture.
+    const accepted = new Map(this.#accepted);
+    const [lanes, dead] = await Promise.all([this.#lanes.read(), this.#countDead()]);
+    // After them: a lane is empty when its last call has ended, so the last picture has all of them.
     const now = Date.now();
+    const calls = await this.calls();
+    const until = isIdle(lanes) ? Infinity : settledUntil(calls, now);
     return {
       elapsedMs,
-      lanes: lanes.map((lane) => ({ ...lane, jobs: this.#jobs.get(lane.lane) ?? 0 })),
+      lanes: lanes.map((lane) => ({
+        ...lane,
+        jobs: this.#jobs.get(lane.lane) ?? 0,
+        accepted: accepted.get(lane.lane) ?? 0,
+      })),
       workers: { running: workers.filter(({ running }) => running).length, started: workers.length },
-      quota: {
-        now: recentUtilisation(calls, tokensPerMinute, now, RECENT_MS),
-        average: recentUtilisation(calls, tokensPerMinute, now, now - (firstStart(calls) ?? now)),
-        tokensPerMinute,
-      },
+      quota: { used: quotaUtilisation(calls, tokensPerMinute, until), tokensPerMinute },
       calls: calls.length,
       throttled: calls.filter(({ outcome }) => outcome === "throttled").length,
       dead,
@@ -204,6 +250,11 @@ class Watch {
     );
     return counts.reduce((sum, count) => sum + count, 0);
   }
+}
+
+/** Whether nothing waits, runs or is on its way to the dead letters. */
+function isIdle(lanes: readonly LaneState[]): boolean {
+  return lanes.every(({ waiting, active, failed }) => waiting + active + failed === 0);
 }
 
 /** A Redis of the user's is taken only if it is on this machine, or by their word: a demo writes to it. */

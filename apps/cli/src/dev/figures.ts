@@ -8,37 +8,48 @@ const MINUTE_MS = 60_000;
 const BURST_MINUTES = 0.985 / 60;
 
 /**
- * Settled tokens over quota x time, from the first admission until the last waiting job is admitted. The initial
- * burst is left out: it was saved up before. 0 while fewer than two jobs were admitted.
+ * How much of the quota was used while jobs waited for it, a fraction of 1: of what it gave from the first accepted job to
+ * the last start of a waiting one (its rate for that time, and the burst that was saved up before), what the calls started
+ * by then have settled. The live view, the report and its JSON all show this.
+ *
+ * It begins with the job, not with its call: how late the first call reaches a busy machine would make the time too short.
+ * Never more than 1: the limiter lets urgent and large calls go a few seconds ahead of the quota, which pays for them
+ * afterwards, so right after the start more may have been let go than was given yet.
+ * @param until starts after it are left out: their calls may still be under way. Milliseconds since the epoch.
+ * @returns `undefined` while fewer than two jobs have started.
  */
-export function quotaUtilisation(calls: readonly SimulatedCall[], tokensPerMinute: number): number {
-  const admissions = [...firstAdmissions(calls).values()];
-  const from = Math.min(...admissions);
-  const to = Math.max(...admissions);
-  if (admissions.length < 2 || to <= from) return 0;
+export function quotaUtilisation(
+  calls: readonly SimulatedCall[],
+  tokensPerMinute: number,
+  until = Infinity,
+): number | undefined {
+  const started = [...firstAdmissions(calls)].flatMap(([id, startedAt]) => {
+    const acceptedAt = parseJobId(id)?.acceptedAt;
+    return acceptedAt === undefined || startedAt > until ? [] : [{ acceptedAt, startedAt }];
+  });
+  const from = Math.min(...started.map(({ acceptedAt }) => acceptedAt));
+  const to = Math.max(...started.map(({ startedAt }) => startedAt));
+  if (started.length < 2 || to <= from) return undefined;
   const settled = calls
     .filter(({ admitted, startedAt }) => admitted && startedAt <= to)
     .reduce((sum, { settledTokens }) => sum + settledTokens, 0);
-  return (settled / tokensPerMinute - BURST_MINUTES) / ((to - from) / MINUTE_MS);
+  return Math.min(1, settled / (tokensPerMinute * (BURST_MINUTES + (to - from) / MINUTE_MS)));
 }
 
-/** When the first call started; `undefined` before it ended. */
-export function firstStart(calls: readonly SimulatedCall[]): number | undefined {
-  return calls.length === 0 ? undefined : Math.min(...calls.map(({ startedAt }) => startedAt));
-}
-
-/** Settled tokens of the calls that ended within the last `windowMs`, over quota x that time. */
-export function recentUtilisation(
-  calls: readonly SimulatedCall[],
-  tokensPerMinute: number,
-  now: number,
-  windowMs: number,
-): number {
-  if (windowMs <= 0) return 0;
-  const settled = calls
-    .filter(({ endedAt }) => endedAt > now - windowMs)
-    .reduce((sum, { settledTokens }) => sum + settledTokens, 0);
-  return settled / (tokensPerMinute * (windowMs / MINUTE_MS));
+/**
+ * Until when all calls that started have ended, as far as that can be told: the longest answer took so long. Only ended
+ * calls have settled anything, so a figure up to now would leave out what is under way; refusals end at once and tell
+ * nothing of that. Before the first answer: never.
+ */
+export function settledUntil(calls: readonly SimulatedCall[], now: number): number {
+  const answers = calls.filter(({ outcome }) => outcome === "completed");
+  return (
+    now -
+    Math.max(
+      ...answers.map(({ startedAt, endedAt }) => endedAt - startedAt),
+      answers.length === 0 ? Infinity : 0,
+    )
+  );
 }
 
 /** How long each job of a lane waited, from acceptance to its first admitted call, in order. Milliseconds. */

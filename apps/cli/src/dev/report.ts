@@ -1,6 +1,7 @@
 /** What a run came to, for people and as JSON. */
 import type { SimulatedCall } from "./evidence.ts";
 import { percentile, quotaUtilisation, waitsOf } from "./figures.ts";
+import { percent } from "./view.ts";
 
 export interface Report {
   readonly jobs: number;
@@ -11,13 +12,14 @@ export interface Report {
   readonly lost: number;
   readonly throttled: number;
   readonly calls: number;
-  /** Settled tokens over quota x time while jobs waited, the initial burst left out. A fraction of 1. */
+  /** As `figures.ts` defines it; 0 when nothing can be said. */
   readonly quotaUtilisation: number;
   readonly durationMs: number;
   readonly lanes: Readonly<
     Record<string, { readonly jobs: number; readonly waitMsP50: number; readonly waitMsP99: number }>
   >;
-  readonly urls: { readonly api: string; readonly board: string };
+  /** Where the system still answers; left out when it ends with the run. */
+  readonly urls?: { readonly api: string; readonly board: string };
 }
 
 export interface RunResult {
@@ -28,7 +30,8 @@ export interface RunResult {
   readonly calls: readonly SimulatedCall[];
   readonly tokensPerMinute: number;
   readonly durationMs: number;
-  readonly urls: Report["urls"];
+  /** Given when the system stays. */
+  readonly urls?: Report["urls"];
 }
 
 export function makeReport({ lanes, states, calls, tokensPerMinute, durationMs, urls }: RunResult): Report {
@@ -42,7 +45,7 @@ export function makeReport({ lanes, states, calls, tokensPerMinute, durationMs, 
     lost: jobs - completed - filtered - dead,
     throttled: calls.filter(({ outcome }) => outcome === "throttled").length,
     calls: calls.length,
-    quotaUtilisation: Number(quotaUtilisation(calls, tokensPerMinute).toFixed(4)),
+    quotaUtilisation: Number((quotaUtilisation(calls, tokensPerMinute) ?? 0).toFixed(4)),
     durationMs: Math.round(durationMs),
     lanes: Object.fromEntries(
       [...lanes].map(([lane, count]) => {
@@ -50,13 +53,13 @@ export function makeReport({ lanes, states, calls, tokensPerMinute, durationMs, 
         return [lane, { jobs: count, waitMsP50: percentile(waits, 0.5), waitMsP99: percentile(waits, 0.99) }];
       }),
     ),
-    urls,
+    ...(urls === undefined ? {} : { urls }),
   };
 }
 
 /** The report in a few lines. */
 export function renderReport(report: Report, tokensPerMinute: number): string {
-  const { jobs, completed, filtered, dead, lost, throttled, calls, urls } = report;
+  const { jobs, completed, filtered, dead, lost, throttled, calls } = report;
   const lanes = Object.entries(report.lanes).map(
     ([lane, { jobs: count, waitMsP50, waitMsP99 }]) =>
       `  ${lane.padEnd(10)}${String(count).padStart(6)} jobs   ` +
@@ -64,11 +67,9 @@ export function renderReport(report: Report, tokensPerMinute: number): string {
   );
   return [
     `${jobs} jobs in ${seconds(report.durationMs)}: ${completed} completed, ${filtered} filtered, ${dead} dead, ${lost} lost`,
-    `${calls} calls, ${throttled} throttled, ${(report.quotaUtilisation * 100).toFixed(1)} % of ` +
-      `${tokensPerMinute.toLocaleString("en")} tokens a minute used while jobs waited`,
+    `${calls} calls, ${throttled} throttled`,
+    `${percent(report.quotaUtilisation)} of ${tokensPerMinute.toLocaleString("en")} tokens a minute used while jobs waited`,
     ...lanes,
-    `  board ${urls.board}`,
-    `  api   ${urls.api}`,
   ].join("\n");
 }
 

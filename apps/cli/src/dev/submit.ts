@@ -9,16 +9,21 @@ const CONCURRENCY = 16;
 
 /**
  * Submits all, in order of the list. Resolves to the ids.
+ * @param onAccepted hears of each, and its lane. Default: nobody.
  * @throws Error with the API's own words when one is refused.
  */
 export async function submitAll(
   apiUrl: string,
   submissions: readonly ConversationInput[],
+  onAccepted: (lane: string) => void = () => {},
 ): Promise<string[]> {
   const ids: string[] = [];
   const waiting = submissions.values();
   const worker = async (): Promise<void> => {
-    for (const submission of waiting) ids.push(await submit(apiUrl, submission));
+    for (const submission of waiting) {
+      ids.push(await submit(apiUrl, submission));
+      onAccepted(submission.lane);
+    }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   return ids;

@@ -55,6 +55,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const { dataDir, redisUrl, model, tokensPerMinute, burndown, onProgress } = options;
   // One that was started here is fit.
   if (redisUrl !== undefined) (await openRedis(redisUrl, "command")).disconnect();
+  onProgress(
+    `Starting ${redisUrl === undefined ? "Redis, " : ""}DynamoDB and a Bedrock simulator on loopback`,
+  );
   const services = await startServices({
     dataDir,
     redisUrl,

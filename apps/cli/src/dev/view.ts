@@ -2,12 +2,19 @@
 import { styleText } from "node:util";
 import type { LaneState } from "./lanes.ts";
 
+export interface LaneView extends LaneState {
+  /** That the run is to send. */
+  readonly jobs: number;
+  /** Of those, what the API had accepted before the lane was looked at. */
+  readonly accepted: number;
+}
+
 export interface Snapshot {
   readonly elapsedMs: number;
-  readonly lanes: readonly (LaneState & { readonly jobs: number })[];
+  readonly lanes: readonly LaneView[];
   readonly workers: { readonly running: number; readonly started: number };
-  /** Settled over available quota, as a fraction of 1: over the last seconds, and since the first call. */
-  readonly quota: { readonly now: number; readonly average: number; readonly tokensPerMinute: number };
+  /** As `quotaUtilisation` has it; `used` is `undefined` while nothing can be said. */
+  readonly quota: { readonly used: number | undefined; readonly tokensPerMinute: number };
   readonly calls: number;
   readonly throttled: number;
   readonly dead: number;
@@ -15,6 +22,9 @@ export interface Snapshot {
 }
 
 const BAR = 24;
+
+/** Of the quota, until calls have ended. */
+const NOT_YET = "not measured yet";
 
 export function render(snapshot: Snapshot): string {
   const { elapsedMs, lanes, workers, quota, calls, throttled, dead, urls } = snapshot;
@@ -25,7 +35,7 @@ export function render(snapshot: Snapshot): string {
     styleText("dim", row("lane", "waiting", "active", "done", "")),
     ...lanes.map(renderLane),
     "",
-    `quota   ${bar(quota.now)} now ${percent(quota.now)}  average ${percent(quota.average)} of ${perMinute} tokens a minute`,
+    `quota   ${bar(quota.used ?? 0)}  ${quota.used === undefined ? NOT_YET : `${percent(quota.used)} of ${perMinute} tokens a minute`}`,
     `calls   ${calls}   throttled ${count(throttled)}   dead letters ${count(dead)}`,
     "",
     styleText("dim", `board ${urls.board}   api ${urls.api}`),
@@ -37,20 +47,20 @@ export function render(snapshot: Snapshot): string {
 export function renderLine({ elapsedMs, lanes, quota, throttled, dead }: Snapshot): string {
   const perLane = lanes.map((lane) => `${lane.lane} ${doneOf(lane)}/${lane.jobs}`).join(", ");
   return (
-    `${seconds(elapsedMs)}  done ${perLane}; quota ${percent(quota.now)} now, ` +
-    `${percent(quota.average)} on average; ${throttled} throttled, ${dead} dead`
+    `${seconds(elapsedMs)}  done ${perLane}; quota ${quota.used === undefined ? NOT_YET : `${percent(quota.used)} used`}; ` +
+    `${throttled} throttled, ${dead} dead`
   );
 }
 
-function renderLane(lane: Snapshot["lanes"][number]): string {
+function renderLane(lane: LaneView): string {
   const done = doneOf(lane);
-  const share = lane.jobs === 0 ? 1 : done / lane.jobs;
+  const share = lane.jobs === 0 ? 0 : done / lane.jobs;
   return row(lane.lane, String(lane.waiting), String(lane.active), `${done}/${lane.jobs}`, bar(share));
 }
 
-/** Ended, or waiting to be moved to the dead letters. */
-function doneOf({ jobs, waiting, active }: Snapshot["lanes"][number]): number {
-  return Math.max(0, jobs - waiting - active);
+/** Ended, or waiting to be moved to the dead letters: accepted, and neither waiting nor in hand. */
+function doneOf({ accepted, waiting, active }: LaneView): number {
+  return Math.max(0, accepted - waiting - active);
 }
 
 function row(lane: string, waiting: string, active: string, done: string, rest: string): string {
@@ -66,8 +76,9 @@ function count(value: number): string {
   return value === 0 ? "0" : styleText("yellow", String(value));
 }
 
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`.padStart(7);
+/** A share as all of the demo writes it. */
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
 }
 
 function seconds(ms: number): string {

@@ -1,0 +1,83 @@
+import { NO_NOTES } from "@sluice/job";
+import { describe, expect, test } from "vitest";
+import { spell } from "../src/spell.ts";
+import { reasonOf, reasonOfEnd, type Situation } from "../src/why.ts";
+
+const situation: Situation = {
+  state: "waiting",
+  wait: { now: 1_000, dueAt: undefined, fetched: 0, locked: true, notes: NO_NOTES, failure: undefined },
+  ahead: 0,
+  gate: { answer: "granted", cause: undefined, afterMs: 0 },
+  fleet: { workers: 2, calls: 0, slots: 8 },
+  unserved: undefined,
+  isolated: undefined,
+  fallback: [],
+  leader: undefined,
+  call: undefined,
+  asyncSince: undefined,
+};
+const open = (cause: string | undefined) => ({ answer: "open", cause, afterMs: 2_000 });
+
+describe("what keeps every job of the lane comes before its turn", () => {
+  const unserved = "No worker serves lane 'bulk' of pool 'claude'";
+  const all = { ...situation, ahead: 7, gate: open("breaker"), unserved, isolated: "Isolated" };
+
+  test("no worker, a lane nobody serves, no credentials, a closed pool, its turn", () => {
+    const none = { ...all, fleet: { ...all.fleet, workers: 0 } };
+    const reasons = [
+      none,
+      all,
+      { ...all, unserved: undefined },
+      { ...all, unserved: undefined, isolated: undefined },
+      { ...situation, ahead: 7 },
+    ].map((each) => reasonOf(each).reason);
+    expect(reasons).toEqual(["no-worker", "unserved-lane", "no-identity", "breaker", "ahead"]);
+    expect(reasonOf(all).why).toBe(unserved);
+  });
+
+  test.each(["breaker", "probing", "isolated", "day", "day-rest", "hold", "something new", undefined])(
+    "closed by %s",
+    (cause) => {
+      const { reason, why } = reasonOf({ ...situation, gate: open(cause), fallback: ["other", "third"] });
+      expect(reason).toBe(cause ?? "closed");
+      expect(why).toMatch(/^[A-Z].*\. Meanwhile other, third may answer in its place$/);
+    },
+  );
+});
+
+test("a start that lies ahead is a wait for quota, also when it is granted", () => {
+  const gate = { answer: "granted", cause: undefined, afterMs: 12_000 };
+  expect(reasonOf({ ...situation, gate })).toEqual({
+    reason: "quota",
+    why: "It is next; the quota has room in 12 s",
+  });
+  expect(reasonOf({ ...situation, state: "active", gate }).why).toContain("has room in 12 s");
+});
+
+test("what is due already is due now", () => {
+  const wait = { ...situation.wait, dueAt: 900, fetched: 1 };
+  expect(reasonOf({ ...situation, state: "delayed", wait }).why).toBe(
+    "It was handed back without a call, and is due now",
+  );
+});
+
+test("one that died is told as far as it is known", () => {
+  const dead = { state: "dead", id: "x", failure: undefined } as const;
+  expect(reasonOfEnd(dead, undefined, "unknown").why).toBe("It failed for good");
+  expect(reasonOfEnd(dead, undefined, { id: "x", state: "parked" }).why).toBe(
+    "It failed for good. Its dead letter is `sluice dead-letters show x`, now parked",
+  );
+});
+
+test.each([
+  [-5, "0 ms"],
+  [999.2, "1 s"],
+  [250, "250 ms"],
+  [59_001, "1 min"],
+  [61_000, "1 min 1 s"],
+  [3_600_000, "1 h"],
+  [5_400_000, "1 h 30 min"],
+  [90_000_000, "25 h"],
+])("%d ms is %s", (ms, text) => {
+  expect(spell(ms)).toBe(text);
+});
