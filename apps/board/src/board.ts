@@ -13,6 +13,7 @@ import { Lineage, OutcomeStore } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, type Audit } from "./access/audit.ts";
+import { jsonOfWrites } from "./access/body.ts";
 import { answersTo, failed, noStore, notFound, writersOnly } from "./access/edge.ts";
 import { FailedLogins } from "./access/failed-logins.ts";
 import { authenticated, sameOrigin, securityHeaders } from "./access/guard.ts";
@@ -199,7 +200,7 @@ export class Board {
     );
     app.put("/api/queues/:queueName/retry/:queueStatus", retryAll({ store: deadLetters, runs: this.#runs }));
     app.get("/api/queues", boundedPages);
-    app.use(express.json({ limit: JSON_LIMIT }));
+    app.use(...jsonOfWrites(JSON_LIMIT));
     app.use(withStrip, (request, response, next) => {
       (may(currentUser(), "operator") ? writing : looking)(request, response, next);
     });

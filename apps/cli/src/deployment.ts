@@ -61,7 +61,7 @@ export async function openDeployment(): Promise<Deployment> {
   return {
     pools: Object.values(pools),
     pool(name) {
-      const pool = pools[name];
+      const pool = Object.hasOwn(pools, name) ? pools[name] : undefined;
       if (pool !== undefined) return pool;
       throw new Error(`There is no pool '${name}'. Pools: ${Object.keys(pools).join(", ")}`);
     },

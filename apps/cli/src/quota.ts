@@ -113,7 +113,7 @@ function changed(quota: Quota, change: QuotaChange): Quota {
 
 function parseSetting(setting: string): [keyof QuotaChange, number | null] {
   const [name = "", value = ""] = setting.split("=", 2);
-  const quota = QUOTAS[name];
+  const quota = Object.hasOwn(QUOTAS, name) ? QUOTAS[name] : undefined;
   if (quota === undefined) {
     throw new Error(`Expected a quota of ${Object.keys(QUOTAS).join(", ")}, got '${name}'`);
   }

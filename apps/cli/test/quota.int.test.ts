@@ -193,6 +193,26 @@ test.each(["0", "Infinity"])("a quota of %s is refused", async (value) => {
   expect(await inForce()).toEqual(DECLARED);
 });
 
+test("the name of what every object has is no quota and no pool", async () => {
+  const { quota, inForce } = await world();
+  const set = await quota("set", "nova", "constructor=5");
+  expect(set).toMatchObject({ code: 1, err: expect.stringContaining("Expected a quota of") });
+  const shown = await quota("show", "constructor");
+  expect(shown).toMatchObject({ code: 1, err: expect.stringContaining("There is no pool") });
+  expect(await inForce()).toEqual(DECLARED);
+});
+
+test("what is wrong with an argument is told without its control characters", async () => {
+  const { sluice } = await world();
+  const odd = "\u001b]0;owned\u0007\u001b[2J\r\u202e";
+  for (const args of [["breaker", "nova", "open", "--by", odd], [odd]]) {
+    const { code, err } = await sluice(...args);
+    expect(code).toBe(1);
+    expect(err).toContain(String.raw`\u001b]0;owned`);
+    expect(err.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+  }
+});
+
 test("what the file hardly means is told before anything else", async () => {
   const { quota } = await world({ callTimeout: "50m", maxOutputTokens: 64_000 });
   expect((await quota("show", "nova")).err).toMatch(

@@ -6,6 +6,7 @@ import { distinct, type LetterRef } from "@sluice/drain";
 import express, { type ErrorRequestHandler, type Request, type Response, type Router } from "express";
 import { z } from "zod";
 import { auditOf } from "../access/audit.ts";
+import { formOfWrites } from "../access/body.ts";
 import { currentUser, demand } from "../access/user.ts";
 import { withPatience } from "../kept.ts";
 import { unavailable } from "../letters/letter-view.ts";
@@ -41,6 +42,14 @@ const script = readFileSync(new URL("../../static/page.js", import.meta.url), "u
 
 const searchQuerySchema = z.looseObject({ id: z.string().optional(), cursor: z.string().optional() });
 
+/** @throws Refused for a field that is there twice. */
+function searchQuery(query: unknown): z.output<typeof searchQuerySchema> {
+  const parsed = searchQuerySchema.safeParse(query);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map(({ path }) => path.join("."));
+  throw new Refused(400, `The search is not valid. Expected one text: ${fields.join(", ")}`);
+}
+
 const list = z.preprocess(
   (value) => (typeof value === "string" ? [value] : value),
   z.array(z.string()).max(100),
@@ -56,7 +65,7 @@ export function pages(options: PagesOptions): Router {
   const { runs } = options;
   const searches = new Turns(SEARCHES);
   const router = express.Router();
-  router.use(express.urlencoded({ extended: false, limit: FORM_LIMIT }));
+  router.use(...formOfWrites(FORM_LIMIT));
   router.get("/page.css", (_request, response) => void response.type("css").send(css));
   router.get("/page.js", (_request, response) => void response.type("js").send(script));
   router.get("/", async (request, response) => search({ ...options, searches }, request, response));
@@ -86,7 +95,7 @@ async function search(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const { id, cursor, ...rest } = searchQuerySchema.parse(request.query);
+  const { id, cursor, ...rest } = searchQuery(request.query);
   if (id !== undefined && id !== "") return response.redirect(303, letterUrl(recordId(id.trim())));
   const filter = parseFilter(rest);
   const page = { user: currentUser(), filter, pools, classes: classes() };
