@@ -9,6 +9,7 @@ import { connect, keySpace, RedisClock } from "@sluice/redis";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
+import { Elsewhere } from "./elsewhere.ts";
 import { OpenStreams, STREAM_BOUNDS, type StreamBounds } from "./open-streams.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
@@ -34,6 +35,7 @@ export class Api {
   readonly #emit: Emit;
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
+  readonly #elsewhere: Elsewhere;
   readonly #deadLetters: DynamoDbStore;
   readonly #standing: Standing;
   readonly #reader: ChunkReader;
@@ -71,6 +73,23 @@ export class Api {
       ]),
     );
     this.#pools = pools;
+    this.#elsewhere = new Elsewhere({
+      pools: settings.pools,
+      namespace,
+      redis,
+      open: (pool, scope) =>
+        createApiPool({
+          pool,
+          scope,
+          keySpace: keySpace(namespace, scope.name),
+          redis,
+          reader,
+          guard,
+          gateOf: (name) => pools.get(name)?.gate,
+          clock,
+          onError,
+        }),
+    });
     this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable, now: clock });
     this.#standing = new Standing({
       redis,
@@ -85,7 +104,9 @@ export class Api {
       emit,
       onUnfit: settings.onUnfit,
     });
-    const find = createFind({ pools, deadLetters: this.#deadLetters });
+    const elsewhere = async (pool: string, lane: string): Promise<ApiPool | undefined> =>
+      this.#elsewhere.find(pool, lane);
+    const find = createFind({ pools, elsewhere, deadLetters: this.#deadLetters });
     const accept = createAccept({ pools, encodePayload, emit, clock });
     const app = createApp({
       accept: async (...submitted) => {
@@ -94,14 +115,22 @@ export class Api {
         return accept(...submitted);
       },
       find,
-      cancel: createCancel({ pools, find, clock }),
-      explain: createExplain({ pools, find, deadLetters: this.#deadLetters, decodePayload }),
+      cancel: createCancel({ pools, elsewhere, find, clock }),
+      explain: createExplain({ pools, elsewhere, find, deadLetters: this.#deadLetters, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (name) => {
         const pool = pools.get(name);
         if (pool === undefined) return undefined;
-        const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
-        return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
+        const [inspection, identity, unservedLanes] = await Promise.all([
+          pool.inspect(),
+          pool.identity(),
+          pool.unservedLanes(),
+        ]);
+        return {
+          ...(inspection ?? { pool: name, takesCalls: false }),
+          ...(identity === undefined ? {} : { identity: identity.line }),
+          ...(Object.keys(unservedLanes).length === 0 ? {} : { unservedLanes }),
+        };
       },
       health: async () => this.#standing.health(),
       unsafe: () => this.#standing.unsafe,
@@ -127,7 +156,7 @@ export class Api {
     this.#streams.close();
     await closeServer(this.#server);
     this.#reader.close();
-    await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
+    await Promise.all([...this.#pools.values(), ...this.#elsewhere.opened].map(async (pool) => pool.close()));
     this.#deadLetters.close();
     this.#redis.disconnect();
   }
@@ -146,7 +175,10 @@ export class Api {
 
   /** The pool of a job that was found. */
   #poolOf(id: string): ApiPool {
-    const pool = this.#pools.get(parseJobId(id)?.pool ?? "");
+    const parts = parseJobId(id);
+    const own = this.#pools.get(parts?.pool ?? "");
+    const lane = parts?.lane ?? "";
+    const pool = own?.lanes.includes(lane) === true ? own : this.#elsewhere.known(parts?.pool ?? "", lane);
     if (pool === undefined) throw new Error(`Job ${id} belongs to no pool`);
     return pool;
   }

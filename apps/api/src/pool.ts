@@ -12,7 +12,7 @@ import {
   type Gate,
   type ReadingPool,
 } from "@sluice/drain";
-import type { Clock, JobRequest } from "@sluice/job";
+import { queueName, type Clock, type JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
@@ -24,9 +24,11 @@ import {
   type ChunkReader,
   ClaimStore,
   describeIdentities,
+  describeUnserved,
   Lineage,
   OutcomeStore,
   readIdentities,
+  readServed,
   readOpenCall,
   ResponseCache,
   UsageStore,
@@ -39,7 +41,10 @@ export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, Exp
   readonly polls: LaneQueue;
   readonly gate: Pick<Gate, "settle">;
   lane(name: string): LaneQueue;
-  inspect(): Promise<Inspection>;
+  /** `undefined` while no worker has started the pool. */
+  inspect(): Promise<Inspection | undefined>;
+  /** The lanes that nobody serves, each with why. */
+  unservedLanes(): Promise<Readonly<Record<string, string>>>;
   close(): Promise<void>;
 }
 
@@ -121,17 +126,25 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     budgetMs: (work) => callBudgetMs(pool.callTimeoutMs, work),
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
     async fleet() {
-      const [{ reservations }, { workers }] = await Promise.all([
-        limiter.inspect(pool.name),
+      const [inspection, { workers }] = await Promise.all([
+        limiter.inspect(pool.name).catch(unlessUnknown),
         readIdentities(redis, keySpace),
       ]);
-      return { calls: reservations, workers };
+      return { calls: inspection?.reservations ?? 0, workers };
     },
     openCall: async (id) => readOpenCall(redis, keySpace, id),
     leader: async ({ tenant, pool: name }, request) =>
       cache.leader(cacheKey({ tenant, pool: name, model: pool.model, request })),
     identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
-    inspect: async () => limiter.inspect(pool.name),
+    unserved: async (name) => describeUnserved(await readServed(redis, keySpace), queueName(pool.name, name)),
+    async unservedLanes() {
+      const served = await readServed(redis, keySpace);
+      const lines = pool.lanes.map(
+        (name) => [name, describeUnserved(served, queueName(pool.name, name))] as const,
+      );
+      return Object.fromEntries(lines.flatMap(([name, line]) => (line === undefined ? [] : [[name, line]])));
+    },
+    inspect: async () => limiter.inspect(pool.name).catch(unlessUnknown),
     async close() {
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },
@@ -142,4 +155,9 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
 function longestAnswerBytes({ defaultMaxTokens: maxTokens }: Pool): number {
   const messages = [{ role: "user" as const, content: [{ text: "?" }] }];
   return answerBytes({ kind: "converse", request: { messages, maxTokens } });
+}
+
+/** The limiter's word for a pool that nobody has declared. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof RangeError)) throw error;
 }

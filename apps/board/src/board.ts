@@ -21,6 +21,7 @@ import { createIdentify } from "./access/identify.ts";
 import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
+import { strayLanes, type StrayLane } from "./lanes/stray-lanes.ts";
 import { PoolWatches } from "./lanes/pool-watches.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
@@ -79,6 +80,9 @@ export class Board {
   readonly #failures: FailedLogins;
   readonly #laneTurns = new Turns(LANE_PAGES);
   readonly #classes: ClassWatch;
+  readonly #strays: ClassWatch;
+  /** Lanes that no file of this board names, by scope and queue. */
+  readonly #strayLanes = new Map<string, StrayLane>();
   readonly #standing: Standing;
   /** The shared time: for the letters that it reads and writes, too. */
   readonly clock: Clock;
@@ -114,6 +118,12 @@ export class Board {
       onError,
       everyMs: settings.classesEveryMs ?? 5_000,
     });
+    this.#strays = new ClassWatch({
+      classes: async () => this.#findStrays(),
+      onClass: (key) => this.#boards.forEach(({ addStray }) => addStray(key)),
+      onError,
+      everyMs: settings.classesEveryMs ?? 5_000,
+    });
     this.#standing = new Standing({
       redis: this.#redis,
       clock: redisClock,
@@ -124,13 +134,17 @@ export class Board {
     });
   }
 
-  readonly #boards: { readonly addClass: (errorClass: string) => void }[] = [];
+  readonly #boards: {
+    readonly addClass: (errorClass: string) => void;
+    readonly addStray: (key: string) => void;
+  }[] = [];
 
   /** Listens. Resolves to the URL. */
   async start(): Promise<string> {
     const { host, port } = this.#settings;
     this.#server = httpServer(this.#app());
     this.#classes.start();
+    this.#strays.start();
     this.#standing.start();
     return listen(this.#server, host, port);
   }
@@ -139,7 +153,7 @@ export class Board {
   async stop(): Promise<void> {
     this.#standing.stop();
     if (this.#server !== undefined) await closeServer(this.#server);
-    await Promise.all([this.#classes.stop(), this.#runs.stopAll()]);
+    await Promise.all([this.#classes.stop(), this.#strays.stop(), this.#runs.stopAll()]);
     this.#failures.flush();
     await Promise.all([...this.#queues, ...this.#laneQueues].map(async (queue) => queue.close()));
     this.#redis.disconnect();
@@ -236,11 +250,24 @@ export class Board {
         addQueue(
           new LetterAdapter({ errorClass, writable, view: this.#view, actions, progress, clock: this.clock }),
         ),
+      addStray: (key) => {
+        const stray = this.#strayLanes.get(key);
+        if (stray === undefined) return;
+        const pool = { ...stray.like, name: stray.pool, scope: stray.scope, lanes: [stray.lane] };
+        for (const adapter of this.#laneAdapters(pool, true)) addQueue(adapter);
+      },
     });
     return serverAdapter.getRouter();
   }
 
-  #laneAdapters(pool: Pool): LaneAdapter[] {
+  async #findStrays(): Promise<string[]> {
+    const { pools, namespace } = this.#settings;
+    const found = await strayLanes(this.#redis, namespace, pools);
+    for (const [key, stray] of found) this.#strayLanes.set(key, stray);
+    return [...found.keys()];
+  }
+
+  #laneAdapters(pool: Pool, isStray = false): LaneAdapter[] {
     const { namespace, onError } = this.#settings;
     return pool.lanes.map((lane) => {
       const queue = new Queue(queueName(pool.name, lane), {
@@ -260,6 +287,7 @@ export class Board {
         redis: this.#redis,
         clock: this.clock,
         turns: this.#laneTurns,
+        isStray,
       });
     });
   }

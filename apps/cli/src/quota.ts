@@ -3,17 +3,23 @@ import type { Pool } from "@sluice/config";
 import { latest, madeBy, quotaOverrides, type Quota, type QuotaChange } from "@sluice/limits";
 import { openDeployment, type Deployment } from "./deployment.ts";
 import { accountHere } from "./operator.ts";
-import { overrideLine, QUOTAS, quotaView } from "./quota-view.ts";
+import { overrideLine, QUOTAS, quotaView, strayRows } from "./quota-view.ts";
 import { print, printJson, tell } from "./terminal.ts";
 
 export async function showQuota(name: string, { json }: { readonly json: boolean }): Promise<void> {
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
+  const strayLanes = await deployment.strayLanes(pool);
   const [inspection, entries, operations] = await Promise.all([
-    deployment.limiter(pool).inspect(pool.name),
+    deployment.limiter(pool).inspect(pool.name).catch(unlessUnknown),
     deployment.quotaLog(pool).entries(pool.name, HISTORY),
     deployment.operations(pool).entries(pool.name, HISTORY),
   ]);
+  if (inspection === undefined) {
+    if (json) printJson({ pool: pool.name, strayLanes });
+    else print([`${pool.name}: no worker has started this pool yet`, ...strayRows(strayLanes)].join("\n"));
+    return;
+  }
   const { quota } = inspection.limits;
   const view = {
     ...inspection,
@@ -21,6 +27,7 @@ export async function showQuota(name: string, { json }: { readonly json: boolean
     setBy: madeBy(entries, quota),
     changes: entries,
     operations: latest(operations),
+    strayLanes,
   };
   if (json) printJson(view);
   else print(quotaView(view));
@@ -60,6 +67,11 @@ export async function resetQuota(
   const version = await changeQuota(deployment, pool, change, { yes: true, by, action: "quota reset" });
   if (json) printJson({ pool: name, version });
   else print(`Limits of ${name} are as the pools file has them: version ${version}, for every worker`);
+}
+
+/** The limiter's word for a pool that nobody has declared. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof RangeError)) throw error;
 }
 
 /** Changes shown of the past. */

@@ -12,18 +12,20 @@ import {
   type Outcomes,
   type ProcessGuard,
 } from "@sluice/drain";
-import type { Emit, Time } from "@sluice/job";
+import { queueName, type Emit, type Time } from "@sluice/job";
 import {
   createQuotaLog,
   createRedisLimiter,
   guardLimiter,
   isIdle,
+  REDECLARE_MS,
   watchLimits,
   type LimitsChange,
   type OperableLimiter,
   type PoolLimits,
 } from "@sluice/limits";
 import type { Need } from "@sluice/process";
+import { POLLS_LANE, type LaneName } from "@sluice/queue";
 import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -34,6 +36,7 @@ import {
   IdentityNote,
   OutcomeStore,
   ResponseCache,
+  ServedNote,
   UsageStore,
   type CancelSubscription,
   type UsedCall,
@@ -102,11 +105,13 @@ export class ScopeParts {
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
   readonly #note: IdentityNote;
+  readonly #served: ServedNote;
   readonly #flags: CancelFlags;
   readonly #answerDoubts: () => Promise<unknown>;
   #subscription: CancelSubscription | undefined;
   #doubting: NodeJS.Timeout | undefined;
   #stopListening: (() => void) | undefined;
+  #redeclaring: NodeJS.Timeout | undefined;
 
   constructor(options: ScopeOptions) {
     const { scope, pools, namespace, redis, onError, heartbeatTtlMs: ttlMs } = options;
@@ -124,6 +129,14 @@ export class ScopeParts {
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
     const { owner } = this.#heartbeat;
     this.#note = new IdentityNote({ redis, keySpace: space, owner, ttlMs, onError: onError("identity") });
+    this.#served = new ServedNote({
+      redis,
+      keySpace: space,
+      owner,
+      ttlMs,
+      lanes: lanesOf(pools).map(({ pool, lane }) => queueName(pool, lane)),
+      onError: onError("served"),
+    });
     this.guard = createProcessGuard({
       scope: scope.name,
       renew: async () => (await this.#bedrock.renewIdentity())?.failure.errorClass,
@@ -238,12 +251,23 @@ export class ScopeParts {
 
   async start(): Promise<void> {
     const { onCancel, inHand, onError, heartbeatTtlMs } = this.#options;
+    // First the note: who beats and says nothing is taken for one of a version before.
+    await this.#served.start();
     await this.#heartbeat.start();
     const answer = (): void => void this.#answerDoubts().catch(onError("ledger"));
     this.#doubting = setInterval(answer, heartbeatTtlMs / DOUBTS_PER_BEAT_LIFE);
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
+    this.#redeclaring = setInterval(() => void this.#redeclare(), REDECLARE_MS);
     await this.#listen();
     this.#slow.start();
+  }
+
+  /** The limits of a file count for as long as a worker says them. */
+  async #redeclare(): Promise<void> {
+    const { pools, onError } = this.#options;
+    for (const pool of pools) {
+      await this.#limiter.configure(pool.name, this.limitsOf(pool)).catch(onError("limits"));
+    }
   }
 
   /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
@@ -287,15 +311,22 @@ export class ScopeParts {
 
   /** Says farewell, so that calls it left open may be repeated at once. */
   async stop(): Promise<void> {
+    clearInterval(this.#redeclaring);
     this.#subscription?.stop();
     clearInterval(this.#doubting);
     this.#slow.stop();
     this.guard.stop();
     await this.#note.stop();
+    await this.#served.stop();
     this.#stopListening?.();
     await this.#heartbeat.stop();
     this.#bedrock.close();
   }
+}
+
+/** The lanes of these pools, and the queues of their polls. */
+export function lanesOf(pools: readonly Pool[]): LaneName[] {
+  return pools.flatMap(({ name, lanes }) => [...lanes, POLLS_LANE].map((lane) => ({ pool: name, lane })));
 }
 
 /** The cache by question: equal requests to the model of one pool, of one tenant. */

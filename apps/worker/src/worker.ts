@@ -33,13 +33,15 @@ import {
   WaitingGrants,
   type LockTimes,
   type SlotShares,
+  type SweeperTimes,
   type Take,
 } from "@sluice/queue";
 import { connect, RedisClock } from "@sluice/redis";
 import { createModel } from "./model.ts";
+import { OtherLanes } from "./other-lanes.ts";
 import { Recovery } from "./recovery.ts";
 import { Replays } from "./replays.ts";
-import { ScopeParts } from "./scope.ts";
+import { lanesOf, ScopeParts } from "./scope.ts";
 import { toldAcquire } from "./told-slots.ts";
 
 export interface WorkerSettings {
@@ -119,6 +121,7 @@ export class Worker {
   readonly #intakes: Intake[] = [];
   readonly #sweepers: Sweeper[] = [];
   readonly #pollQueues: LaneQueue[] = [];
+  readonly #otherLanes: readonly OtherLanes[];
   #looking: NodeJS.Timeout | undefined;
   #started = false;
 
@@ -143,8 +146,34 @@ export class Worker {
     this.#scopes = this.#openScopes();
     this.#pools = new Map(Object.values(pools.pools).map((pool) => [pool.name, this.#openPool(pool)]));
     this.#deadLetters = createDynamoDbStore({ tableName: deadLetterTable, now: clock });
+    const outboxes = new Set([...this.#pools.values()].flatMap((parts) => this.#wirePool(parts)));
+    this.#otherLanes = [...this.#scopes.values()].map(
+      (scope) =>
+        new OtherLanes({
+          keySpace: scope.keySpace,
+          own: lanesOf(
+            [...this.#pools.values()].filter((each) => each.scope === scope).map(({ pool }) => pool),
+          ),
+          redis: this.#commandRedis,
+          queueRedis: this.#queueRedis,
+          outcomes: scope.outcomes,
+          cancels: scope.cancels,
+          leftOf: (name) =>
+            new LeftCalls({
+              pools: [name],
+              gateOf: () => scope.gate,
+              ledger: scope.ledger,
+              onError: this.#onError("gate"),
+            }),
+          outboxes,
+          emit: this.#emit,
+          onError: this.#onError("other lanes"),
+          times: this.#sweeperTimes(),
+          random: Math.random,
+        }),
+    );
     this.#mover = new Mover({
-      outboxes: [...this.#pools.values()].flatMap((parts) => this.#wirePool(parts)),
+      outboxes,
       deadLetters: this.#deadLetters,
       emit: this.#emit,
       clock,
@@ -201,6 +230,7 @@ export class Worker {
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
+    for (const lanes of this.#otherLanes) lanes.start();
     this.#looking = setInterval(() => this.#pools.forEach(({ hung }) => hung.check()), HANG_LOOK_MS);
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
     const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
@@ -268,6 +298,7 @@ export class Worker {
     await Promise.all([
       this.#mover.stop(),
       this.#replays.stop(),
+      ...this.#otherLanes.map(async (lanes) => lanes.stop()),
       ...this.#sweepers.map(async (sweeper) => sweeper.stop()),
     ]);
     this.#locks.stop();
@@ -349,6 +380,7 @@ export class Worker {
       abort,
       emit,
       clock: this.#time.clock,
+      random: Math.random,
     });
     const lanes = pool.lanes.map((lane) =>
       this.#wireLane(parts, lane, {
@@ -414,12 +446,7 @@ export class Worker {
       new Sweeper({
         ...names,
         redis: this.#queueRedis,
-        clock: this.#time.clock,
-        isTimeKnown: () => !this.#redisClock.isApart,
-        lives: {
-          lockMs: Math.max(this.#locks.times.inHandMs, this.#locks.times.callMs),
-          stalledIntervalMs: this.#settings.stalledIntervalMs,
-        },
+        ...this.#sweeperTimes(),
         // A poll that is due later is no retry.
         ...(lane === POLLS_LANE ? {} : { isIdle: async () => scope.isIdle(pool.name) }),
         onExpired: (id) => this.#emit("job:expired", { id }),
@@ -451,6 +478,18 @@ export class Worker {
       answeredCost: (name, { usage }) => this.#pools.get(name)?.model.settled(usage) ?? {},
       onError: this.#onError("gate"),
     });
+  }
+
+  #sweeperTimes(): SweeperTimes {
+    const { inHandMs, callMs } = this.#locks.times;
+    return {
+      clock: this.#time.clock,
+      isTimeKnown: () => !this.#redisClock.isApart,
+      lives: {
+        lockMs: Math.max(inHandMs, callMs),
+        stalledIntervalMs: this.#settings.stalledIntervalMs,
+      },
+    };
   }
 
   /** The pool itself, then its fallbacks: each with its own lane, model, slots, credentials and breaker. */

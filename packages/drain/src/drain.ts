@@ -4,9 +4,13 @@
  */
 import {
   deadlineFailure,
-  jobDataSchema,
+  JOB_DATA,
+  JOB_DATA_VERSION,
   jobRequestSchema,
+  NewerVersionError,
   NO_NOTES,
+  readJobData,
+  readJobEnvelope,
   type JobData,
   type JobRequest,
 } from "@sluice/job";
@@ -18,6 +22,7 @@ import { Hands } from "./hands.ts";
 import { describe } from "./insist.ts";
 import { leftInChain, type LeftCalls } from "./left-calls.ts";
 import { Line } from "./line.ts";
+import { NewerRecords } from "./newer.ts";
 import type { Held } from "./ports.ts";
 import { ELSEWHERE_MS, putOff } from "./put-off.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
@@ -51,6 +56,7 @@ interface Visit {
 export class Drain {
   readonly #options: DrainOptions;
   readonly #hands: Hands;
+  readonly #newer: NewerRecords;
   readonly #runner: Runner;
   readonly #starter: Starter;
   readonly #stalled: StalledJobs;
@@ -65,6 +71,7 @@ export class Drain {
   constructor(options: DrainOptions) {
     this.#options = options;
     this.#hands = new Hands(options.emit);
+    this.#newer = new NewerRecords(options);
     this.#rest = new Rest(options);
     this.#runner = new Runner(options, this.#hands);
     this.#left = leftInChain(options);
@@ -122,6 +129,10 @@ export class Drain {
       next = await step();
       return next;
     } catch (error) {
+      const envelope = readJobEnvelope(job.data);
+      if (error instanceof NewerVersionError && envelope !== undefined) {
+        return await this.#newer.handBack(job, envelope, error, stopping);
+      }
       if (stopping.aborted) throw error;
       this.#options.emit("worker:error", { part: "intake", error: describe(error) });
       await job.defer({ delayMs: UNANSWERED_MS, attempt: false });
@@ -133,14 +144,18 @@ export class Drain {
 
   async #take(job: Held, stopping: AbortSignal, visit: Visit): Promise<Turn | undefined> {
     const { clock, emit, outcomes, cancels } = this.#options;
-    const parsed = jobDataSchema.safeParse(job.data);
+    const read = readJobData(job.data);
+    if (read.type === "newer" && read.envelope.id === job.id) {
+      const record = { what: JOB_DATA, version: read.version, known: JOB_DATA_VERSION };
+      return this.#newer.handBack(job, read.envelope, record, stopping);
+    }
     // Data of another job is no more its own than data that nobody can read: its answer would be kept under that id.
-    if (!parsed.success || parsed.data.id !== job.id) {
+    if (read.type !== "known" || read.data.id !== job.id) {
       await job.fail(malformed());
       emit("worker:error", { part: "intake", error: `The data of job ${job.id} cannot be read` });
       return undefined;
     }
-    const data = parsed.data;
+    const { data } = read;
 
     // Asked together: one round trip to Redis, however far it is.
     const [ended, cancelled, notes] = await Promise.all([

@@ -1,5 +1,5 @@
 /** Trying again until it works: for what must not be lost while Redis is away. */
-import { localTime, scrubError, type Emit, type Sleep } from "@sluice/job";
+import { localTime, NewerVersionError, scrubError, type Emit, type Sleep } from "@sluice/job";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
@@ -17,7 +17,8 @@ export interface InsistOptions {
 
 /**
  * Repeats `operation` until it resolves. Every failure is told as a `worker:error` of `part`.
- * @throws the last error once the signal has fired (the process has no more time), or the tries are used up.
+ * @throws the last error once the signal has fired (the process has no more time), or the tries are used up; at once when
+ * it is about a record of a newer version, which asking again will not change.
  */
 export async function insist<T>(
   operation: () => Promise<T>,
@@ -28,6 +29,7 @@ export async function insist<T>(
     try {
       return await operation();
     } catch (error) {
+      if (error instanceof NewerVersionError) throw error;
       emit("worker:error", { part, error: describe(error) });
       if (signal.aborted || tried >= tries) throw error;
       await sleep(pauseMs, signal);

@@ -2,7 +2,7 @@
  * A job this process has in hand: fetched from its lane, locked, and owed exactly one of `complete`, `defer` or
  * `fail`. Wraps BullMQ's manual API, so that nothing outside this package knows it.
  */
-import { readNotes, writeNotes, type Clock, type Failure, type Notes } from "@sluice/job";
+import { notesOf, writeNotes, type Clock, type Failure, type Notes } from "@sluice/job";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
 import { completeWith, failWith } from "./finish.ts";
@@ -83,11 +83,14 @@ export class HeldJob {
     this.#calling = true;
   }
 
-  /** What the job's earlier tries left for this one. */
+  /**
+   * What the job's earlier tries left for this one.
+   * @throws NewerVersionError when a newer version of Sluice left it.
+   */
   async notes(): Promise<Notes> {
     const { redis, keys } = this.#parts;
     const stored = await redis.hget(keys.jobPrefix + this.id, NOTES_FIELD);
-    return readNotes(stored);
+    return notesOf(stored);
   }
 
   /** Replaces what the next try finds, also if this process vanishes before it hands the job back. */

@@ -40,6 +40,9 @@ export interface LaneKeys {
   readonly jobPrefix: string;
 }
 
+/** Which lanes the scope has: queue names by when somebody named them last. */
+export const lanesKey = (keySpace: KeySpace): string => `${keySpace}:lanes`;
+
 export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKeys {
   const base = `${keySpace}:${queueName(pool, lane)}:`;
   return {
