@@ -10,7 +10,7 @@ import { jsonBody } from "./body.ts";
 import { iso, present, stateOf } from "./present.ts";
 import { Problem, problemHandler, sendProblem, sendRefusal } from "./problem.ts";
 import { sentence } from "./sentence.ts";
-import { leaving, sendStream, type StreamEvent } from "./stream.ts";
+import { sendStream, type StreamEvent } from "./stream.ts";
 import type { OpenStreams } from "./open-streams.ts";
 
 export interface AppOptions {
@@ -67,11 +67,23 @@ export function createApp(options: AppOptions): Express {
   app.get("/healthz", (_request, response) => {
     response.json({ status: "ok" });
   });
-  app.get("/readyz", async (_request, response) => {
+  app.get("/readyz", async (request, response) => {
     const { ready, problems } = await options.health();
+    // Under a name that is none of ours a page of another site may be asking.
+    const isOurs = options.isOurs(request);
     if (!ready) {
+      const reasons = problems.map(({ message }) => message).join(" ");
       response.set("retry-after", String(READY_RETRY_S));
-      sendProblem(response, 503, "not-ready", problems.map(({ message }) => message).join(" "));
+      sendProblem(
+        response,
+        503,
+        "not-ready",
+        isOurs ? reasons : "This program is not ready. Its log says why",
+      );
+      return;
+    }
+    if (!isOurs) {
+      response.json({ status: "ready" });
       return;
     }
     // Jobs are taken whatever the workers lack: they wait.
@@ -151,14 +163,17 @@ export function createApp(options: AppOptions): Express {
       return;
     }
     using place = options.streams.enter(request.socket.remoteAddress);
-    const left = leaving(response);
     const view = await find(TENANT, id);
     if (view === undefined) {
       unknownJob(response);
       return;
     }
+    if (request.method === "HEAD") {
+      response.type("text/event-stream").end();
+      return;
+    }
     const ended = view.state === "dead" ? "failed" : undefined;
-    await sendStream(response, { left, over: place.over }, (signal) =>
+    await sendStream(response, place.over, (signal) =>
       read(lifeId(view), { after: after.data, ended, signal }),
     );
   });

@@ -1,5 +1,6 @@
 /** A streamed answer as server-sent events, while it is written or afterwards. */
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import type { Response } from "express";
 
 /** One event of a job's text. `id` is where a reader can go on after. */
@@ -17,40 +18,21 @@ const COME_BACK_MS = 1_000;
 /** How long the end of a stream may take to arrive, milliseconds. */
 const LAST_WORDS_MS = 2_000;
 
-/** When a stream is to end before its last event. */
-export interface StreamEnds {
-  /** The caller has gone, as `leaving` tells. */
-  readonly left: AbortSignal;
-  /** It is old enough, or the program leaves. */
-  readonly over: AbortSignal;
-}
-
-/**
- * Fires when the caller has gone. Call it before the first `await` of a handler: `close` is told once, and a caller that
- * went before anybody listened would keep its place for as long as a stream may last.
- */
-export function leaving(response: Response): AbortSignal {
-  const left = new AbortController();
-  if (response.closed || response.destroyed) left.abort();
-  else response.once("close", () => left.abort());
-  return left.signal;
-}
-
 /**
  * Sends the events until the last, until the caller leaves, or until `over` fires: then the caller comes back with the
  * last id it has seen. Rejects only before the first byte: afterwards a broken stream is all that can be said.
  */
 export async function sendStream(
   response: Response,
-  { left, over }: StreamEnds,
+  over: AbortSignal,
   events: (signal: AbortSignal) => AsyncIterable<StreamEvent>,
 ): Promise<void> {
-  if (left.aborted) return;
+  const { socket } = response.req;
   response.set({ "content-type": "text/event-stream", "x-accel-buffering": "no" });
   response.flushHeaders();
   response.write(`retry: ${COME_BACK_MS}\n\n`);
   const keepAlive = setInterval(() => response.write(": still here\n\n"), KEEP_ALIVE_MS);
-  const stop = AbortSignal.any([left, over]);
+  const stop = AbortSignal.any([goneOf(socket), over]);
   try {
     for await (const { id, type, ...data } of events(stop)) {
       const hasRoom = response.write(`id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -70,4 +52,20 @@ export async function sendStream(
   } finally {
     clearInterval(keepAlive);
   }
+}
+
+const gone = new WeakMap<Socket, AbortSignal>();
+
+/**
+ * Fires when the connection has gone, at once when it went before. Node tells the answer under way alone: not one that waits
+ * behind it on the same connection, nor one that begins after the end.
+ */
+function goneOf(socket: Socket): AbortSignal {
+  const known = gone.get(socket);
+  if (known !== undefined) return known;
+  const left = new AbortController();
+  if (socket.destroyed) left.abort();
+  else socket.once("close", () => left.abort());
+  gone.set(socket, left.signal);
+  return left.signal;
 }

@@ -11,7 +11,7 @@ const unused = (): never => {
 
 /** A job that never says anything: only its caller, or its age, ends the stream. */
 const read: AppOptions["read"] = async function* (_id, { signal }) {
-  await once(signal, "abort");
+  if (!signal.aborted) await once(signal, "abort");
   signal.throwIfAborted();
   yield { id: "0-1", type: "text" };
 };
@@ -59,7 +59,8 @@ test("a caller that leaves while its job is looked up gives its place back", asy
   const [socket]: unknown[] = await connection;
   if (!(socket instanceof Socket)) throw new Error("Expected a socket");
   await isAsked;
-  const closed = once(socket, "close");
+  const { promise: closed, resolve: onClose } = Promise.withResolvers<void>();
+  socket.once("close", () => onClose());
   caller.resetAndDestroy();
   await closed;
   for (const each of found) each();

@@ -20,6 +20,7 @@ test("a job whose id is made like a list is not taken for the list that somebody
     pool: new Kept({ load: async () => Promise.resolve(undefined), ...nothing }),
     declared: {},
     redis,
+    clock: Date.now,
     turns: new Turns({ atOnce: 4, waiting: 4 }),
   });
   for (const id of ["active 0 9", "page claude.bulk active 0 9"]) {

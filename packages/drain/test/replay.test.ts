@@ -80,6 +80,7 @@ function world({ perLane = 20, letters = 1, addFails = false, outcome = "", foun
     perLane,
     waitMs: 2,
     clock: () => now,
+    monotonic: () => now,
   });
   return {
     refs,

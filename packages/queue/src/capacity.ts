@@ -3,6 +3,7 @@
  * after which asking again makes sense: every job that is let in is owed room for its answer, and what fills Redis then
  * is the answers.
  */
+import { localTime, type LocalTime } from "@sluice/job";
 import type { Redis } from "ioredis";
 import { Accepted, type Room } from "./accepted.ts";
 import type { LaneQueue } from "./lane-queue.ts";
@@ -51,11 +52,14 @@ interface KnownLane {
 /** One for each process and Redis. */
 export class CapacityGuard {
   readonly #memory: MemoryReader;
+  readonly #monotonic: LocalTime["monotonic"];
   readonly #accepted = new Accepted();
   readonly #lanes = new WeakMap<LaneQueue, KnownLane>();
 
-  constructor(redis: Redis) {
-    this.#memory = new MemoryReader(redis, this.#accepted);
+  /** @param monotonic default: this process's. */
+  constructor(redis: Redis, monotonic: LocalTime["monotonic"] = localTime.monotonic) {
+    this.#monotonic = monotonic;
+    this.#memory = new MemoryReader(redis, this.#accepted, monotonic);
   }
 
   /** Keeps room for the answers of the lane's jobs, from now on. */
@@ -94,7 +98,7 @@ export class CapacityGuard {
   }
 
   async #bytesOf(lane: LaneQueue, known: KnownLane): Promise<LaneReading> {
-    const readAt = Date.now();
+    const readAt = this.#monotonic();
     if (known.bytes !== undefined && readAt - known.bytes.readAt <= READING_AGE_MS) return known.bytes;
     const began = known.accepted.begin();
     const reading = { began, readAt, bytes: await lane.waitingBytes() };

@@ -9,28 +9,31 @@ const DATABASE = /^(?:0|[1-9]\d{0,5})$/;
 /** What the driver would take from behind the `?` for options of its own. */
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(["family"]);
 
-/** What a path or an option that nobody wrote is most likely of. */
-const ESCAPED = ". A password in the URL has its `/`, `?`, `#` and `@` percent-encoded";
-
 /**
  * The database that a URL names; 0 when it names none.
- * @throws RangeError saying what was expected, and nothing of what was found: a password with a `/`, `?` or `#` makes its
- * rest the path, an option or the fragment.
+ * @throws RangeError saying what was expected. User and password are never part of it.
  */
 export function databaseOf(url: string): number {
   if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
     throw new RangeError("Expected the URL of Redis to be one such as redis://127.0.0.1:6379");
   }
-  const { pathname, searchParams } = new URL(url);
-  if ([...searchParams.keys()].some((name) => !KNOWN_OPTIONS.has(name))) {
+  const { pathname, search, searchParams, hash } = new URL(url);
+  // A password with one of these signs ends the address early, and the rest of it would be quoted below.
+  if (`${pathname}${search}${hash}`.includes("@")) {
     throw new RangeError(
-      `Expected the URL of Redis to have no option but \`family\`. A database is named by its path${ESCAPED}`,
+      "Expected the signs / ? # and @ of a password in the URL of Redis to be written as %2F, %3F, %23 and %40",
+    );
+  }
+  for (const name of searchParams.keys()) {
+    if (KNOWN_OPTIONS.has(name)) continue;
+    throw new RangeError(
+      `Expected the URL of Redis to have no option but \`family\`, got \`${name}\`. A database is named by its path`,
     );
   }
   const path = pathname.replace(/^\//, "");
   if (path === "") return 0;
   if (DATABASE.test(path)) return Number(path);
   throw new RangeError(
-    `Expected the path of the Redis URL to be the number of a database such as /0${ESCAPED}`,
+    `Expected the path of the Redis URL to be the number of a database such as /0, got '/${path}'`,
   );
 }
