@@ -77,7 +77,11 @@ export async function showLetter(
 ): Promise<void> {
   const user = currentUser();
   const wantsPrompt = request.query["prompt"] === "full";
-  if (wantsPrompt) demand(user, "admin");
+  if (wantsPrompt) {
+    // First the record: who may not is on it too.
+    auditOf(response).intent("read the prompt");
+    demand(user, "admin");
+  }
   const id = String(request.params["id"]);
   const letter = await loadShown(store, id);
   if ("damage" in letter) {
@@ -86,7 +90,6 @@ export async function showLetter(
   }
   const read = await readRequest(letter);
   const open = wantsPrompt && may(user, "admin");
-  if (open) auditOf(response).intent("read the prompt");
   const stored = read.readable ? read.request : undefined;
   const redacted = (whole: unknown): unknown =>
     may(user, "operator") ? redactRequest(whole, letter.kind, letter.revision) : sizeOfRequest(whole);
