@@ -116,16 +116,16 @@ describe("a login", () => {
   });
 });
 
-describe("whether there is such a user", () => {
-  const outcomes = async (name: string): Promise<readonly string[]> => {
-    const { attempt } = given(["ann"]);
-    const told: string[] = [];
-    // From an address that has used up what it has for all names.
-    for (let index = 0; index < 25; index += 1) await attempt({ name: `name ${index}`, password: guess() });
-    for (let index = 0; index < 8; index += 1) told.push(await attempt({ name, password: guess() }));
-    return told;
-  };
+const outcomes = async (name: string): Promise<readonly string[]> => {
+  const { attempt } = given(["ann"]);
+  const told: string[] = [];
+  // From an address that has used up what it has for all names.
+  for (let index = 0; index < 25; index += 1) await attempt({ name: `name ${index}`, password: guess() });
+  for (let index = 0; index < 8; index += 1) told.push(await attempt({ name, password: guess() }));
+  return told;
+};
 
+describe("whether there is such a user", () => {
   test("is not to be told from what a wrong password is answered", async () => {
     expect(await outcomes("ann")).toEqual(await outcomes("nobody"));
     const { attempt } = given(["ann"]);

@@ -37,7 +37,7 @@ function changeProblem(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = [];
   let isKey = false;
   for (let at = 0; at < text.length; at += 1) {
-    switch (text[at]) {
+    switch (text.charAt(at)) {
       case "{":
         open.push(new Set());
         isKey = true;

@@ -6,6 +6,17 @@ import { parseServer } from "../src/server.ts";
 const info = (fields: Record<string, string | number>): string =>
   ["# Server", ...Object.entries(fields).map(([name, value]) => `${name}:${value}`)].join("\r\n");
 
+const server = (runId: string, evicted: number, aof = 1) =>
+  parseServer(info({ run_id: runId, evicted_keys: evicted, aof_enabled: aof }));
+
+const codes = (...looks: readonly ReturnType<typeof server>[]): string[][] => {
+  let before: ReturnType<typeof server> | undefined;
+  return looks.map((each) => {
+    before = baselineOf(before, each);
+    return serverProblems(each, before).map(({ code }) => code);
+  });
+};
+
 describe("the version of a server", () => {
   test.each(["6.2.14", "5.0.7", "6.3.4", "2.8"])(
     "%s cannot run the scripts, and no program starts",
@@ -23,16 +34,6 @@ describe("the version of a server", () => {
 });
 
 describe("keys that were dropped", () => {
-  const server = (runId: string, evicted: number, aof = 1) =>
-    parseServer(info({ run_id: runId, evicted_keys: evicted, aof_enabled: aof }));
-  const codes = (...looks: readonly ReturnType<typeof server>[]): string[][] => {
-    let before: ReturnType<typeof server> | undefined;
-    return looks.map((each) => {
-      before = baselineOf(before, each);
-      return serverProblems(each, before).map(({ code }) => code);
-    });
-  };
-
   test("are told after a restart too, which counts from none", () => {
     expect(codes(server("a", 0), server("a", 9), server("b", 0), server("b", 1))).toEqual([
       [],
