@@ -45,7 +45,7 @@ async function failing(args: readonly string[], env: Record<string, string>): Pr
 }
 
 test("a pool whose limits no worker has published", async () => {
-  expect(await failing(["quota", "show", "claude"], {})).toMatch(
+  expect(await failing(["breaker", "claude", "close"], {})).toMatch(
     /^sluice: The limits of pool 'claude' are not published: .*Start one/,
   );
 });
