@@ -381,11 +381,7 @@ export class Worker {
         waiting: this.#waiting,
         take,
         onError: this.#onError(`intake ${pool.name}.${lane}`),
-        onUnreadable: (id) => {
-          const error = `What Redis holds of job ${id.slice(0, ID_TOLD)} cannot be read`;
-          this.#emit("worker:error", { part: "intake", error });
-          this.#mover.nudge();
-        },
+        onUnreadable: this.#onUnreadable,
         stalledIntervalMs: this.#settings.stalledIntervalMs,
       }),
     );
@@ -396,6 +392,7 @@ export class Worker {
         // A poll that is due later is no retry.
         ...(lane === POLLS_LANE ? {} : { isIdle: async () => scope.isIdle(pool.name) }),
         onExpired: (id) => this.#emit("job:expired", { id }),
+        onUnreadable: this.#onUnreadable,
         onError: this.#onError(`sweeper ${pool.name}.${lane}`),
       }),
     );
@@ -413,6 +410,12 @@ export class Worker {
       drop: async (job) => failed.drop(job),
     };
   }
+
+  readonly #onUnreadable = (id: string): void => {
+    const error = `What Redis holds of job ${id.slice(0, ID_TOLD)} cannot be read`;
+    this.#emit("worker:error", { part: "intake", error });
+    this.#mover.nudge();
+  };
 
   /** What calls of dead jobs hold, in the pool and in its fallbacks. */
   #leftOf(parts: PoolParts): LeftCalls {
