@@ -3,7 +3,7 @@ import { readPools, type Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
 import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
 import { deploymentEnv, parseEnv } from "@sluice/process";
-import { LaneQueue } from "@sluice/queue";
+import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { z } from "zod";
@@ -142,6 +142,7 @@ function openLanes(
           lineage: new Lineage(redis, keySpace(namespace, scope)),
           outcomes: new OutcomeStore(redis, keySpace(namespace, scope)),
           lane: (lane: string) => laneOf(name, scope, lane),
+          polls: laneOf(name, scope, POLLS_LANE),
         },
       ]),
     ),

@@ -1,7 +1,7 @@
 /** The reconciler of replays, wired: the lanes of every pool, how their jobs ended, and the dead letter store. */
 import type { Pool } from "@sluice/config";
 import type { DeadLetterStore } from "@sluice/dead-letter";
-import { Reconciler, type Outcomes, type ReconciledLane } from "@sluice/drain";
+import { laneOrPolls, Reconciler, type Outcomes, type ReconciledLane } from "@sluice/drain";
 import type { Emit, Listener } from "@sluice/job";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
@@ -47,9 +47,9 @@ export class Replays {
           }
           return { ...page, items };
         },
-        dead: async (lane, { from, until }, cursor) => {
+        died: async (lane, state, { from, until }, cursor) => {
           const at = cursor === undefined ? {} : { cursor };
-          return letters.list({ state: "dead", by: { lane }, from, until, limit: PAGE, ...at });
+          return letters.list({ state, by: { lane }, from, until, limit: PAGE, ...at });
         },
         claim: async (id, command) => letters.claim(id, command),
         resolve: async (id) => letters.resolve(id),
@@ -92,12 +92,7 @@ export class Replays {
         deadlineMs: pool.deadlineMs,
         outcomes: scope.outcomes,
         lineage,
-        // A started async call has left its lane for the polls.
-        find: async (id) => {
-          const found = await queue.find(id);
-          if (found !== undefined && found.state !== "completed") return found;
-          return (await polls.find(id)) ?? found;
-        },
+        find: laneOrPolls(queue, polls),
         add: async (job) => queue.add(job),
       };
     });
