@@ -67,9 +67,9 @@ export class Replays {
     if (ANSWERED.has(name) && "id" in event) this.#reconciler.ended(event.id);
   };
 
-  /** Another Redis, or another life of it, answers for these pools since then: what was written last may be lost. */
-  redisChanged(pools: readonly string[], changedAt: number): void {
-    this.#reconciler.redisChanged(pools, changedAt);
+  /** As `Reconciler.redisChanged`. */
+  redisChanged(...change: Parameters<Reconciler["redisChanged"]>): void {
+    this.#reconciler.redisChanged(...change);
   }
 
   start(): void {

@@ -13,9 +13,23 @@ export interface LookedBackLetters {
   died(
     lane: { pool: string; lane: string },
     state: (typeof STATES)[number],
-    span: { readonly from: number; readonly until: number },
+    span: Span,
     cursor: string | undefined,
   ): Promise<{ readonly items: readonly { readonly jobId: string }[]; readonly cursor?: string }>;
+}
+
+/** A change of Redis. Milliseconds since the epoch. */
+export interface Change {
+  /** When it was found: after an outage, long after it took place. */
+  readonly at: number;
+  /** When what answered before was looked at last. */
+  readonly seenAt: number;
+}
+
+/** Milliseconds since the epoch. */
+interface Span {
+  readonly from: number;
+  readonly until: number;
 }
 
 /**
@@ -33,8 +47,8 @@ const STATES = ["dead", "parked", "replaying"] as const;
 
 export class LookBack {
   readonly #letters: LookedBackLetters;
-  /** Lanes whose letters have yet to be looked at, with when Redis was found to be another. */
-  readonly #due = new Map<ReconciledLane, number>();
+  /** Lanes whose letters have yet to be looked at, and those of which time. */
+  readonly #due = new Map<ReconciledLane, Span>();
   /** Jobs that run again although there is a letter of their death. */
   readonly #revived = new Map<string, ReconciledLane>();
 
@@ -42,9 +56,14 @@ export class LookBack {
     this.#letters = letters;
   }
 
-  /** Redis was found to be another at `changedAt`, milliseconds since the epoch. */
-  expect(lanes: readonly ReconciledLane[], changedAt: number): void {
-    for (const lane of lanes) this.#due.set(lane, changedAt);
+  /** Redis was found to be another. What is due of an earlier change stays due. */
+  expect(lanes: readonly ReconciledLane[], { at, seenAt }: Change): void {
+    const from = Math.max(0, Math.min(seenAt, at) - LOST_BEFORE_MS);
+    const until = at + LOST_AFTER_MS;
+    for (const lane of lanes) {
+      const due = this.#due.get(lane) ?? { from, until };
+      this.#due.set(lane, { from: Math.min(due.from, from), until: Math.max(due.until, until) });
+    }
   }
 
   /** Whether the job runs again although there is a letter of its death. */
@@ -54,9 +73,8 @@ export class LookBack {
 
   /** Looks at the letters of a lane, if that is due. Resolves to how many it resolved; what fails comes again. */
   async at(lane: ReconciledLane): Promise<number> {
-    const changedAt = this.#due.get(lane);
-    if (changedAt === undefined) return 0;
-    const span = { from: Math.max(0, changedAt - LOST_BEFORE_MS), until: changedAt + LOST_AFTER_MS };
+    const span = this.#due.get(lane);
+    if (span === undefined) return 0;
     let resolved = 0;
     for (const state of STATES) {
       let cursor: string | undefined;
@@ -67,7 +85,7 @@ export class LookBack {
         ({ cursor } = page);
       } while (cursor !== undefined);
     }
-    if (this.#due.get(lane) === changedAt) this.#due.delete(lane);
+    if (this.#due.get(lane) === span) this.#due.delete(lane);
     return resolved;
   }
 

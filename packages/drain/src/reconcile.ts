@@ -7,7 +7,7 @@
 import { lifeOf, type Clock, type Emit, type JobData, type Random } from "@sluice/job";
 import { formerLife } from "./former-life.ts";
 import { describe } from "./insist.ts";
-import { LookBack, type LookedBackLetters } from "./look-back.ts";
+import { LookBack, type Change, type LookedBackLetters } from "./look-back.ts";
 import type { Outcomes } from "./ports.ts";
 import { revived, type ClaimRefusal } from "./replay.ts";
 
@@ -102,14 +102,13 @@ export class Reconciler {
   }
 
   /**
-   * Another life of Redis, or another server, was found at `changedAt` (milliseconds since the epoch) to answer for these
-   * pools: what was written last may be lost. The next sweep compares the letters of that time with what became of their
-   * jobs.
+   * Another life of Redis, or another server, was found to answer for these pools: what was written last may be lost. The
+   * next sweep compares the letters of that time with what became of their jobs.
    */
-  redisChanged(pools: readonly string[], changedAt: number): void {
+  redisChanged(pools: readonly string[], change: Change): void {
     this.#lookBack.expect(
       this.#options.lanes.filter(({ pool }) => pools.includes(pool)),
-      changedAt,
+      change,
     );
   }
 

@@ -253,19 +253,28 @@ describe("after Redis has lost its last writes", () => {
       deaths: [answered, "p.bulk.dead"],
       outcomeOf: (id) => (id === answered ? cancelled(id) : undefined),
     });
-    reconciler.redisChanged([data.pool], 2_000_000);
-    reconciler.redisChanged(["another"], 2_000_000);
+    reconciler.redisChanged([data.pool], { at: 2_000_000, seenAt: 2_000_000 });
+    reconciler.redisChanged(["another"], { at: 2_000_000, seenAt: 2_000_000 });
     expect(await reconciler.sweep()).toBe(1);
     expect(await reconciler.sweep()).toBe(0);
     expect(resolved).toEqual([answered]);
     expect(spans).toEqual([{ from: 1_100_000, until: 2_060_000 }]);
   });
 
+  test("the time that is compared begins before Redis went away, and that of two changes is one", async () => {
+    const { data, reconciler, spans } = world({ stale: false });
+    // Away for an hour and a half; and again, before anybody could look.
+    reconciler.redisChanged([data.pool], { at: 9_400_000, seenAt: 4_000_000 });
+    reconciler.redisChanged([data.pool], { at: 9_500_000, seenAt: 9_490_000 });
+    await reconciler.sweep();
+    expect(spans).toEqual([{ from: 3_100_000, until: 9_560_000 }]);
+  });
+
   test.each(["parked", "replaying"])("letters that are %s are compared too", async (deathState) => {
     const id = "p.bulk.answered";
     const outcomeOf = (of: string): Outcome | undefined => (of === id ? cancelled(of) : undefined);
     const { data, reconciler, resolved } = world({ stale: false, deaths: [id], deathState, outcomeOf });
-    reconciler.redisChanged([data.pool], NOW);
+    reconciler.redisChanged([data.pool], { at: NOW, seenAt: NOW });
     await reconciler.sweep();
     expect(resolved).toEqual([id]);
   });
@@ -304,7 +313,7 @@ describe("after Redis has lost its last writes", () => {
       outcomeOf: () => end,
       stateOf: () => (end === undefined ? "active" : undefined),
     });
-    reconciler.redisChanged([data.pool], NOW);
+    reconciler.redisChanged([data.pool], { at: NOW, seenAt: NOW });
     expect(await reconciler.sweep()).toBe(0);
     expect(await reconciler.sweep()).toBe(0);
     end = cancelled(id);
@@ -317,7 +326,7 @@ describe("after Redis has lost its last writes", () => {
     const { data, reconciler, resolved } = world({ stale: false, deaths: [id], stateOf: () => "active" });
     reconciler.ended(id);
     expect(resolved).toEqual([]);
-    reconciler.redisChanged([data.pool], NOW);
+    reconciler.redisChanged([data.pool], { at: NOW, seenAt: NOW });
     await reconciler.sweep();
     reconciler.ended(id);
     await reconciler.stop();
