@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { tellUncaught, wholeNumber } from "@sluice/process";
 import { z } from "zod";
+import { attackCommand } from "./attack/command.ts";
 import { blamelessCommand } from "./blameless/command.ts";
 import type { CommandContext, Verdict } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters/command.ts";
@@ -18,7 +19,8 @@ const USAGE = `pnpm chaos <scenario> [--seed 1] [--json]
   blameless     faults that no job is to blame for, shorter than the deadlines
                 [--cases <name,…>] [--sizes 1,10,300] [--list]
   lanes         how one, two and three workers share the quota between two full lanes [--cases <tokens,…>] [--list]
-  sporadic      a healthy model that fails now and then, and a storm of kills [--cases <name,…>] [--list]`;
+  sporadic      a healthy model that fails now and then, and a storm of kills [--cases <name,…>] [--list]
+  attack        what listens, attacked: strangers, other sites, large pages, floods, secrets [--cases <name,…>] [--list]`;
 
 const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Verdict>>> = {
   jobs: jobsCommand,
@@ -26,6 +28,7 @@ const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Ve
   blameless: blamelessCommand,
   lanes: lanesCommand,
   sporadic: sporadicCommand,
+  attack: attackCommand,
 };
 
 const optionsSchema = z.object({

@@ -38,11 +38,18 @@ export interface Started {
   disconnect(): void;
 }
 
-/** Starts a program and waits until it says that it is ready, or has ended. */
-export async function startProcess(file: URL, env: Readonly<Record<string, string>>): Promise<Started> {
+/**
+ * Starts a program and waits until it says that it is ready, or has ended.
+ * @param nodeArgs further options of its Node. Default: none.
+ */
+export async function startProcess(
+  file: URL,
+  env: Readonly<Record<string, string>>,
+  nodeArgs: readonly string[] = [],
+): Promise<Started> {
   const child = fork(fileURLToPath(file), [], {
     env: { PATH: process.env["PATH"], ...env },
-    execArgv: ["--conditions=@sluice/source"],
+    execArgv: ["--conditions=@sluice/source", ...nodeArgs],
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const { stdout, stderr } = child;

@@ -43,7 +43,7 @@ export class Records {
       Object.entries(pools.pools).map(([pool, { scope, lanes }]) => {
         const space = keySpace(namespace, scope);
         const queueOf = (lane: string): LaneQueue =>
-          new LaneQueue({ redis, keySpace: space, pool, lane, onError: () => {} });
+          new LaneQueue({ redis, keySpace: space, pool, lane, clock: Date.now, onError: () => {} });
         return [
           pool,
           {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { newJobId, type JobData } from "@sluice/job";
+import { machineTime, newJobId, type JobData } from "@sluice/job";
 import { encodePayload, Intake, LaneQueue, LockKeeper, Slots, WaitingGrants } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { startRedis } from "@sluice/services";
@@ -26,7 +26,14 @@ test("with 100,000 waiting", async () => {
   // A Redis of its own: emptying a lane of this length takes longer than ending the server.
   await using server = await startRedis({ dataDir: folder });
   const redis = connect(server.url, "worker", fail);
-  const lane = { redis, keySpace: keySpace("chaos", "main"), pool: "lab", lane: "standard", onError: fail };
+  const lane = {
+    redis,
+    keySpace: keySpace("chaos", "main"),
+    pool: "lab",
+    lane: "standard",
+    onError: fail,
+    ...machineTime,
+  };
   const queue = new LaneQueue(lane);
   const payload = await encodePayload({ messages: [], maxTokens: 1 });
   const job = (): JobData => {

@@ -5,10 +5,11 @@ import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
-import { connect, keySpace } from "@sluice/redis";
+import { connect, keySpace, RedisClock } from "@sluice/redis";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
+import { Elsewhere } from "./elsewhere.ts";
 import { OpenStreams, STREAM_BOUNDS, type StreamBounds } from "./open-streams.ts";
 import { createApiPool, type ApiPool } from "./pool.ts";
 
@@ -34,6 +35,7 @@ export class Api {
   readonly #emit: Emit;
   readonly #redis;
   readonly #pools: ReadonlyMap<string, ApiPool>;
+  readonly #elsewhere: Elsewhere;
   readonly #deadLetters: DynamoDbStore;
   readonly #standing: Standing;
   readonly #reader: ChunkReader;
@@ -49,6 +51,8 @@ export class Api {
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
     const guard = new CapacityGuard(redis);
+    const redisClock = new RedisClock({ redis });
+    const clock = redisClock.now;
     const reader = new ChunkReader(redis);
     this.#reader = reader;
     this.#streams = new OpenStreams(settings.streams ?? STREAM_BOUNDS);
@@ -62,15 +66,34 @@ export class Api {
           redis,
           reader,
           guard,
+          clock,
           gateOf: (name) => pools.get(name)?.gate,
           onError,
         }),
       ]),
     );
     this.#pools = pools;
-    this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable });
+    this.#elsewhere = new Elsewhere({
+      pools: settings.pools,
+      namespace,
+      redis,
+      open: (pool, scope) =>
+        createApiPool({
+          pool,
+          scope,
+          keySpace: keySpace(namespace, scope.name),
+          redis,
+          reader,
+          guard,
+          gateOf: (name) => pools.get(name)?.gate,
+          clock,
+          onError,
+        }),
+    });
+    this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable, now: clock });
     this.#standing = new Standing({
       redis,
+      clock: redisClock,
       keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(namespace, scope)),
       needs: [
         {
@@ -81,18 +104,33 @@ export class Api {
       emit,
       onUnfit: settings.onUnfit,
     });
-    const find = createFind({ pools, deadLetters: this.#deadLetters });
+    const elsewhere = async (pool: string, lane: string): Promise<ApiPool | undefined> =>
+      this.#elsewhere.find(pool, lane);
+    const find = createFind({ pools, elsewhere, deadLetters: this.#deadLetters });
+    const accept = createAccept({ pools, encodePayload, emit, clock });
     const app = createApp({
-      accept: createAccept({ pools, encodePayload, emit, clock: Date.now }),
+      accept: async (...submitted) => {
+        // A job of the first moment must not get the machine's time.
+        await redisClock.known();
+        return accept(...submitted);
+      },
       find,
-      cancel: createCancel({ pools, find, clock: Date.now }),
-      explain: createExplain({ pools, find, deadLetters: this.#deadLetters, decodePayload }),
+      cancel: createCancel({ pools, elsewhere, find, clock }),
+      explain: createExplain({ pools, elsewhere, find, deadLetters: this.#deadLetters, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (name) => {
         const pool = pools.get(name);
         if (pool === undefined) return undefined;
-        const [inspection, identity] = await Promise.all([pool.inspect(), pool.identity()]);
-        return { ...inspection, ...(identity === undefined ? {} : { identity: identity.line }) };
+        const [inspection, identity, unservedLanes] = await Promise.all([
+          pool.inspect(),
+          pool.identity(),
+          pool.unservedLanes(),
+        ]);
+        return {
+          ...(inspection ?? { pool: name, takesCalls: false }),
+          ...(identity === undefined ? {} : { identity: identity.line }),
+          ...(Object.keys(unservedLanes).length === 0 ? {} : { unservedLanes }),
+        };
       },
       health: async () => this.#standing.health(),
       unsafe: () => this.#standing.unsafe,
@@ -118,7 +156,7 @@ export class Api {
     this.#streams.close();
     await closeServer(this.#server);
     this.#reader.close();
-    await Promise.all([...this.#pools.values()].map(async (pool) => pool.close()));
+    await Promise.all([...this.#pools.values(), ...this.#elsewhere.opened].map(async (pool) => pool.close()));
     this.#deadLetters.close();
     this.#redis.disconnect();
   }
@@ -137,7 +175,10 @@ export class Api {
 
   /** The pool of a job that was found. */
   #poolOf(id: string): ApiPool {
-    const pool = this.#pools.get(parseJobId(id)?.pool ?? "");
+    const parts = parseJobId(id);
+    const own = this.#pools.get(parts?.pool ?? "");
+    const lane = parts?.lane ?? "";
+    const pool = own?.lanes.includes(lane) === true ? own : this.#elsewhere.known(parts?.pool ?? "", lane);
     if (pool === undefined) throw new Error(`Job ${id} belongs to no pool`);
     return pool;
   }

@@ -67,11 +67,23 @@ export function createApp(options: AppOptions): Express {
   app.get("/healthz", (_request, response) => {
     response.json({ status: "ok" });
   });
-  app.get("/readyz", async (_request, response) => {
+  app.get("/readyz", async (request, response) => {
     const { ready, problems } = await options.health();
+    // Under a name that is none of ours a page of another site may be asking.
+    const isOurs = options.isOurs(request);
     if (!ready) {
+      const reasons = problems.map(({ message }) => message).join(" ");
       response.set("retry-after", String(READY_RETRY_S));
-      sendProblem(response, 503, "not-ready", problems.map(({ message }) => message).join(" "));
+      sendProblem(
+        response,
+        503,
+        "not-ready",
+        isOurs ? reasons : "This program is not ready. Its log says why",
+      );
+      return;
+    }
+    if (!isOurs) {
+      response.json({ status: "ready" });
       return;
     }
     // Jobs are taken whatever the workers lack: they wait.
@@ -154,6 +166,10 @@ export function createApp(options: AppOptions): Express {
     const view = await find(TENANT, id);
     if (view === undefined) {
       unknownJob(response);
+      return;
+    }
+    if (request.method === "HEAD") {
+      response.type("text/event-stream").end();
       return;
     }
     const ended = view.state === "dead" ? "failed" : undefined;

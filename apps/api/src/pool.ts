@@ -12,7 +12,7 @@ import {
   type Gate,
   type ReadingPool,
 } from "@sluice/drain";
-import type { JobRequest } from "@sluice/job";
+import { queueName, type Clock, type JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
 import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
@@ -24,9 +24,11 @@ import {
   type ChunkReader,
   ClaimStore,
   describeIdentities,
+  describeUnserved,
   Lineage,
   OutcomeStore,
   readIdentities,
+  readServed,
   readOpenCall,
   ResponseCache,
   UsageStore,
@@ -39,7 +41,10 @@ export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, Exp
   readonly polls: LaneQueue;
   readonly gate: Pick<Gate, "settle">;
   lane(name: string): LaneQueue;
-  inspect(): Promise<Inspection>;
+  /** `undefined` while no worker has started the pool. */
+  inspect(): Promise<Inspection | undefined>;
+  /** The lanes that nobody serves, each with why. */
+  unservedLanes(): Promise<Readonly<Record<string, string>>>;
   close(): Promise<void>;
 }
 
@@ -51,15 +56,17 @@ export interface ApiPoolOptions {
   /** Reads streamed text for all pools. */
   readonly reader: ChunkReader;
   readonly guard: CapacityGuard;
+  /** The shared time. */
+  readonly clock: Clock;
   /** Of any pool: a job of this one may have been called in a fallback of another scope. */
   readonly gateOf: (pool: string) => Pick<Gate, "settle"> | undefined;
   readonly onError: (error: unknown) => void;
 }
 
 export function createApiPool(options: ApiPoolOptions): ApiPool {
-  const { pool, scope, keySpace, redis, reader, guard, gateOf, onError } = options;
+  const { pool, scope, keySpace, redis, reader, guard, clock, gateOf, onError } = options;
   const open = (lane: string): LaneQueue =>
-    new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
+    new LaneQueue({ redis, keySpace, pool: pool.name, lane, clock, onError });
   const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
   const polls = open(POLLS_LANE);
   const limiter = createRedisLimiter({ redis, keySpace });
@@ -70,7 +77,7 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     return queue;
   };
   const usage = new UsageStore(redis, keySpace);
-  const cache = new ResponseCache(redis, keySpace);
+  const cache = new ResponseCache(redis, keySpace, clock);
   for (const each of lanes.values()) {
     guard.watch(each, {
       atMost: longestAnswerBytes(pool),
@@ -119,17 +126,25 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     budgetMs: (work) => callBudgetMs(pool.callTimeoutMs, work),
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
     async fleet() {
-      const [{ reservations }, { workers }] = await Promise.all([
-        limiter.inspect(pool.name),
+      const [inspection, { workers }] = await Promise.all([
+        limiter.inspect(pool.name).catch(unlessUnknown),
         readIdentities(redis, keySpace),
       ]);
-      return { calls: reservations, workers };
+      return { calls: inspection?.reservations ?? 0, workers };
     },
     openCall: async (id) => readOpenCall(redis, keySpace, id),
     leader: async ({ tenant, pool: name }, request) =>
       cache.leader(cacheKey({ tenant, pool: name, model: pool.model, request })),
     identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
-    inspect: async () => limiter.inspect(pool.name),
+    unserved: async (name) => describeUnserved(await readServed(redis, keySpace), queueName(pool.name, name)),
+    async unservedLanes() {
+      const served = await readServed(redis, keySpace);
+      const lines = pool.lanes.map(
+        (name) => [name, describeUnserved(served, queueName(pool.name, name))] as const,
+      );
+      return Object.fromEntries(lines.flatMap(([name, line]) => (line === undefined ? [] : [[name, line]])));
+    },
+    inspect: async () => limiter.inspect(pool.name).catch(unlessUnknown),
     async close() {
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },
@@ -140,4 +155,9 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
 function longestAnswerBytes({ defaultMaxTokens: maxTokens }: Pool): number {
   const messages = [{ role: "user" as const, content: [{ text: "?" }] }];
   return answerBytes({ kind: "converse", request: { messages, maxTokens } });
+}
+
+/** The limiter's word for a pool that nobody has declared. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof RangeError)) throw error;
 }

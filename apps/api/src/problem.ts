@@ -1,6 +1,7 @@
 /** Errors as the API answers them: a stable code and a sentence that says what is wrong and what to do. */
 import { isDeadLetterError } from "@sluice/dead-letter";
 import type { Refusal, RefusalCode } from "@sluice/drain";
+import { NewerVersionError } from "@sluice/job";
 import type { ErrorRequestHandler, Response } from "express";
 import { z } from "zod";
 
@@ -68,12 +69,21 @@ export function problemHandler(onError: (error: unknown) => void): ErrorRequestH
       sendProblem(response, 413, "prompt-too-large", "The body is too large. Shorten or split the prompt");
     } else if (caller.success) {
       sendProblem(response, caller.data.status, "malformed-body", "The body cannot be read. Send UTF-8 JSON");
+    } else if (isNewer(error)) {
+      onError(error);
+      response.set("retry-after", "30");
+      sendProblem(response, 503, "newer-version", `${error.message}. Send the request again`);
     } else {
       onError(error);
       response.set("retry-after", "5");
       sendProblem(response, 503, "unavailable", `${whatIsAway(error)}. Send the request again`);
     }
   };
+}
+
+/** What a newer version of Sluice wrote: an API of that version can answer, and will once the deploy is through. */
+function isNewer(error: unknown): error is Error {
+  return error instanceof NewerVersionError || (isDeadLetterError(error) && error.code === "newer");
 }
 
 /** In words for the caller: which of the two services that Sluice stands on did not answer, where the error says so. */

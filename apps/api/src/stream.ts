@@ -1,5 +1,6 @@
 /** A streamed answer as server-sent events, while it is written or afterwards. */
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import type { Response } from "express";
 
 /** One event of a job's text. `id` is where a reader can go on after. */
@@ -26,13 +27,12 @@ export async function sendStream(
   over: AbortSignal,
   events: (signal: AbortSignal) => AsyncIterable<StreamEvent>,
 ): Promise<void> {
-  const left = new AbortController();
-  response.on("close", () => left.abort());
+  const { socket } = response.req;
   response.set({ "content-type": "text/event-stream", "x-accel-buffering": "no" });
   response.flushHeaders();
   response.write(`retry: ${COME_BACK_MS}\n\n`);
   const keepAlive = setInterval(() => response.write(": still here\n\n"), KEEP_ALIVE_MS);
-  const stop = AbortSignal.any([left.signal, over]);
+  const stop = AbortSignal.any([goneOf(socket), over]);
   try {
     for await (const { id, type, ...data } of events(stop)) {
       const hasRoom = response.write(`id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -52,4 +52,20 @@ export async function sendStream(
   } finally {
     clearInterval(keepAlive);
   }
+}
+
+const gone = new WeakMap<Socket, AbortSignal>();
+
+/**
+ * Fires when the connection has gone, at once when it went before. Node tells the answer under way alone: not one that waits
+ * behind it on the same connection, nor one that begins after the end.
+ */
+function goneOf(socket: Socket): AbortSignal {
+  const known = gone.get(socket);
+  if (known !== undefined) return known;
+  const left = new AbortController();
+  if (socket.destroyed) left.abort();
+  else socket.once("close", () => left.abort());
+  gone.set(socket, left.signal);
+  return left.signal;
 }

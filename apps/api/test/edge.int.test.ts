@@ -1,6 +1,7 @@
 /** Who may ask: by which name, from which page, and how many streams at a time. */
 import { once } from "node:events";
 import { get } from "node:http";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { z } from "zod";
@@ -44,8 +45,16 @@ describe("an API", () => {
       expect(reply).toMatchObject({ status: 421, body: { error: { code: "misdirected-request" } } });
       expect(JSON.stringify(reply.body)).toContain("SLUICE_ALLOWED_HOSTS");
     }
-    for (const path of ["/healthz", "/readyz"]) {
-      expect(await rawRequest(api.url, { path, headers })).toMatchObject({ status: 200 });
+    await api.beat("worker");
+    await api.loseIdentity("worker");
+    expect((await api.get("/readyz")).body).toMatchObject({ identities: expect.anything() });
+    for (const [path, status] of [
+      ["/healthz", "ok"],
+      ["/readyz", "ready"],
+    ] as const) {
+      // And nothing else: a page that led its own name here could read it.
+      expect(await rawRequest(api.url, { path, headers })).toMatchObject({ status: 200, body: { status } });
+      expect((await rawRequest(api.url, { path, headers })).body).toEqual({ status });
     }
     for (const host of ["localhost:9", "[::1]:9", "sluice.internal"]) {
       const reply = await rawRequest(api.url, { path: "/v1/jobs/x", headers: { host } });
@@ -132,6 +141,44 @@ describe("event streams", () => {
     expect(refused).toMatchObject({ status: 503, body: { error: { code: "too-many-streams" } } });
     expect(refused.headers.has("retry-after")).toBe(true);
     for (const { request } of streams) request.destroy();
+  });
+
+  test("give their places back when their readers went before the first byte, also those behind another", async () => {
+    await using api = await startApi({
+      ...places(),
+      streams: { most: 40, mostPerAddress: 40, maxAgeMs: 60_000 },
+    });
+    const id = idOf((await api.post(good)).body);
+    const { hostname, port, host } = new URL(api.url);
+    const line = `GET /v1/jobs/${id}/stream HTTP/1.1\r\nhost: ${host}\r\n\r\n`;
+    for (const times of [1, 1, 1, 1, 20]) {
+      const socket = connect(Number(port), hostname);
+      await once(socket, "connect");
+      // Many on one connection: all but the first wait until the one before has ended.
+      socket.write(line.repeat(times));
+      socket.resetAndDestroy();
+      await once(socket, "close");
+    }
+    const all = async (): Promise<number> => {
+      const streams = await Promise.all(Array.from({ length: 40 }, async () => open(api.url, id)));
+      for (const { request } of streams) request.destroy();
+      return streams.filter(({ status }) => status === 200).length;
+    };
+    await expect.poll(all, { timeout: 5_000 }).toBe(40);
+  });
+
+  test("asked for by HEAD are answered, and take no place", async () => {
+    await using api = await startApi(places());
+    const id = idOf((await api.post(good)).body);
+    const head = await fetch(`${api.url}/v1/jobs/${id}/stream`, {
+      method: "HEAD",
+      signal: AbortSignal.timeout(5_000),
+    });
+    expect([head.status, head.headers.get("content-type")]).toEqual([
+      200,
+      expect.stringContaining("text/event-stream"),
+    ]);
+    expect(await head.text()).toBe("");
   });
 
   test("of many readers use one connection to Redis", async () => {

@@ -1,5 +1,5 @@
 /** Why a job is where it is: every reason, on a real Redis with a real limiter. */
-import { adviceFor, newJobId, NO_NOTES, type Failure, type JobData } from "@sluice/job";
+import { adviceFor, machineTime, newJobId, NO_NOTES, type Failure, type JobData } from "@sluice/job";
 import { createRedisLimiter, lanesNamed } from "@sluice/limits";
 import { Intake, LaneQueue, LockKeeper, POLLS_LANE, Slots, WaitingGrants, type HeldJob } from "@sluice/queue";
 import { connect, keySpace, type KeySpace } from "@sluice/redis";
@@ -54,6 +54,7 @@ async function fetched(pool = "claude"): Promise<HeldJob & { vanish(): Promise<v
     keySpace: space,
     pool,
     lane: "critical",
+    ...machineTime,
     redis,
     slots: new Slots(["critical"], 1),
     waiting: new WaitingGrants(),
@@ -242,7 +243,12 @@ test("it waits for the answer to an equal request, which is named", async () => 
     request: { kind: "converse", request },
   });
   const leader = newJobId("claude", "critical", Date.now());
-  await new ResponseCache(api.redis, space).lead({ key, jobId: leader, ttlMs: 60_000, answerMs: 60_000 });
+  await new ResponseCache(api.redis, space, Date.now).lead({
+    key,
+    jobId: leader,
+    ttlMs: 60_000,
+    answerMs: 60_000,
+  });
   const job = await fetched();
   await job.defer({ delayMs: 5_000, attempt: false });
   expect(await explain(data.id)).toMatchObject({
@@ -292,6 +298,7 @@ test("Bedrock works on an async call", async () => {
     keySpace: space,
     pool: "claude",
     lane: POLLS_LANE,
+    clock: Date.now,
     onError: () => {},
   });
   onTestFinished(async () => polls.close());

@@ -84,7 +84,14 @@ export async function startApi({
   const url = await api.start();
   const space = keySpace(name, SCOPE);
   const redis = connect(redisUrl, "worker", () => {});
-  const lane = new LaneQueue({ redis, keySpace: space, pool: "claude", lane: "critical", onError: () => {} });
+  const lane = new LaneQueue({
+    redis,
+    keySpace: space,
+    pool: "claude",
+    lane: "critical",
+    clock: Date.now,
+    onError: () => {},
+  });
   const outcomes = new OutcomeStore(redis, space);
   const chunks = new ChunkStream(redis, space);
   const deadLetters = createDynamoDbStore({ tableName: name });

@@ -1,5 +1,6 @@
 /** The door of a small Redis: what it lets in there is room for, and it opens again when jobs have ended. */
 import { randomBytes } from "node:crypto";
+import { machineTime } from "@sluice/job";
 import { Intake, LockKeeper, Slots, WaitingGrants } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
@@ -32,6 +33,7 @@ test("of 60 long jobs that come at once it takes what there is room for, and the
       keySpace: keySpace(api.name, "lab"),
       pool: "claude",
       lane: "critical",
+      ...machineTime,
       slots: new Slots(["critical"], 4),
       locks,
       waiting: new WaitingGrants(),

@@ -5,14 +5,15 @@ import { ExpressAdapter } from "@bull-board/express";
 import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
-import { emitter, queueName, type Listener } from "@sluice/job";
+import { emitter, queueName, type Clock, type Listener } from "@sluice/job";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { EVENTS_KEPT, LaneQueue, POLLS_LANE } from "@sluice/queue";
-import { connect, keySpace } from "@sluice/redis";
+import { connect, keySpace, RedisClock } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, type Audit } from "./access/audit.ts";
+import { jsonOfWrites } from "./access/body.ts";
 import { answersTo, failed, noStore, notFound, writersOnly } from "./access/edge.ts";
 import { FailedLogins } from "./access/failed-logins.ts";
 import { authenticated, sameOrigin, securityHeaders } from "./access/guard.ts";
@@ -20,6 +21,7 @@ import { createIdentify } from "./access/identify.ts";
 import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
+import { strayLanes, type StrayLane } from "./lanes/stray-lanes.ts";
 import { PoolWatches } from "./lanes/pool-watches.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
@@ -78,26 +80,34 @@ export class Board {
   readonly #failures: FailedLogins;
   readonly #laneTurns = new Turns(LANE_PAGES);
   readonly #classes: ClassWatch;
+  readonly #strays: ClassWatch;
+  /** Lanes that no file of this board names, by scope and queue. */
+  readonly #strayLanes = new Map<string, StrayLane>();
   readonly #standing: Standing;
+  /** The shared time: for the letters that it reads and writes, too. */
+  readonly clock: Clock;
   #server: Server | undefined;
 
   constructor(settings: BoardSettings) {
     this.#settings = settings;
     const { deadLetters, replaysPerLane, onError } = settings;
     this.#redis = connect(settings.redisUrl, "producer", onError);
-    this.#poolWatches = new PoolWatches({ ...settings, redis: this.#redis });
-    this.#view = new LetterView(deadLetters, Date.now);
+    const redisClock = new RedisClock({ redis: this.#redis });
+    const clock = redisClock.now;
+    this.clock = clock;
+    this.#poolWatches = new PoolWatches({ ...settings, redis: this.#redis, clock });
+    this.#view = new LetterView(deadLetters, clock);
     const jobs = this.#openPools();
     this.#find = createFind({ pools: jobs, deadLetters });
     this.#replayer = new Replayer({
       letters: deadLetters,
       pools: jobs,
       perLane: replaysPerLane,
-      clock: Date.now,
+      clock,
     });
     this.#runs = new Runs({
       replayer: this.#replayer,
-      clock: Date.now,
+      clock,
       onChange: () => this.#view.changed(),
       onEnd: (run) => settings.audit(runEntry(run)),
     });
@@ -108,8 +118,15 @@ export class Board {
       onError,
       everyMs: settings.classesEveryMs ?? 5_000,
     });
+    this.#strays = new ClassWatch({
+      classes: async () => this.#findStrays(),
+      onClass: (key) => this.#boards.forEach(({ addStray }) => addStray(key)),
+      onError,
+      everyMs: settings.classesEveryMs ?? 5_000,
+    });
     this.#standing = new Standing({
       redis: this.#redis,
+      clock: redisClock,
       keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
       needs: [{ name: "dead letter table", check: async () => deadLetters.check() }],
       emit: emitter(settings.listener === undefined ? [] : [settings.listener]),
@@ -117,13 +134,17 @@ export class Board {
     });
   }
 
-  readonly #boards: { readonly addClass: (errorClass: string) => void }[] = [];
+  readonly #boards: {
+    readonly addClass: (errorClass: string) => void;
+    readonly addStray: (key: string) => void;
+  }[] = [];
 
   /** Listens. Resolves to the URL. */
   async start(): Promise<string> {
     const { host, port } = this.#settings;
     this.#server = httpServer(this.#app());
     this.#classes.start();
+    this.#strays.start();
     this.#standing.start();
     return listen(this.#server, host, port);
   }
@@ -132,7 +153,7 @@ export class Board {
   async stop(): Promise<void> {
     this.#standing.stop();
     if (this.#server !== undefined) await closeServer(this.#server);
-    await Promise.all([this.#classes.stop(), this.#runs.stopAll()]);
+    await Promise.all([this.#classes.stop(), this.#strays.stop(), this.#runs.stopAll()]);
     this.#failures.flush();
     await Promise.all([...this.#queues, ...this.#laneQueues].map(async (queue) => queue.close()));
     this.#redis.disconnect();
@@ -172,6 +193,7 @@ export class Board {
         classes: () => this.#classes.known,
         replayer: this.#replayer,
         runs: this.#runs,
+        clock: this.clock,
         find: this.#find,
         perLane: replaysPerLane,
         onChange: () => this.#view.changed(),
@@ -183,9 +205,10 @@ export class Board {
       POOLS,
       poolPages(async () => this.#poolWatches.now()),
     );
-    app.put("/api/queues/:queueName/retry/:queueStatus", retryAll({ store: deadLetters, runs: this.#runs }));
+    const retrying = { store: deadLetters, runs: this.#runs, clock: this.clock };
+    app.put("/api/queues/:queueName/retry/:queueStatus", retryAll(retrying));
     app.get("/api/queues", boundedPages);
-    app.use(express.json({ limit: JSON_LIMIT }));
+    app.use(...jsonOfWrites(JSON_LIMIT));
     app.use(withStrip, (request, response, next) => {
       (may(currentUser(), "operator") ? writing : looking)(request, response, next);
     });
@@ -224,12 +247,27 @@ export class Board {
     this.#boards.push({
       // After the lanes: Bull Board asks its first queue about Redis.
       addClass: (errorClass) =>
-        addQueue(new LetterAdapter({ errorClass, writable, view: this.#view, actions, progress })),
+        addQueue(
+          new LetterAdapter({ errorClass, writable, view: this.#view, actions, progress, clock: this.clock }),
+        ),
+      addStray: (key) => {
+        const stray = this.#strayLanes.get(key);
+        if (stray === undefined) return;
+        const pool = { ...stray.like, name: stray.pool, scope: stray.scope, lanes: [stray.lane] };
+        for (const adapter of this.#laneAdapters(pool, true)) addQueue(adapter);
+      },
     });
     return serverAdapter.getRouter();
   }
 
-  #laneAdapters(pool: Pool): LaneAdapter[] {
+  async #findStrays(): Promise<string[]> {
+    const { pools, namespace } = this.#settings;
+    const found = await strayLanes(this.#redis, namespace, pools);
+    for (const [key, stray] of found) this.#strayLanes.set(key, stray);
+    return [...found.keys()];
+  }
+
+  #laneAdapters(pool: Pool, isStray = false): LaneAdapter[] {
     const { namespace, onError } = this.#settings;
     return pool.lanes.map((lane) => {
       const queue = new Queue(queueName(pool.name, lane), {
@@ -247,7 +285,9 @@ export class Board {
         pool: this.#poolWatches.of(pool),
         declared: this.#poolWatches.declared(pool),
         redis: this.#redis,
+        clock: this.clock,
         turns: this.#laneTurns,
+        isStray,
       });
     });
   }
@@ -260,7 +300,7 @@ export class Board {
       Object.values(pools.pools).map((pool) => {
         const space = keySpace(namespace, pool.scope);
         const open = (lane: string): LaneQueue =>
-          new LaneQueue({ redis, keySpace: space, pool: pool.name, lane, onError });
+          new LaneQueue({ redis, keySpace: space, pool: pool.name, lane, clock: this.clock, onError });
         const lanes = new Map(pool.lanes.map((lane) => [lane, open(lane)]));
         const polls = open(POLLS_LANE);
         this.#laneQueues.push(polls, ...lanes.values());

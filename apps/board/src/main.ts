@@ -13,10 +13,14 @@ await runProgram("sluice board", async () => {
   const access = accessSettings(env);
   const logger = createLogger({ name: "board", level: env.LOG_LEVEL });
   const listener = quiet(logEvents(logger));
-  const deadLetters = createDynamoDbStore({ tableName: env.SLUICE_DEAD_LETTER_TABLE });
+  const deadLetters = createDynamoDbStore({
+    tableName: env.SLUICE_DEAD_LETTER_TABLE,
+    // Nobody asks for letters before there is a board.
+    now: () => board.clock(),
+  });
   const pools = await readPools(env.SLUICE_POOLS);
   for (const warning of pools.warnings) logger.warn(warning, "config:warning");
-  const board = new Board({
+  const board: Board = new Board({
     pools,
     namespace: env.SLUICE_NAMESPACE,
     redisUrl: env.REDIS_URL,

@@ -18,11 +18,12 @@ const WRITES: Readonly<Record<string, Role>> = {
  * the longest there are, and is told how many pages that makes.
  */
 export const boundedPages: RequestHandler = (request, _response, next) => {
-  const [path = "", query] = request.url.split("?", 2);
-  const parameters = new URLSearchParams(query);
-  if (Number(parameters.get("jobsPerPage")) > MOST_LISTED) {
+  const at = request.url.indexOf("?");
+  // A second question mark is part of the query, as for the parser that comes after.
+  const parameters = new URLSearchParams(at === -1 ? "" : request.url.slice(at + 1));
+  if (parameters.getAll("jobsPerPage").some((size) => Number(size) > MOST_LISTED)) {
     parameters.set("jobsPerPage", String(MOST_LISTED));
-    request.url = `${path}?${parameters.toString()}`;
+    request.url = `${request.url.slice(0, at)}?${parameters.toString()}`;
   }
   next();
 };

@@ -1,5 +1,5 @@
 /** What the board shows of a job's data: everything but the prompt. */
-import { jobDataSchema } from "@sluice/job";
+import { JOB_DATA, JOB_DATA_VERSION, jobDataSchema, newerVersion, readJobData } from "@sluice/job";
 import { z } from "zod";
 
 /**
@@ -7,7 +7,9 @@ import { z } from "zod";
  * version has fields that this one does not know, so each field is taken by itself.
  */
 const { payload: _, ...shownFields } = jobDataSchema.shape;
-const shownSchema = z.object(shownFields).partial({ promptClass: true, cacheMs: true, invocation: true });
+const shownSchema = z
+  .object({ ...shownFields, invocation: z.object({ arn: z.string(), startedAt: z.int() }).optional() })
+  .partial({ promptClass: true, cacheMs: true, invocation: true });
 
 const payloadSchema = z.looseObject({
   encoding: z.string().max(20),
@@ -21,6 +23,11 @@ const payloadSchema = z.looseObject({
  */
 export function redactData(data: unknown, storedBytes: number): object {
   if (data === undefined) return { hidden: "The data is gone, too long, or cannot be read", storedBytes };
+  const read = readJobData(data);
+  if (read.type === "newer") {
+    const hidden = newerVersion(JOB_DATA, read.version, JOB_DATA_VERSION);
+    return { ...read.envelope, version: read.version, hidden, storedBytes };
+  }
   const parsed = shownSchema.safeParse(data);
   if (!parsed.success) return { hidden: "The data is not of a version this board can read", storedBytes };
   const payload = payloadSchema.safeParse(

@@ -249,6 +249,39 @@ describe("errors", () => {
     }
   });
 
+  test("a body that comes with a read is nobody's: it is not parsed", async () => {
+    await using board = await startBoard();
+    const form = { "content-type": "application/x-www-form-urlencoded" };
+    // More fields than a form may have.
+    const body = "a=&".repeat(5_000);
+    const headers = { ...form, "content-length": body.length };
+    const answer = await send(`${board.url}/dead-letters`, { method: "GET", headers, body });
+    expect(answer.status).toBe(200);
+  });
+
+  test("bytes that are no UTF-8 change nothing: neither as JSON nor in a form", async () => {
+    await using board = await startBoard();
+    const id = await board.dead();
+    const queue = await board.classQueue("ValidationException");
+    const revision = (await board.store.get(id))?.revision ?? "";
+    const request = { messages: [{ role: "user", content: [{ text: "X" }] }], maxTokens: 10 };
+    const odd = JSON.stringify({ jobData: { revision, request } }).replace('"X"', '"\u00ff"');
+    const patch = { method: "PATCH", headers: { ...json, "content-length": odd.length } };
+    const byJson = await send(`${queue}/${id}/update-data`, { ...patch, body: Buffer.from(odd, "latin1") });
+    expect(byJson.status).toBe(400);
+    const form = { "content-type": "application/x-www-form-urlencoded" };
+    for (const note of ["%ff", "a%c3", "%ed%a0%80"]) {
+      const path = `${board.url}/dead-letters/letter/${id}/note`;
+      const { status } = await send(path, { method: "POST", headers: form, body: `note=${note}` });
+      expect([note, status]).toEqual([note, 400]);
+    }
+    expect((await board.store.get(id))?.revision).toBe(revision);
+    const path = `${board.url}/dead-letters/letter/${id}/note`;
+    const right = await send(path, { method: "POST", headers: form, body: "note=Stra%C3%9Fe+%F0%9F%91%8D" });
+    expect(right.status).toBe(303);
+    expect((await board.store.get(id))?.history.at(-1)).toMatchObject({ note: "Straße 👍" });
+  });
+
   test("no answer may be kept by a cache", async () => {
     await using board = await startBoard();
     const page = await (await fetch(board.url)).text();
@@ -272,7 +305,7 @@ describe("errors", () => {
 /** `fetch` sets some headers itself. */
 async function send(
   url: string,
-  { method, headers, body = "" }: { method: string; headers: OutgoingHttpHeaders; body?: string },
+  { method, headers, body = "" }: { method: string; headers: OutgoingHttpHeaders; body?: string | Buffer },
 ) {
   const request = httpRequest(url, { method, headers });
   // Whoever is refused early may find the connection closed under the rest of his body.

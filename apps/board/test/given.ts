@@ -111,7 +111,14 @@ export async function startBoard(options: BoardOptions = {}) {
     onError: (error) => errors.push(error),
   });
   const url = await board.start();
-  const lane = new LaneQueue({ redis, keySpace: space, pool: "claude", lane: "standard", onError: () => {} });
+  const lane = new LaneQueue({
+    redis,
+    keySpace: space,
+    pool: "claude",
+    lane: "standard",
+    clock: Date.now,
+    onError: () => {},
+  });
   const worker = new Worker(queueName("claude", "standard"), null, {
     connection: redis,
     prefix: space,

@@ -98,10 +98,15 @@ describe("a search", () => {
     "?cursor=x&class=A",
     "?pool=NO",
     "?tenant[a]=b",
+    "?id=a&id=b",
+    "?cursor=a&cursor=b",
+    "?class=A&class=B",
   ])("%s is refused in words, or means nothing", async (query) => {
+    const before = board.errors.length;
     const { status, html } = await get(query);
     expect([200, 400]).toContain(status);
     expect(html).not.toContain("<script>");
+    expect(board.errors.length).toBe(before);
   });
 });
 

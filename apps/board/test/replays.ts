@@ -25,7 +25,7 @@ export async function startReplays({ perLane = 20 } = {}) {
   const name = `replay-test-${randomBytes(4).toString("hex")}`;
   const redis = connect(inject("redisUrl"), "worker", () => {});
   const space = keySpace(name, "lab");
-  const lane = new LaneQueue({ redis, keySpace: space, ...LANE, onError: () => {} });
+  const lane = new LaneQueue({ redis, keySpace: space, ...LANE, clock: Date.now, onError: () => {} });
   const outcomes = new OutcomeStore(redis, space);
   const lineage = new Lineage(redis, space);
   const failed = new FailedSet(redis, space, LANE.pool, LANE.lane);

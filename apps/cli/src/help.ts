@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Help, type Command } from "commander";
 import { z } from "zod";
+import { tellParsing } from "./terminal.ts";
 
 const AFTER = `
 Commands on a deployment read SLUICE_POOLS, SLUICE_NAMESPACE and REDIS_URL as the
@@ -20,6 +21,8 @@ export function explaining(program: Command): Command {
         optionDescription: (option) => new Help().optionDescription(option).replace(" (default: false)", ""),
       })
       .addHelpText("after", AFTER)
+      // It repeats what was typed.
+      .configureOutput({ writeErr: tellParsing })
       // A name that is none is answered with those there are.
       .showHelpAfterError()
   );

@@ -59,12 +59,16 @@ export async function showDeadLetter(
   });
 }
 
-/** The store while `work` uses it. */
+/**
+ * The store while `work` uses it.
+ * @param clock the time of what is written. Default: the machine's.
+ */
 export async function withStore(
   table: string,
   work: (store: DeadLetterStore) => Promise<void>,
+  clock: () => number = Date.now,
 ): Promise<void> {
-  const store = createDynamoDbStore({ tableName: table });
+  const store = createDynamoDbStore({ tableName: table, now: clock });
   try {
     await work(store);
   } finally {

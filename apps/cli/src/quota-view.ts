@@ -1,5 +1,6 @@
 /** A pool's limits as text. Pure. */
 import type { Inspection, Operation, Quota, QuotaEntry, QuotaOverride } from "@sluice/limits";
+import type { StrayLane } from "./deployment.ts";
 import { printable } from "./terminal.ts";
 
 /** Quotas as people type them. */
@@ -18,6 +19,7 @@ export interface QuotaView extends Inspection {
   readonly setBy: QuotaEntry | undefined;
   /** What people did by hand, newest first. */
   readonly operations: readonly Operation[];
+  readonly strayLanes: readonly StrayLane[];
 }
 
 export function quotaView(view: QuotaView): string {
@@ -34,6 +36,7 @@ export function quotaView(view: QuotaView): string {
     ...rows,
     ...(day.quota === undefined ? [] : [`  tokens-per-day ${day.used} of ${day.quota} used${parked}`]),
     ...laneRows(view),
+    ...strayRows(view.strayLanes),
     ...overrideRows(view),
     ...operationRows(view),
   ].join("\n");
@@ -56,6 +59,15 @@ function laneRows({ lanes }: QuotaView): string[] {
       leastShare === 0 ? "" : `, at least ${percent(leastShare)}: ${least.join(" and ")} a minute`;
     const most = mostShare === undefined ? "" : `; at most ${percent(mostShare)} while they have a backlog`;
     return `  lane ${name.padEnd(9)} ${first}${floor}${most}`;
+  });
+}
+
+/** Lanes that no worker serves, or no file names. */
+export function strayRows(lanes: readonly StrayLane[]): string[] {
+  return lanes.map(({ lane, jobs, inFile, unserved }) => {
+    const where = inFile ? "" : ", not in this pools file";
+    const why = unserved === undefined ? "" : `. ${unserved}`;
+    return `  lane ${printable(lane)}${where}: ${jobs} ${jobs === 1 ? "job has" : "jobs have"} not ended${why}`;
   });
 }
 

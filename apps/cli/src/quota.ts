@@ -3,17 +3,23 @@ import type { Pool } from "@sluice/config";
 import { latest, madeBy, quotaOverrides, type Quota, type QuotaChange } from "@sluice/limits";
 import { openDeployment, type Deployment } from "./deployment.ts";
 import { accountHere } from "./operator.ts";
-import { overrideLine, QUOTAS, quotaView } from "./quota-view.ts";
+import { overrideLine, QUOTAS, quotaView, strayRows } from "./quota-view.ts";
 import { print, printJson, tell } from "./terminal.ts";
 
 export async function showQuota(name: string, { json }: { readonly json: boolean }): Promise<void> {
   await using deployment = await openDeployment();
   const pool = deployment.pool(name);
+  const strayLanes = await deployment.strayLanes(pool);
   const [inspection, entries, operations] = await Promise.all([
-    deployment.limiter(pool).inspect(pool.name),
+    deployment.limiter(pool).inspect(pool.name).catch(unlessUnknown),
     deployment.quotaLog(pool).entries(pool.name, HISTORY),
     deployment.operations(pool).entries(pool.name, HISTORY),
   ]);
+  if (inspection === undefined) {
+    if (json) printJson({ pool: pool.name, strayLanes });
+    else print([`${pool.name}: no worker has started this pool yet`, ...strayRows(strayLanes)].join("\n"));
+    return;
+  }
   const { quota } = inspection.limits;
   const view = {
     ...inspection,
@@ -21,6 +27,7 @@ export async function showQuota(name: string, { json }: { readonly json: boolean
     setBy: madeBy(entries, quota),
     changes: entries,
     operations: latest(operations),
+    strayLanes,
   };
   if (json) printJson(view);
   else print(quotaView(view));
@@ -62,6 +69,11 @@ export async function resetQuota(
   else print(`Limits of ${name} are as the pools file has them: version ${version}, for every worker`);
 }
 
+/** The limiter's word for a pool that nobody has declared. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof RangeError)) throw error;
+}
+
 /** Changes shown of the past. */
 const HISTORY = 10;
 
@@ -90,7 +102,7 @@ async function changeQuota(
   }
   // First the entries: a change that somebody may wonder about is never one that nobody made.
   return deployment.operations(pool).record(pool.name, { by, from: accountHere(), action }, async () => {
-    await deployment.quotaLog(pool).add(pool.name, { atMs: Date.now(), by, from, to });
+    await deployment.quotaLog(pool).add(pool.name, { atMs: deployment.clock(), by, from, to });
     return limiter.setQuota(pool.name, change);
   });
 }
@@ -101,7 +113,7 @@ function changed(quota: Quota, change: QuotaChange): Quota {
 
 function parseSetting(setting: string): [keyof QuotaChange, number | null] {
   const [name = "", value = ""] = setting.split("=", 2);
-  const quota = QUOTAS[name];
+  const quota = Object.hasOwn(QUOTAS, name) ? QUOTAS[name] : undefined;
   if (quota === undefined) {
     throw new Error(`Expected a quota of ${Object.keys(QUOTAS).join(", ")}, got '${name}'`);
   }

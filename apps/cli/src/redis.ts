@@ -1,5 +1,5 @@
 /** The Redis of a deployment, as a command finds it: there and fit, or the command ends with a sentence. */
-import { assertFit, connect, isUnfit, type ConnectionProfile } from "@sluice/redis";
+import { assertFit, connect, isUnfit, RedisClock, type ConnectionProfile } from "@sluice/redis";
 
 export type OpenRedis = ReturnType<typeof connect>;
 
@@ -16,4 +16,11 @@ export async function openRedis(url: string, profile: ConnectionProfile): Promis
     const reason = unreachable?.message ?? (error instanceof Error ? error.message : String(error));
     throw new Error(`Redis at REDIS_URL does not answer: ${reason}`, { cause: error });
   }
+}
+
+/** The time that all programs of a deployment share, as Redis tells it now. */
+export async function sharedClock(redis: OpenRedis): Promise<() => number> {
+  const clock = new RedisClock({ redis });
+  await clock.known();
+  return clock.now;
 }

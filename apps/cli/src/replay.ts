@@ -7,7 +7,7 @@ import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { z } from "zod";
-import { openRedis, type OpenRedis } from "./redis.ts";
+import { openRedis, sharedClock, type OpenRedis } from "./redis.ts";
 import { groupsOf, withStore, type LetterSelection } from "./letters.ts";
 import { accountHere } from "./operator.ts";
 import { print, printable, printJson, tell } from "./terminal.ts";
@@ -32,32 +32,37 @@ const MOST = 10_000;
 
 /** Ends with exit code 1 when a letter was not replayed. */
 export async function replayDeadLetters(ids: readonly string[], command: ReplayCommand): Promise<void> {
-  await withStore(command.table, async (store) => {
-    const letters = await selectLetters(store, ids, command);
+  // Known as soon as Redis is asked, which a dry run never is.
+  let clock: () => number = Date.now;
+  const replayAll = async (store: DeadLetterStore): Promise<void> => {
     if (command.dryRun) {
+      const letters = await selectLetters(store, ids, command, clock());
       if (command.json) printJson({ dryRun: true, letters });
       else for (const { id } of letters) print(`would replay ${printable(id)}`);
       return;
     }
     const env = parseEnv(envSchema, process.env);
     const redis = await openRedis(env.REDIS_URL, "producer");
-    const { pools, close } = openLanes(await readPools(env.SLUICE_POOLS), env.SLUICE_NAMESPACE, redis);
     try {
-      await replay(store, pools, letters, command);
-    } finally {
+      clock = await sharedClock(redis);
+      const letters = await selectLetters(store, ids, command, clock());
+      const file = await readPools(env.SLUICE_POOLS);
+      const { pools, close } = openLanes(file, env.SLUICE_NAMESPACE, { redis, clock });
+      const replayer = new Replayer({ letters: store, pools, perLane: command.perLane, clock });
+      await replay(replayer, letters, command);
       await close();
+    } finally {
       redis.disconnect();
     }
-  });
+  };
+  await withStore(command.table, replayAll, () => clock());
 }
 
 async function replay(
-  store: DeadLetterStore,
-  pools: ReadonlyMap<string, ReplayPool>,
+  replayer: Replayer,
   letters: readonly LetterRef[],
-  { perLane, json, by }: ReplayCommand,
+  { json, by }: ReplayCommand,
 ): Promise<void> {
-  const replayer = new Replayer({ letters: store, pools, perLane, clock: Date.now });
   const counts: Record<string, number> = {};
   // The first interrupt ends the run between two letters.
   const stop = new AbortController();
@@ -79,10 +84,12 @@ async function replay(
   if ((counts["queued"] ?? 0) < letters.length) process.exitCode = 1;
 }
 
+/** @param until letters that die later are not meant, above all not those that this replay lets die again. */
 async function selectLetters(
   store: DeadLetterStore,
   ids: readonly string[],
   command: ReplayCommand,
+  until: number,
 ): Promise<readonly LetterRef[]> {
   if (ids.length > 0) return distinct(await Promise.all(ids.map(async (id) => refOf(store, id))));
   const { class: errorClass, lane, tenant, all } = command;
@@ -91,8 +98,6 @@ async function selectLetters(
   }
   const groups = await groupsOf(store, { ...command, state: "dead" });
   const letters: LetterRef[] = [];
-  // Letters that die from now on are not meant, above all not those that this replay lets die again.
-  const until = Date.now();
   let cursor: string | undefined;
   do {
     const from = cursor === undefined ? {} : { cursor };
@@ -116,7 +121,7 @@ async function refOf(store: DeadLetterStore, id: string): Promise<LetterRef> {
 function openLanes(
   { pools }: Pools,
   namespace: string,
-  redis: OpenRedis,
+  { redis, clock }: { redis: OpenRedis; clock: () => number },
 ): { pools: Map<string, ReplayPool>; close: () => Promise<void> } {
   const open = new Map<string, LaneQueue>();
   const laneOf = (pool: string, scope: string, lane: string): LaneQueue => {
@@ -127,6 +132,7 @@ function openLanes(
       keySpace: keySpace(namespace, scope),
       pool,
       lane,
+      clock,
       onError: () => {},
     });
     open.set(`${pool}.${lane}`, queue);

@@ -22,6 +22,11 @@ export function tell(lines: string): void {
   process.stderr.write(`${shown(scrubText(lines))}\n`);
 }
 
+/** As `tell`, of a text that has its own line ends: what the parser of the command line has to say. */
+export function tellParsing(text: string): void {
+  process.stderr.write(shown(scrubText(text)));
+}
+
 /** Prints a value as JSON that has the same meaning and nothing that cannot be seen. */
 export function printJson(value: unknown, indent?: number): void {
   print(JSON.stringify(value, undefined, indent));

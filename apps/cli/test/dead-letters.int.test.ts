@@ -32,7 +32,13 @@ async function world() {
   await ensureTable(connection);
   const store = createDynamoDbStore(connection);
   const redis = connect(inject("redisUrl"), "command", () => {});
-  const lane = new LaneQueue({ redis, keySpace: keySpace(name, "lab"), ...LANE, onError: () => {} });
+  const lane = new LaneQueue({
+    redis,
+    keySpace: keySpace(name, "lab"),
+    ...LANE,
+    clock: Date.now,
+    onError: () => {},
+  });
   onTestFinished(async () => {
     store.close();
     await lane.close();

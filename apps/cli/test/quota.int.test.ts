@@ -58,8 +58,37 @@ async function world(poolKeys: object = {}) {
   }
   const inForce = async () => (await limiter.inspect("nova")).limits.quota;
   const operations = createOperations(redis, space);
-  return { sluice, quota, inForce, limiter, log: createQuotaLog(redis, space), operations };
+  return { redis, space, sluice, quota, inForce, limiter, log: createQuotaLog(redis, space), operations };
 }
+
+test("lanes that no worker serves, or no file has, are named, and a pool that no worker has started is told", async () => {
+  const { redis, space, quota } = await world();
+  await redis.zadd(`${space}:heartbeat:owners`, Date.now() + 60_000, "one");
+  const note = JSON.stringify({ version: 1, lanes: ["nova.critical", "nova.standard"] });
+  await redis.set(`${space}:serves:one`, note, "PX", 60_000);
+  await redis.zadd(
+    `${space}:lanes`,
+    Date.now(),
+    "nova.old",
+    Date.now(),
+    "nova.standard",
+    Date.now(),
+    "other.x",
+  );
+  await redis.zadd(`${space}:deadlines:nova.old`, Date.now() + 60_000, "a job");
+  const nobody = "No worker serves this lane: the one that runs does not have it in its pools file";
+  const { out } = await quota("show", "nova");
+  expect(out).toContain(`lane bulk: 0 jobs have not ended. ${nobody}`);
+  expect(out).toContain(`lane old, not in this pools file: 1 job has not ended. ${nobody}`);
+  expect(out).not.toContain("lane standard:");
+
+  const keys = await redis.keys(`${space}:limits:*`);
+  await redis.del(keys);
+  const unstarted = await quota("show", "nova");
+  expect(unstarted).toMatchObject({ code: 0, err: "" });
+  expect(unstarted.out).toContain("nova: no worker has started this pool yet");
+  expect(unstarted.out).toContain("lane old, not in this pools file");
+});
 
 const DECLARED = { tokensPerMinute: 1_000_000, requestsPerMinute: 600 };
 
@@ -162,6 +191,26 @@ test.each(["0", "Infinity"])("a quota of %s is refused", async (value) => {
   const { quota, inForce } = await world();
   expect((await quota("set", "nova", `tokens-per-minute=${value}`, "--yes")).code).toBe(1);
   expect(await inForce()).toEqual(DECLARED);
+});
+
+test("the name of what every object has is no quota and no pool", async () => {
+  const { quota, inForce } = await world();
+  const set = await quota("set", "nova", "constructor=5");
+  expect(set).toMatchObject({ code: 1, err: expect.stringContaining("Expected a quota of") });
+  const shown = await quota("show", "constructor");
+  expect(shown).toMatchObject({ code: 1, err: expect.stringContaining("There is no pool") });
+  expect(await inForce()).toEqual(DECLARED);
+});
+
+test("what is wrong with an argument is told without its control characters", async () => {
+  const { sluice } = await world();
+  const odd = "\u001b]0;owned\u0007\u001b[2J\r\u202e";
+  for (const args of [["breaker", "nova", "open", "--by", odd], [odd]]) {
+    const { code, err } = await sluice(...args);
+    expect(code).toBe(1);
+    expect(err).toContain(String.raw`\u001b]0;owned`);
+    expect(err.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+  }
 });
 
 test("what the file hardly means is told before anything else", async () => {

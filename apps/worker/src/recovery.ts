@@ -1,7 +1,7 @@
 /** What a worker does about a Redis that has lost something: publishes limits again, and has letters compared. */
 import type { Pool } from "@sluice/config";
 import { insist } from "@sluice/drain";
-import type { Emit } from "@sluice/job";
+import type { Clock, Emit } from "@sluice/job";
 import type { KeySpace, RedisChange, RedisNews } from "@sluice/redis";
 import { OUTCOME_TTL_MS } from "@sluice/results";
 import type { Replays } from "./replays.ts";
@@ -14,6 +14,7 @@ export interface RecoveryOptions {
   readonly replays: Pick<Replays, "redisChanged">;
   readonly signal: AbortSignal;
   readonly emit: Emit;
+  readonly clock: Clock;
 }
 
 /** A change of Redis so long ago is looked back at by a worker that starts: as long as outcomes are kept. Milliseconds. */
@@ -42,7 +43,8 @@ export class Recovery {
   lookBack(lastChange: (space: KeySpace) => RedisChange | undefined): void {
     for (const space of new Set(this.#options.pools.map(({ scope }) => scope.keySpace))) {
       const change = lastChange(space);
-      if (change !== undefined && Date.now() - change.at < LOOK_BACK_MS) this.#compare(space, change);
+      if (change === undefined) continue;
+      if (this.#options.clock() - change.at < LOOK_BACK_MS) this.#compare(space, change);
     }
   }
 

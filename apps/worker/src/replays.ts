@@ -2,7 +2,7 @@
 import type { Pool } from "@sluice/config";
 import type { DeadLetterStore } from "@sluice/dead-letter";
 import { laneOrPolls, Reconciler, type Outcomes, type ReconciledLane } from "@sluice/drain";
-import type { Emit, Listener } from "@sluice/job";
+import type { Clock, Emit, Listener } from "@sluice/job";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
 import { Lineage } from "@sluice/results";
@@ -19,6 +19,7 @@ export interface ReplaysOptions {
   /** Milliseconds between sweeps. */
   readonly everyMs: number;
   readonly emit: Emit;
+  readonly clock: Clock;
   readonly onError: (error: unknown) => void;
 }
 
@@ -34,7 +35,7 @@ export class Replays {
 
   constructor(options: ReplaysOptions) {
     this.#options = options;
-    const { letters, everyMs, emit } = options;
+    const { letters, everyMs, emit, clock } = options;
     this.#reconciler = new Reconciler({
       lanes: options.pools.flatMap((parts) => this.#openLanes(parts)),
       letters: {
@@ -57,7 +58,7 @@ export class Replays {
       },
       everyMs,
       emit,
-      clock: Date.now,
+      clock,
       random: Math.random,
     });
   }
@@ -99,8 +100,8 @@ export class Replays {
   }
 
   #open(pool: Pool, keySpace: KeySpace, lane: string): LaneQueue {
-    const { redis, onError } = this.#options;
-    const queue = new LaneQueue({ redis, keySpace, pool: pool.name, lane, onError });
+    const { redis, clock, onError } = this.#options;
+    const queue = new LaneQueue({ redis, keySpace, pool: pool.name, lane, clock, onError });
     this.#queues.push(queue);
     return queue;
   }

@@ -12,18 +12,20 @@ import {
   type Outcomes,
   type ProcessGuard,
 } from "@sluice/drain";
-import type { Emit } from "@sluice/job";
+import { queueName, type Emit, type Time } from "@sluice/job";
 import {
   createQuotaLog,
   createRedisLimiter,
   guardLimiter,
   isIdle,
+  REDECLARE_MS,
   watchLimits,
   type LimitsChange,
   type OperableLimiter,
   type PoolLimits,
 } from "@sluice/limits";
 import type { Need } from "@sluice/process";
+import { POLLS_LANE, type LaneName } from "@sluice/queue";
 import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -34,6 +36,7 @@ import {
   IdentityNote,
   OutcomeStore,
   ResponseCache,
+  ServedNote,
   UsageStore,
   type CancelSubscription,
   type UsedCall,
@@ -53,6 +56,7 @@ export interface ScopeOptions {
   readonly redis: Redis;
   /** How long after its last beat this process counts as alive, milliseconds. */
   readonly heartbeatTtlMs: number;
+  readonly time: Time;
   /** A caller wants this job no more. */
   readonly onCancel: (id: string) => void;
   /** A pool takes no calls from now on. */
@@ -101,11 +105,13 @@ export class ScopeParts {
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
   readonly #note: IdentityNote;
+  readonly #served: ServedNote;
   readonly #flags: CancelFlags;
   readonly #answerDoubts: () => Promise<unknown>;
   #subscription: CancelSubscription | undefined;
   #doubting: NodeJS.Timeout | undefined;
   #stopListening: (() => void) | undefined;
+  #redeclaring: NodeJS.Timeout | undefined;
 
   constructor(options: ScopeOptions) {
     const { scope, pools, namespace, redis, onError, heartbeatTtlMs: ttlMs } = options;
@@ -117,11 +123,20 @@ export class ScopeParts {
       ...(scope.profile === null ? {} : { profile: scope.profile }),
       // Twice: some calls go beyond the slots while all of them hang.
       maxConnections: pools.reduce((sum, pool) => sum + 2 * pool.slots, SPARE_CONNECTIONS),
+      // AWS has a clock of its own, and so have its signatures.
       clock: Date.now,
     });
     this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
     const { owner } = this.#heartbeat;
     this.#note = new IdentityNote({ redis, keySpace: space, owner, ttlMs, onError: onError("identity") });
+    this.#served = new ServedNote({
+      redis,
+      keySpace: space,
+      owner,
+      ttlMs,
+      lanes: lanesOf(pools).map(({ pool, lane }) => queueName(pool, lane)),
+      onError: onError("served"),
+    });
     this.guard = createProcessGuard({
       scope: scope.name,
       renew: async () => (await this.#bedrock.renewIdentity())?.failure.errorClass,
@@ -131,7 +146,7 @@ export class ScopeParts {
         if (out !== undefined) for (const { name } of pools) options.onShut(name);
       },
       emit: options.emit,
-      clock: Date.now,
+      clock: options.time.clock,
     });
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
     const slow = new SlowPools({
@@ -183,7 +198,7 @@ export class ScopeParts {
     this.chunks = { open: (stream) => chunks.open({ ...stream, onError: onError("chunks") }) };
     const usage = new UsageStore(redis, space);
     this.onUsage = (call) => void usage.add(call).catch(onError("usage"));
-    this.cache = responseCache(new ResponseCache(redis, space), pools);
+    this.cache = responseCache(new ResponseCache(redis, space, options.time.clock), pools);
   }
 
   /** Calls to Bedrock for a pool of this scope. */
@@ -226,21 +241,33 @@ export class ScopeParts {
 
   /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */
   async isIdle(pool: string): Promise<boolean> {
+    const now = this.#options.time.monotonic();
     const last = this.#looks.get(pool);
-    if (last !== undefined && Date.now() - last.at < LOOK_AGE_MS) return last.idle;
+    if (last !== undefined && now - last.at < LOOK_AGE_MS) return last.idle;
     const idle = this.#limiter.inspect(pool).then(isIdle);
-    this.#looks.set(pool, { at: Date.now(), idle });
+    this.#looks.set(pool, { at: now, idle });
     return idle;
   }
 
   async start(): Promise<void> {
     const { onCancel, inHand, onError, heartbeatTtlMs } = this.#options;
+    // First the note: who beats and says nothing is taken for one of a version before.
+    await this.#served.start();
     await this.#heartbeat.start();
     const answer = (): void => void this.#answerDoubts().catch(onError("ledger"));
     this.#doubting = setInterval(answer, heartbeatTtlMs / DOUBTS_PER_BEAT_LIFE);
     this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
+    this.#redeclaring = setInterval(() => void this.#redeclare(), REDECLARE_MS);
     await this.#listen();
     this.#slow.start();
+  }
+
+  /** The limits of a file count for as long as a worker says them. */
+  async #redeclare(): Promise<void> {
+    const { pools, onError } = this.#options;
+    for (const pool of pools) {
+      await this.#limiter.configure(pool.name, this.limitsOf(pool)).catch(onError("limits"));
+    }
   }
 
   /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
@@ -284,15 +311,22 @@ export class ScopeParts {
 
   /** Says farewell, so that calls it left open may be repeated at once. */
   async stop(): Promise<void> {
+    clearInterval(this.#redeclaring);
     this.#subscription?.stop();
     clearInterval(this.#doubting);
     this.#slow.stop();
     this.guard.stop();
     await this.#note.stop();
+    await this.#served.stop();
     this.#stopListening?.();
     await this.#heartbeat.stop();
     this.#bedrock.close();
   }
+}
+
+/** The lanes of these pools, and the queues of their polls. */
+export function lanesOf(pools: readonly Pool[]): LaneName[] {
+  return pools.flatMap(({ name, lanes }) => [...lanes, POLLS_LANE].map((lane) => ({ pool: name, lane })));
 }
 
 /** The cache by question: equal requests to the model of one pool, of one tenant. */

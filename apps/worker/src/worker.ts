@@ -20,7 +20,7 @@ import {
   type Outbox,
 } from "@sluice/drain";
 import { Standing } from "@sluice/process";
-import { emitter, queueName, type Emit, type Listener } from "@sluice/job";
+import { emitter, localTime, queueName, type Emit, type Listener, type Time } from "@sluice/job";
 import {
   decodePayload,
   FailedSet,
@@ -33,13 +33,15 @@ import {
   WaitingGrants,
   type LockTimes,
   type SlotShares,
+  type SweeperTimes,
   type Take,
 } from "@sluice/queue";
-import { connect } from "@sluice/redis";
+import { connect, RedisClock } from "@sluice/redis";
 import { createModel } from "./model.ts";
+import { OtherLanes } from "./other-lanes.ts";
 import { Recovery } from "./recovery.ts";
 import { Replays } from "./replays.ts";
-import { ScopeParts } from "./scope.ts";
+import { lanesOf, ScopeParts } from "./scope.ts";
 import { toldAcquire } from "./told-slots.ts";
 
 export interface WorkerSettings {
@@ -92,6 +94,9 @@ const LOOK_MS = 100;
 /** A job that cannot be read may have any id: so much of it is told, characters. */
 const ID_TOLD = 64;
 
+/** How long a job stays away that was fetched by a process whose clock is wrong, milliseconds. */
+const APART_MS = 1_000;
+
 /** Polls are short, and none waits for quota. */
 const POLL_SLOTS = 8;
 
@@ -101,6 +106,8 @@ export class Worker {
   readonly #abort = new AbortController();
   readonly #queueRedis;
   readonly #commandRedis;
+  readonly #redisClock: RedisClock;
+  readonly #time: Time;
   readonly #standing: Standing;
   readonly #recovery: Recovery;
   readonly #locks: LockKeeper;
@@ -114,6 +121,7 @@ export class Worker {
   readonly #intakes: Intake[] = [];
   readonly #sweepers: Sweeper[] = [];
   readonly #pollQueues: LaneQueue[] = [];
+  readonly #otherLanes: readonly OtherLanes[];
   #looking: NodeJS.Timeout | undefined;
   #started = false;
 
@@ -127,6 +135,9 @@ export class Worker {
     ]);
     this.#queueRedis = connect(redisUrl, "worker", this.#onError("redis"));
     this.#commandRedis = connect(redisUrl, "command", this.#onError("redis"));
+    this.#redisClock = new RedisClock({ redis: this.#commandRedis });
+    this.#time = { ...localTime, clock: this.#redisClock.now };
+    const { clock } = this.#time;
     this.#locks = new LockKeeper({
       times: settings.lockTimes,
       onLost: ({ id }) => this.#emit("job:lock-lost", { id }),
@@ -134,12 +145,38 @@ export class Worker {
     });
     this.#scopes = this.#openScopes();
     this.#pools = new Map(Object.values(pools.pools).map((pool) => [pool.name, this.#openPool(pool)]));
-    this.#deadLetters = createDynamoDbStore({ tableName: deadLetterTable });
+    this.#deadLetters = createDynamoDbStore({ tableName: deadLetterTable, now: clock });
+    const outboxes = new Set([...this.#pools.values()].flatMap((parts) => this.#wirePool(parts)));
+    this.#otherLanes = [...this.#scopes.values()].map(
+      (scope) =>
+        new OtherLanes({
+          keySpace: scope.keySpace,
+          own: lanesOf(
+            [...this.#pools.values()].filter((each) => each.scope === scope).map(({ pool }) => pool),
+          ),
+          redis: this.#commandRedis,
+          queueRedis: this.#queueRedis,
+          outcomes: scope.outcomes,
+          cancels: scope.cancels,
+          leftOf: (name) =>
+            new LeftCalls({
+              pools: [name],
+              gateOf: () => scope.gate,
+              ledger: scope.ledger,
+              onError: this.#onError("gate"),
+            }),
+          outboxes,
+          emit: this.#emit,
+          onError: this.#onError("other lanes"),
+          times: this.#sweeperTimes(),
+          random: Math.random,
+        }),
+    );
     this.#mover = new Mover({
-      outboxes: [...this.#pools.values()].flatMap((parts) => this.#wirePool(parts)),
+      outboxes,
       deadLetters: this.#deadLetters,
       emit: this.#emit,
-      clock: Date.now,
+      clock,
       random: Math.random,
     });
     this.#replays = new Replays({
@@ -148,10 +185,12 @@ export class Worker {
       redis: this.#commandRedis,
       everyMs: settings.reconcileIntervalMs,
       emit: this.#emit,
+      clock,
       onError: this.#onError("replays"),
     });
     this.#standing = new Standing({
       redis: this.#commandRedis,
+      clock: this.#redisClock,
       keySpaces: [...this.#scopes.values()].map(({ keySpace }) => keySpace),
       needs: [
         { name: `dead letter table '${deadLetterTable}'`, check: async () => this.#deadLetters.check() },
@@ -166,6 +205,7 @@ export class Worker {
       replays: this.#replays,
       signal: this.#abort.signal,
       emit: this.#emit,
+      clock,
     });
   }
 
@@ -190,6 +230,7 @@ export class Worker {
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
+    for (const lanes of this.#otherLanes) lanes.start();
     this.#looking = setInterval(() => this.#pools.forEach(({ hung }) => hung.check()), HANG_LOOK_MS);
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
     const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
@@ -257,6 +298,7 @@ export class Worker {
     await Promise.all([
       this.#mover.stop(),
       this.#replays.stop(),
+      ...this.#otherLanes.map(async (lanes) => lanes.stop()),
       ...this.#sweepers.map(async (sweeper) => sweeper.stop()),
     ]);
     this.#locks.stop();
@@ -278,6 +320,7 @@ export class Worker {
           namespace,
           heartbeatTtlMs,
           redis: this.#commandRedis,
+          time: this.#time,
           onCancel: (id) => this.#drains.forEach((drain) => drain.cancel(id)),
           onShut: (name) => this.#drains.forEach((drain) => drain.shut(name)),
           emit: this.#emit,
@@ -292,7 +335,7 @@ export class Worker {
     const scope = this.#scopes.get(pool.scope);
     if (scope === undefined) throw new Error(`Pool '${pool.name}' names no known scope`);
     const slots = new Slots(pool.lanes, pool.slots, sharesOf({ pool, scope }));
-    const hung = new HungCalls({ slots, kept: pool.lanes.length - 1, clock: Date.now });
+    const hung = new HungCalls({ slots, kept: pool.lanes.length - 1, clock: this.#time.monotonic });
     const model = hung.watch(createModel(pool, scope.bedrockFor(pool.name), scope.onUsage));
     return { pool, scope, slots, model, hung };
   }
@@ -307,6 +350,7 @@ export class Worker {
       keySpace,
       pool: pool.name,
       lane: POLLS_LANE,
+      clock: this.#time.clock,
       onError: this.#onError("polls"),
     });
     this.#pollQueues.push(polls);
@@ -322,7 +366,7 @@ export class Worker {
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
-      clock: Date.now,
+      ...this.#time,
       random: Math.random,
     });
     this.#drains.push(drain);
@@ -335,7 +379,8 @@ export class Worker {
       filteredMessage: pool.filteredMessage ?? undefined,
       abort,
       emit,
-      clock: Date.now,
+      clock: this.#time.clock,
+      random: Math.random,
     });
     const lanes = pool.lanes.map((lane) =>
       this.#wireLane(parts, lane, {
@@ -367,9 +412,12 @@ export class Worker {
     this.#intakes.push(
       new Intake({
         ...names,
+        ...this.#time,
         redis: this.#queueRedis,
         slots: {
           acquire: async (laneName, signal) => {
+            // By clocks that are apart a job would end before its time, or start before it.
+            await this.#redisClock.together(signal);
             // A job would only be handed back, unless a fallback may answer it for which this process is let in.
             await anyReady(guarded, signal);
             await ready(signal);
@@ -379,7 +427,12 @@ export class Worker {
         },
         locks: this.#locks,
         waiting: this.#waiting,
-        take,
+        take: async (job, signal) => {
+          if (!this.#redisClock.isApart) return take(job, signal);
+          // Its fetch was on its way when the clocks were found to be apart.
+          await job.defer({ delayMs: APART_MS, attempt: false });
+          return undefined;
+        },
         onError: this.#onError(`intake ${pool.name}.${lane}`),
         onUnreadable: this.#onUnreadable,
         stalledIntervalMs: this.#settings.stalledIntervalMs,
@@ -389,6 +442,7 @@ export class Worker {
       new Sweeper({
         ...names,
         redis: this.#queueRedis,
+        ...this.#sweeperTimes(),
         // A poll that is due later is no retry.
         ...(lane === POLLS_LANE ? {} : { isIdle: async () => scope.isIdle(pool.name) }),
         onExpired: (id) => this.#emit("job:expired", { id }),
@@ -427,6 +481,18 @@ export class Worker {
       answeredCost: (name, { usage }) => this.#pools.get(name)?.model.settled(usage) ?? {},
       onError: this.#onError("gate"),
     });
+  }
+
+  #sweeperTimes(): SweeperTimes {
+    const { inHandMs, callMs } = this.#locks.times;
+    return {
+      clock: this.#time.clock,
+      isTimeKnown: () => !this.#redisClock.isApart,
+      lives: {
+        lockMs: Math.max(inHandMs, callMs),
+        stalledIntervalMs: this.#settings.stalledIntervalMs,
+      },
+    };
   }
 
   /** The pool itself, then its fallbacks: each with its own lane, model, slots, credentials and breaker. */

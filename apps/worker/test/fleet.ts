@@ -147,7 +147,9 @@ export async function startFleet(options: FleetOptions) {
   const redis = connect(redisUrl, "worker", () => {});
   const space = keySpace(name, SCOPE);
   const openQueues = (pool: string): LaneQueue[] =>
-    lanes.map((lane) => new LaneQueue({ redis, keySpace: space, pool, lane, onError: () => {} }));
+    lanes.map(
+      (lane) => new LaneQueue({ redis, keySpace: space, pool, lane, clock: Date.now, onError: () => {} }),
+    );
   const queues = openQueues(POOL);
   const allQueues = new Map([
     [POOL, queues],

@@ -17,7 +17,7 @@ test(
     // As `HeldJob.defer` leaves a job whose call failed just now.
     const notes = { failures: 4, throttles: 0, apart: false, entry: 0, failedAt: Date.now() };
     const hash = `${fleet.keySpace}:test.standard:${retry}`;
-    await fleet.redis.hset(hash, { priority: 1, "sluice:notes": JSON.stringify(notes) });
+    await fleet.redis.hset(hash, { ats: 1, priority: 1, "sluice:notes": JSON.stringify(notes) });
     await fleet.startWorker();
     await vi.waitFor(async () => expect(await fleet.ends([retry])).toEqual(["completed"]), PATIENTLY);
     expect(await fleet.ends([scheduled])).toEqual([undefined]);

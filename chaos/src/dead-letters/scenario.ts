@@ -13,7 +13,7 @@ import {
   type Letter,
 } from "@sluice/dead-letter";
 import { Mover, Reconciler, Replayer, type LetterRef } from "@sluice/drain";
-import { newJobId, parseJobId, queueName, type Failure, type JobData } from "@sluice/job";
+import { machineTime, newJobId, parseJobId, queueName, type Failure, type JobData } from "@sluice/job";
 import { FailedSet, Intake, LaneQueue, LockKeeper, Slots, WaitingGrants, type HeldJob } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
@@ -71,7 +71,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
   const crashes = new Crashes(random, CRASH_CHANCE);
   const outcomes = new OutcomeStore(redis, space);
   const lineage = new Lineage(redis, space);
-  const lane = new LaneQueue({ redis, keySpace: space, ...LANE, onError: () => {} });
+  const lane = new LaneQueue({ redis, keySpace: space, ...LANE, clock: Date.now, onError: () => {} });
   const failed = new FailedSet(redis, space, LANE.pool, LANE.lane);
   const worker = new ChaosWorker(outcomes, jobs);
   const locks = new LockKeeper({
@@ -83,6 +83,7 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
     redis,
     keySpace: space,
     ...LANE,
+    ...machineTime,
     slots: new Slots([LANE.lane], 8),
     locks,
     waiting: new WaitingGrants(),

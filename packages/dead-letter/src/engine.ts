@@ -12,6 +12,7 @@ import {
   ACTOR_LIMIT,
   isExpired,
   letterSchema,
+  LETTER_VERSION,
   NOTE_LIMIT,
   recordId,
   type DeadLetter,
@@ -94,7 +95,7 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
     body: Body,
     before?: Stored<Body>,
   ): Promise<Next | undefined> {
-    const letter = { ...next, revision: randomUUID() };
+    const letter = { ...next, version: LETTER_VERSION, revision: randomUUID() };
     // What could not be read back is not written.
     letterSchema.parse(letter);
     return (await letters.save({ letter, body }, before?.letter.revision)) ? letter : undefined;

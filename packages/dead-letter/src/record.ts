@@ -13,6 +13,12 @@ import {
 } from "@sluice/job";
 import { z } from "zod";
 
+/**
+ * The version of a letter and of how its body is kept. Raised when a program must understand something new about it; left
+ * out by versions before versions were written down.
+ */
+export const LETTER_VERSION = 1 as const;
+
 /** The most history entries a record keeps: the first, and the newest after it. */
 export const HISTORY_LIMIT = 50;
 
@@ -60,6 +66,7 @@ const claimSchema = z.object({ jobId: z.string(), by: actor, at, leaseUntil: z.i
 export type Claim = z.infer<typeof claimSchema>;
 
 const common = {
+  version: z.literal(LETTER_VERSION).optional(),
   /** The id of the logical job: without a replay's suffix. */
   id: z.string(),
   tenant: tenantSchema,

@@ -1,5 +1,5 @@
 /** What only the store on DynamoDB has to get right: faults on the wire, parts, damage, and how it asks. */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import {
   DeleteItemCommand,
@@ -79,6 +79,20 @@ async function itemsOf(id: string) {
 async function partsOf(id: string) {
   return (await itemsOf(id)).map((item) => item["item"]?.S ?? "").filter((key) => key !== "letter");
 }
+
+/** Changes a letter behind the back of the store. */
+const set = async (id: string, change: string, values: object): Promise<void> => {
+  const Key = { id: { S: id }, item: { S: "letter" } };
+  const more = { ExpressionAttributeValues: { ...values } };
+  await direct.send(
+    new UpdateItemCommand({
+      TableName: tableName,
+      Key,
+      UpdateExpression: change,
+      ...(change.startsWith("SET") ? more : {}),
+    }),
+  );
+};
 
 describe("an answer that got lost", () => {
   it("does not make a death look stored by somebody else", async () => {
@@ -251,6 +265,42 @@ describe("damage", () => {
     });
     await direct.send(swap);
     await expect(store.get(died.data.id)).rejects.toMatchObject({ code: "corrupt" });
+  });
+
+  it("is another matter than a newer version: its letters and bodies are listed, and neither claimed nor changed", async () => {
+    const store = makeStore();
+    const tenant = `newer-${randomUUID().slice(0, 8)}`;
+    const [letter, body, old] = [
+      death({ data: { tenant } }),
+      death({ data: { tenant } }),
+      death({ data: { tenant } }),
+    ];
+    for (const died of [letter, body, old]) await store.put(died);
+    await set(letter.data.id, "SET version = :v", { ":v": { N: "2" } });
+    const json = JSON.stringify({ ...body.data, version: 2, payload: "?" });
+    const sha256 = createHash("sha256").update(json).digest("hex");
+    await set(body.data.id, "SET body.gzip = :gzip, body.sha256 = :sha, body.bytes = :bytes", {
+      ":gzip": { B: gzipSync(json) },
+      ":sha": { S: sha256 },
+      ":bytes": { N: String(Buffer.byteLength(json)) },
+    });
+    // As a version wrote it that knew no versions.
+    await set(old.data.id, "REMOVE version", {});
+
+    const page = await store.list({ state: "dead", by: { tenant }, limit: 10 });
+    expect(page.items.map(({ id }) => id).toSorted()).toEqual([body.data.id, old.data.id].toSorted());
+    expect(page.unreadable).toEqual([letter.data.id]);
+    for (const { data } of [letter, body]) {
+      const before = await itemsOf(data.id);
+      await expect(store.get(data.id)).rejects.toMatchObject({ code: "newer" });
+      await expect(store.claim(data.id, CLAIM)).rejects.toMatchObject({ code: "newer" });
+      expect(await itemsOf(data.id)).toEqual(before);
+    }
+    await expect(store.purge(letter.data.id, { revision: "any" })).rejects.toMatchObject({ code: "newer" });
+    expect(await store.claim(old.data.id, CLAIM)).toMatchObject({
+      outcome: "claimed",
+      letter: { version: 1 },
+    });
   });
 
   it("of a letter itself hides no other, and the letter can be purged by the revision that the error names", async () => {

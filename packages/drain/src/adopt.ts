@@ -7,10 +7,10 @@
 import { createHash } from "node:crypto";
 import {
   JOB_DATA_VERSION,
-  jobDataSchema,
   lifeOf,
   newJobId,
   parseJobId,
+  readJobData,
   type Failure,
   type JobData,
 } from "@sluice/job";
@@ -39,18 +39,19 @@ export function adopted(
   const { failure } = job;
   const diedAt = whole(job.diedAt);
   const counts = { attempts: whole(job.attempts), stalls: whole(job.stalls), diedAt };
-  const parsed = jobDataSchema.safeParse(job.data);
+  const read = readJobData(job.data);
   const isOurs = parseJobId(job.id) !== undefined;
   // A replay belongs to its letter, also to one that was stored under a foreign id before there was this file.
-  if (parsed.success && parsed.data.id === job.id && (isOurs || lifeOf(job.id).replay > 0)) {
-    return { ...counts, failure, data: parsed.data };
+  if (read.type === "known" && read.data.id === job.id && (isOurs || lifeOf(job.id).replay > 0)) {
+    return { ...counts, failure, data: read.data };
   }
   const id = isOurs ? job.id : newJobId(pool, lane, diedAt, seededBy(`${queue} ${job.id}`));
   const message = `Job '${job.id.slice(0, TOLD_ID_LENGTH)}': ${failure.message}`.slice(0, MESSAGE_LENGTH);
   return {
     ...counts,
     failure: isOurs ? failure : { ...failure, message },
-    data: parsed.success ? { ...parsed.data, id, pool, lane } : around(job.data, { id, pool, lane, diedAt }),
+    data:
+      read.type === "known" ? { ...read.data, id, pool, lane } : around(job.data, { id, pool, lane, diedAt }),
   };
 }
 

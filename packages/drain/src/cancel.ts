@@ -1,7 +1,8 @@
 /** Cancelling a job from anywhere: a flag for whoever holds it, and the way out of its lane if nobody does yet. */
 import type { Clock, Outcome } from "@sluice/job";
-import { jobDataSchema, parseJobId } from "@sluice/job";
+import { parseJobId, readJobEnvelope } from "@sluice/job";
 import { lifeId, type JobView, type ReadingLane } from "./find.ts";
+import { poolOf, type PoolsAsked } from "./pools.ts";
 import type { LeftCalls } from "./left-calls.ts";
 
 /** `cancelled`: it had not started. `requested`: it runs, and ends as soon as its process hears. `ended`: too late. */
@@ -9,6 +10,7 @@ export type Cancelling = "cancelled" | "requested" | "ended";
 
 /** A pool as cancelling needs it. */
 export interface CancellingPool {
+  readonly lanes: readonly string[];
   readonly outcomes: { put(outcome: Outcome): Promise<boolean> };
   /** `ended`: the job has an outcome, or is in one of the failed sets. */
   readonly cancels: {
@@ -25,8 +27,7 @@ export interface CancellingPool {
   };
 }
 
-export interface CancelOptions {
-  readonly pools: ReadonlyMap<string, CancellingPool>;
+export interface CancelOptions extends PoolsAsked<CancellingPool> {
   readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
   readonly clock: Clock;
 }
@@ -38,7 +39,7 @@ export function createCancel(
   return async (tenant, id) => {
     const view = await options.find(tenant, id);
     const parts = parseJobId(id);
-    const pool = parts && options.pools.get(parts.pool);
+    const pool = parts && (await poolOf(options, parts));
     if (view === undefined || parts === undefined || pool === undefined) return undefined;
     if (view.state !== "waiting" && view.state !== "delayed" && view.state !== "active") return "ended";
     // The flag first: from here on every step of the job sees it, whatever becomes of what follows. It is raised only
@@ -48,14 +49,14 @@ export function createCancel(
     const failedSets = [lane.failedSet, pool.polls.failedSet];
     if ((await pool.cancels.request(jobId, tenant, failedSets)) === "ended") return "ended";
     const found = view.state === "active" ? undefined : await lane.find(jobId);
-    const data = jobDataSchema.safeParse(found?.data);
-    if (found === undefined || !data.success) return "requested";
+    const job = readJobEnvelope(found?.data);
+    if (found === undefined || job === undefined) return "requested";
     // Its end goes on record before it goes: a job without either would be lost.
     await pool.outcomes.put({
       outcome: "cancelled",
       id: jobId,
       tenant,
-      acceptedAt: data.data.acceptedAt,
+      acceptedAt: job.acceptedAt,
       endedAt: options.clock(),
       attempts: found.attemptsMade,
     });

@@ -1,8 +1,8 @@
 /** What the two halves of the drain share: their options, a job that passed every check, and what the gate granted it. */
-import type { Clock, Emit, JobData, JobRequest, Notes, Payload, Random } from "@sluice/job";
+import type { Emit, JobData, JobRequest, Notes, Payload, Random, Time } from "@sluice/job";
 import type { Cache, Cancels, Chunks, Entry, Held, Ledger, Outcomes } from "./ports.ts";
 
-export interface DrainOptions {
+export interface DrainOptions extends Time {
   /** The pool itself, then the pools that may answer instead. */
   readonly chain: readonly [Entry, ...Entry[]];
   readonly outcomes: Outcomes;
@@ -18,7 +18,6 @@ export interface DrainOptions {
   /** Fires when the process has no time left: calls in flight are aborted and handed back. */
   readonly abort: AbortSignal;
   readonly emit: Emit;
-  readonly clock: Clock;
   readonly random: Random;
 }
 

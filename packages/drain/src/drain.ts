@@ -2,12 +2,15 @@
  * What happens to a job in hand before its call: every reason not to call comes first, then the gate. From the grant to
  * the call it is `start.ts`, from there on `run.ts`.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   deadlineFailure,
-  jobDataSchema,
+  JOB_DATA,
+  JOB_DATA_VERSION,
   jobRequestSchema,
+  NewerVersionError,
   NO_NOTES,
+  readJobData,
+  readJobEnvelope,
   type JobData,
   type JobRequest,
 } from "@sluice/job";
@@ -19,6 +22,7 @@ import { Hands } from "./hands.ts";
 import { describe } from "./insist.ts";
 import { leftInChain, type LeftCalls } from "./left-calls.ts";
 import { Line } from "./line.ts";
+import { NewerRecords } from "./newer.ts";
 import type { Held } from "./ports.ts";
 import { ELSEWHERE_MS, putOff } from "./put-off.ts";
 import { malformed, stalledTooOften } from "./reasons.ts";
@@ -52,6 +56,7 @@ interface Visit {
 export class Drain {
   readonly #options: DrainOptions;
   readonly #hands: Hands;
+  readonly #newer: NewerRecords;
   readonly #runner: Runner;
   readonly #starter: Starter;
   readonly #stalled: StalledJobs;
@@ -66,6 +71,7 @@ export class Drain {
   constructor(options: DrainOptions) {
     this.#options = options;
     this.#hands = new Hands(options.emit);
+    this.#newer = new NewerRecords(options);
     this.#rest = new Rest(options);
     this.#runner = new Runner(options, this.#hands);
     this.#left = leftInChain(options);
@@ -123,6 +129,10 @@ export class Drain {
       next = await step();
       return next;
     } catch (error) {
+      const envelope = readJobEnvelope(job.data);
+      if (error instanceof NewerVersionError && envelope !== undefined) {
+        return await this.#newer.handBack(job, envelope, error, stopping);
+      }
       if (stopping.aborted) throw error;
       this.#options.emit("worker:error", { part: "intake", error: describe(error) });
       await job.defer({ delayMs: UNANSWERED_MS, attempt: false });
@@ -134,14 +144,18 @@ export class Drain {
 
   async #take(job: Held, stopping: AbortSignal, visit: Visit): Promise<Turn | undefined> {
     const { clock, emit, outcomes, cancels } = this.#options;
-    const parsed = jobDataSchema.safeParse(job.data);
+    const read = readJobData(job.data);
+    if (read.type === "newer" && read.envelope.id === job.id) {
+      const record = { what: JOB_DATA, version: read.version, known: JOB_DATA_VERSION };
+      return this.#newer.handBack(job, read.envelope, record, stopping);
+    }
     // Data of another job is no more its own than data that nobody can read: its answer would be kept under that id.
-    if (!parsed.success || parsed.data.id !== job.id) {
+    if (read.type !== "known" || read.data.id !== job.id) {
       await job.fail(malformed());
       emit("worker:error", { part: "intake", error: `The data of job ${job.id} cannot be read` });
       return undefined;
     }
-    const data = parsed.data;
+    const { data } = read;
 
     // Asked together: one round trip to Redis, however far it is.
     const [ended, cancelled, notes] = await Promise.all([
@@ -207,7 +221,7 @@ export class Drain {
     stopping: AbortSignal,
     visit: Visit,
   ): Promise<Turn | undefined> {
-    const { clock, random } = this.#options;
+    const { clock, sleep, random } = this.#options;
     const { job, data } = candidate;
     const { cancelled } = visit;
     const woken = AbortSignal.any([stopping, cancelled.signal]);
@@ -232,7 +246,7 @@ export class Drain {
         if (restMs > 0) this.#rest.begin(restMs);
         return this.#hands.defer(job, data, reason, delayMs);
       }
-      await pause(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
+      await sleep(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
   }
 
@@ -298,10 +312,6 @@ export class Drain {
     if (job.stalls > 0) return this.#stalled.read(job, data, decode, stopping);
     return (await decode()) ?? this.#hands.die(job, data, malformed());
   }
-}
-
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  if (delayMs > 0) await sleep(delayMs, undefined, { signal }).catch(() => undefined);
 }
 
 function hasFailed({ notes }: Candidate): boolean {

@@ -1,16 +1,20 @@
 /** Why a job is where it is, and when it will run, as far as anybody can know: gathers what `why.ts` puts into words. */
 import {
   adviceFor,
-  jobDataSchema,
+  JOB_DATA,
+  JOB_DATA_VERSION,
   jobRequestSchema,
   lifeOf,
+  newerVersion,
   parseJobId,
+  readJobData,
   type Failure,
   type JobData,
   type JobRequest,
   type Payload,
 } from "@sluice/job";
 import { lifeId, type FindOptions, type JobView, type ReadingLane } from "./find.ts";
+import { poolOf, type PoolsAsked } from "./pools.ts";
 import type { Cost } from "./ports.ts";
 import { LEASE_GRACE_MS } from "./start.ts";
 import {
@@ -65,7 +69,7 @@ export interface ExplainingPool<Gate extends GateAnswer> {
     ahead(id: string): Promise<number | undefined>;
     wait(id: string): Promise<LaneWait>;
   };
-  /** Asks the limiter, and changes nothing. */
+  /** Asks the limiter, and changes nothing. Rejects with a RangeError where no worker has told it of the lane. */
   explain(lane: string, cost: Cost): Promise<Gate>;
   /** Calls of the pool that were let go and have not ended, and the scope's workers that live. */
   fleet(): Promise<{ readonly calls: number; readonly workers: number }>;
@@ -86,8 +90,7 @@ export interface WorkersIdentity {
   readonly isolated: boolean;
 }
 
-export interface ExplainOptions<Gate extends GateAnswer> {
-  readonly pools: ReadonlyMap<string, ExplainingPool<Gate>>;
+export interface ExplainOptions<Gate extends GateAnswer> extends PoolsAsked<ExplainingPool<Gate>> {
   readonly find: (tenant: string, id: string) => Promise<JobView | undefined>;
   /** Where a dead job's letter is looked for. Without an answer the rest is told all the same. */
   readonly deadLetters: FindOptions["deadLetters"];
@@ -111,7 +114,7 @@ export function createExplain<Gate extends GateAnswer>(
   return async (tenant, id) => {
     const view = await options.find(tenant, id);
     const parts = parseJobId(id);
-    const pool = parts && options.pools.get(parts.pool);
+    const pool = parts && (await poolOf(options, parts));
     if (view === undefined || parts === undefined || pool === undefined) return undefined;
     const { state, replay } = view;
     const found = { jobId: lifeId(view), lane: parts.lane, pool };
@@ -136,11 +139,16 @@ async function underWay<Gate extends GateAnswer>(
     lane.find(jobId),
     state === "active" ? pool.polls.find(jobId) : undefined,
   ]);
-  const data = jobDataSchema.safeParse((polled ?? inLane)?.data).data;
-  if (data === undefined) return undefined;
+  const read = readJobData((polled ?? inLane)?.data);
+  if (read.type === "newer") {
+    const written = newerVersion(JOB_DATA, read.version, JOB_DATA_VERSION);
+    return { reason: "newer-version", why: `${written}: it waits for a worker of that version` };
+  }
+  if (read.type === "malformed") return undefined;
+  const { data } = read;
   const work = jobRequestSchema.parse({ kind: data.kind, request: await decodePayload(data.payload) });
   const [gate, identity, fleet, open, leader, unserved] = await Promise.all([
-    pool.explain(name, pool.reserve(work)),
+    pool.explain(name, pool.reserve(work)).catch(unlessUnknown),
     pool.identity(),
     pool.fleet(),
     state === "active" ? pool.openCall(jobId) : undefined,
@@ -155,9 +163,9 @@ async function underWay<Gate extends GateAnswer>(
     state,
     wait,
     ahead,
-    gate,
+    gate: gate ?? NO_GATE,
     fleet: { ...fleet, slots: slotsFor(pool, name, fleet.workers) },
-    unserved,
+    unserved: unserved ?? (gate === undefined ? NOT_STARTED : undefined),
     isolated: identity?.isolated === true ? identity.line : undefined,
     fallback: pool.fallback,
     leader: leader === jobId ? undefined : leader,
@@ -171,7 +179,7 @@ async function underWay<Gate extends GateAnswer>(
     ...(ahead === undefined ? {} : { ahead }),
     ...(wait.dueAt === undefined ? {} : { dueAt: new Date(wait.dueAt).toISOString() }),
     // What Bedrock works on asks for nothing any more.
-    ...(reason.reason === "at-bedrock" || reason.reason === "async" ? {} : { gate }),
+    ...(gate === undefined || reason.reason === "at-bedrock" || reason.reason === "async" ? {} : { gate }),
     ...(reason.reason === "at-bedrock" && situation.call !== undefined
       ? { call: shown(situation.call) }
       : {}),
@@ -179,6 +187,14 @@ async function underWay<Gate extends GateAnswer>(
     ...(last === undefined ? {} : { failure: { errorClass: last.errorClass, message: last.message } }),
     ...(identity === undefined ? {} : { identity: identity.line }),
   };
+}
+
+const NOT_STARTED = "No worker has started with this lane yet";
+const NO_GATE: GateAnswer = { answer: "wait", cause: undefined, afterMs: 0 };
+
+/** The limiter's word for a pool or a lane that nobody has declared. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof RangeError)) throw error;
 }
 
 function shown({

@@ -3,15 +3,16 @@
  * is its latest replay: whoever asks for it is told of that life, and which one it is.
  */
 import {
-  jobDataSchema,
   lifeOf,
   parseJobId,
+  readJobEnvelope,
   replayId,
   type AnsweredOutcome,
   type Failure,
   type Outcome,
 } from "@sluice/job";
 import { isUnderWay } from "./former-life.ts";
+import { poolOf, type PoolsAsked } from "./pools.ts";
 
 /** What every view says. */
 interface Seen {
@@ -80,8 +81,7 @@ export interface ReadLetter {
   readonly claim?: { readonly at: number };
 }
 
-export interface FindOptions {
-  readonly pools: ReadonlyMap<string, ReadingPool>;
+export interface FindOptions extends PoolsAsked<ReadingPool> {
   /** The dead letter store; asked only about jobs that Redis does not know (any more). */
   readonly deadLetters: { look(id: string): Promise<ReadLetter | undefined> };
 }
@@ -106,8 +106,8 @@ export function createFind(
 ): (tenant: string, id: string) => Promise<JobView | undefined> {
   return async (tenant, id) => {
     const parts = parseJobId(id);
-    const pool = parts && options.pools.get(parts.pool);
-    if (parts === undefined || pool === undefined || !pool.lanes.includes(parts.lane)) return undefined;
+    const pool = parts && (await poolOf(options, parts));
+    if (parts === undefined || pool === undefined) return undefined;
     const place = { pool, lane: parts.lane, id: lifeOf(id).id };
 
     let { replay } = parts;
@@ -149,9 +149,9 @@ async function inRedis({ pool, lane, id: root }: Place, replay: number): Promise
   const inLane = await pool.lane(lane).find(id);
   const polled = inLane !== undefined && isUnderWay(inLane.state) ? undefined : await pool.polls.find(id);
   const found = polled ?? inLane;
-  const data = jobDataSchema.safeParse(found?.data);
-  if (found !== undefined && data.success && isUnderWay(found.state)) {
-    const { tenant, acceptedAt, deadlineAt } = data.data;
+  const job = readJobEnvelope(found?.data);
+  if (found !== undefined && job !== undefined && isUnderWay(found.state)) {
+    const { tenant, acceptedAt, deadlineAt } = job;
     // Whatever the next poll waits for, the call itself is under way at Bedrock.
     const state = polled === undefined ? found.state : "active";
     return { tenant, view: { ...seen, state, acceptedAt, deadlineAt, attempts: found.attemptsMade } };
@@ -161,8 +161,8 @@ async function inRedis({ pool, lane, id: root }: Place, replay: number): Promise
   const late = await pool.outcomes.get(id);
   if (late !== undefined) return ofOutcome(late, seen);
   // Data that cannot be read names no tenant, so nobody may see the job.
-  if (found?.state !== "failed" || !data.success) return undefined;
-  return { tenant: data.data.tenant, view: { ...seen, state: "dead", failure: undefined } };
+  if (found?.state !== "failed" || job === undefined) return undefined;
+  return { tenant: job.tenant, view: { ...seen, state: "dead", failure: undefined } };
 }
 
 /**

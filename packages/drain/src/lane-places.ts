@@ -4,21 +4,21 @@
  * within that moment is taken off once more: the count errs to the safe side.
  * Two processes that count at the same time may both find the same place free.
  */
-import type { Clock } from "@sluice/job";
+import type { LocalTime } from "@sluice/job";
 
 export interface LanePlacesOptions {
   /** Replays that a lane holds at most. */
   readonly perLane: number;
   /** Replays that are in the lane now. */
   readonly count: (pool: string, lane: string) => Promise<number>;
-  readonly clock: Clock;
+  readonly monotonic: LocalTime["monotonic"];
 }
 
 interface Room {
   free: number;
   countedAt: number;
   counting: Promise<void> | undefined;
-  /** When places were handed out. */
+  /** When places were handed out, by the monotonic clock. */
   taken: number[];
 }
 
@@ -42,8 +42,8 @@ export class LanePlaces {
   /** Takes a place if one is free. Rejects when the store does not answer. */
   async tryTake(pool: string, lane: string): Promise<boolean> {
     const room = this.#room(pool, lane);
-    const { clock } = this.#options;
-    const age = clock() - room.countedAt;
+    const { monotonic } = this.#options;
+    const age = monotonic() - room.countedAt;
     if (age >= STALE_MS || (room.free === 0 && age >= RECOUNT_MS)) {
       room.counting ??= this.#recount(room, pool, lane).finally(() => {
         room.counting = undefined;
@@ -52,7 +52,7 @@ export class LanePlaces {
     }
     if (room.free === 0) return false;
     room.free -= 1;
-    room.taken.push(clock());
+    room.taken.push(monotonic());
     return true;
   }
 
@@ -64,9 +64,9 @@ export class LanePlaces {
   }
 
   async #recount(room: Room, pool: string, lane: string): Promise<void> {
-    const { count, clock, perLane } = this.#options;
+    const { count, monotonic, perLane } = this.#options;
     const found = await count(pool, lane);
-    room.countedAt = clock();
+    room.countedAt = monotonic();
     room.taken = room.taken.filter((at) => room.countedAt - at < INDEX_LAG_MS);
     room.free = Math.max(0, perLane - found - room.taken.length);
   }

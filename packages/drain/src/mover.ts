@@ -2,7 +2,16 @@
  * Moves dead jobs from the failed sets to the dead letter store. Runs in every worker without a leader: storing is
  * idempotent per death and dropping is conditional, so two movers with the same job do no harm.
  */
-import type { Clock, Emit, Failure, JobData, Random } from "@sluice/job";
+import {
+  JOB_DATA,
+  JOB_DATA_VERSION,
+  readJobData,
+  type Clock,
+  type Emit,
+  type Failure,
+  type JobData,
+  type Random,
+} from "@sluice/job";
 import { adopted, type FoundDead } from "./adopt.ts";
 import { describe } from "./insist.ts";
 import type { LeftCalls } from "./left-calls.ts";
@@ -40,7 +49,8 @@ export interface DeadLetters {
 }
 
 export interface MoverOptions {
-  readonly outboxes: readonly Outbox[];
+  /** Asked anew with every sweep. */
+  readonly outboxes: Iterable<Outbox>;
   readonly deadLetters: DeadLetters;
   readonly emit: Emit;
   readonly clock: Clock;
@@ -57,6 +67,8 @@ export class Mover {
   #sweep: Promise<unknown> | undefined;
   #again = false;
   #stopped = false;
+  /** Versions that were told of. */
+  readonly #newer = new Set<number>();
 
   constructor(options: MoverOptions) {
     this.#options = options;
@@ -106,7 +118,8 @@ export class Mover {
   }
 
   /**
-   * A job that the store refuses is passed over, so that it cannot hold up those behind it; it comes again.
+   * A job that the store refuses is passed over, so that it cannot hold up those behind it; it comes again. So is one
+   * whose data a newer version of Sluice wrote: a letter made of it here would lose what is new.
    * @throws the first refusal, after everything else was moved.
    */
   async #empty(outbox: Outbox): Promise<number> {
@@ -115,16 +128,29 @@ export class Mover {
     const refusals: unknown[] = [];
     for (;;) {
       const batch = await outbox.oldest(BATCH, skip);
-      const results = await Promise.allSettled(batch.map(async (job) => this.#move(outbox, job)));
+      const ours = batch.filter((job) => !this.#isNewer(outbox, job));
+      const results = await Promise.allSettled(ours.map(async (job) => this.#move(outbox, job)));
       const dropped = results.filter((result) => result.status === "fulfilled" && result.value).length;
       for (const result of results) if (result.status === "rejected") refusals.push(result.reason);
       moved += dropped;
       skip += batch.length - dropped;
       // Nothing of a whole batch went through: the store does not answer, or another mover is at it.
-      if (dropped === 0 || batch.length < BATCH) break;
+      if ((dropped === 0 && ours.length > 0) || batch.length < BATCH) break;
     }
     if (refusals.length > 0) throw refusals[0];
     return moved;
+  }
+
+  /** Says so once per version. */
+  #isNewer({ pool }: Outbox, { id, data }: Dead): boolean {
+    const read = readJobData(data);
+    if (read.type !== "newer" || read.envelope.id !== id) return false;
+    const { version } = read;
+    if (!this.#newer.has(version)) {
+      this.#newer.add(version);
+      this.#options.emit("version:newer", { id, pool, what: JOB_DATA, version, known: JOB_DATA_VERSION });
+    }
+    return true;
   }
 
   /** Store, leave a tombstone, drop: in this order, so that a crash between any two only means doing them again. */

@@ -4,8 +4,11 @@
  */
 import {
   deadlineFailure,
-  jobDataSchema,
+  JOB_DATA,
+  JOB_DATA_VERSION,
+  NewerVersionError,
   NO_NOTES,
+  readJobData,
   type Answer,
   type Clock,
   type Emit,
@@ -13,9 +16,11 @@ import {
   type JobData,
   type LastFailure,
   type Outcome,
+  type Random,
 } from "@sluice/job";
 import { ending, Hands } from "./hands.ts";
 import { insist } from "./insist.ts";
+import { NewerRecords } from "./newer.ts";
 import type { Cancels, Held, Outcomes } from "./ports.ts";
 import { asyncTimeout, malformed } from "./reasons.ts";
 import { filteredAnswer } from "./told.ts";
@@ -39,6 +44,7 @@ export interface PollerOptions {
   readonly abort: AbortSignal;
   readonly emit: Emit;
   readonly clock: Clock;
+  readonly random: Random;
 }
 
 const HOUR_MS = 3_600_000;
@@ -57,29 +63,44 @@ export function pollDelayMs(polls: number, errors: number): number {
   return Math.min(LONGEST_MS, FIRST_MS * GROWTH ** Math.min(polls, 20) * 2 ** Math.min(errors, 10));
 }
 
+function orNewer(error: unknown): NewerVersionError {
+  if (error instanceof NewerVersionError) return error;
+  throw error;
+}
+
 export class Poller {
   readonly #options: PollerOptions;
   readonly #hands: Hands;
+  readonly #newer: NewerRecords;
 
   constructor(options: PollerOptions) {
     this.#options = options;
     this.#hands = new Hands(options.emit);
+    this.#newer = new NewerRecords(options);
   }
 
   /** Resolves to the poll, or to `undefined` after the job was ended. */
   async take(job: Held, stopping: AbortSignal): Promise<(() => Promise<void>) | undefined> {
     const { outcomes, cancels, emit } = this.#options;
-    const data = jobDataSchema.safeParse(job.data).data;
+    const read = readJobData(job.data);
+    if (read.type === "newer" && read.envelope.id === job.id) {
+      const record = { what: JOB_DATA, version: read.version, known: JOB_DATA_VERSION };
+      return this.#newer.handBack(job, read.envelope, record, stopping);
+    }
+    const data = read.type === "known" ? read.data : undefined;
     const invocation = data?.invocation;
     if (data === undefined || invocation === undefined || data.id !== job.id) {
       await job.fail(malformed());
       emit("worker:error", { part: "polls", error: `The data of job ${job.id} cannot be read` });
       return undefined;
     }
-    const [ended, cancelled] = await insist(
-      () => Promise.all([outcomes.get(job.id), cancels.isRequested(job.id)]),
-      { part: "polls", signal: stopping, emit },
-    );
+    const asked = await insist(() => Promise.all([outcomes.get(job.id), cancels.isRequested(job.id)]), {
+      part: "polls",
+      signal: stopping,
+      emit,
+    }).catch(orNewer);
+    if (asked instanceof NewerVersionError) return this.#newer.handBack(job, data, asked, stopping);
+    const [ended, cancelled] = asked;
     if (ended !== undefined) return this.#hands.recover(job, data, ended);
     // Bedrock offers no way to stop an async call: nobody waits for it any more, that is all.
     if (cancelled)

@@ -3,8 +3,7 @@
  * what the claim handed over goes into the job's own lane. A lane holds a bounded number of replays at a time, so that
  * thousands of them do not stand before live jobs.
  */
-import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock, JobData } from "@sluice/job";
+import { localTime, type Clock, type JobData, type LocalTime } from "@sluice/job";
 import { formerLife, laneOrPolls, type LifeRecords } from "./former-life.ts";
 import { describe } from "./insist.ts";
 import { LanePlaces } from "./lane-places.ts";
@@ -71,7 +70,8 @@ export type ReplayResult =
       readonly reason: ClaimRefusal | "lane-busy" | "no-lane" | "answered" | "under-way";
     };
 
-export interface ReplayOptions {
+/** Local time: default this process's. */
+export interface ReplayOptions extends Partial<LocalTime> {
   readonly letters: ReplayLetters;
   readonly pools: ReadonlyMap<string, ReplayPool>;
   /** Replays that a lane holds at most. Default 20. */
@@ -101,10 +101,10 @@ export class Replayer {
 
   constructor(options: ReplayOptions) {
     this.#options = options;
-    const { letters, clock, perLane = REPLAY_DEFAULTS.perLane } = options;
+    const { letters, monotonic = localTime.monotonic, perLane = REPLAY_DEFAULTS.perLane } = options;
     this.#places = new LanePlaces({
       perLane,
-      clock,
+      monotonic,
       count: async (pool, lane) => letters.count({ state: "replaying", by: { lane: { pool, lane } } }),
     });
   }
@@ -131,7 +131,7 @@ export class Replayer {
   }
 
   async #insist(letter: LetterRef, { by, signal, onResult, onTrouble }: ReplayRun): Promise<void> {
-    const { waitMs = REPLAY_DEFAULTS.waitMs } = this.#options;
+    const { waitMs = REPLAY_DEFAULTS.waitMs, sleep = localTime.sleep } = this.#options;
     while (!signal.aborted) {
       try {
         const result = await this.one(letter, by);
@@ -139,7 +139,7 @@ export class Replayer {
       } catch (error) {
         onTrouble(describe(error));
       }
-      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+      await sleep(waitMs, signal);
     }
   }
 

@@ -35,11 +35,11 @@ export class Runner {
 
   /** Makes the `call`-th call of a job and sees it through. `cancelled` fires when its caller wants it no more. */
   async run(candidate: Candidate, grant: Grant, call: number, cancelled: AbortSignal): Promise<void> {
-    const { abort, clock } = this.#options;
+    const { abort, clock, monotonic } = this.#options;
     const { job, data, work } = candidate;
     const writer = this.#openStream(candidate, call);
     const deadline = openDeadline(data.deadlineAt, clock);
-    const startedAt = clock();
+    const startedAt = monotonic();
     const result = await grant.entry.model
       .call(work, {
         jobId: job.id,
@@ -55,7 +55,7 @@ export class Runner {
       case "started":
         return this.#started(candidate, grant, result.invocationArn);
       case "failed":
-        return this.#failed(candidate, grant, result, { writer, callMs: clock() - startedAt });
+        return this.#failed(candidate, grant, result, { writer, callMs: monotonic() - startedAt });
       case "aborted":
         return this.#aborted(candidate, grant, result, writer, { cancelled, deadline: deadline.signal });
     }
@@ -82,11 +82,12 @@ export class Runner {
 
   /** Settles a grant, once for its reservation, however often it takes to be heard. */
   async settle(grant: Grant, settlement: Omit<Settlement, "id">): ReturnType<Gate["settle"]> {
-    const { emit, abort } = this.#options;
+    const { emit, abort, sleep } = this.#options;
     return insist(() => grant.entry.gate.settle({ ...settlement, id: grant.reservation }), {
       part: "gate",
       signal: abort,
       emit,
+      sleep,
     });
   }
 
@@ -133,9 +134,9 @@ export class Runner {
 
   /** Bedrock has taken an async call on: from now on it is polled, and holds nothing here. */
   async #started({ job, data, work }: Candidate, grant: Grant, arn: string): Promise<void> {
-    const { startPolling, clock, emit, abort } = this.#options;
+    const { startPolling, clock, emit, abort, sleep } = this.#options;
     const polled = { ...data, invocation: { arn, startedAt: clock() } };
-    await insist(() => startPolling(polled), { part: "polls", signal: abort, emit });
+    await insist(() => startPolling(polled), { part: "polls", signal: abort, emit, sleep });
     await this.settle(grant, {
       pool: grant.entry.pool,
       outcome: "ok",
@@ -255,22 +256,23 @@ export class Runner {
 
   /** Holds the outcome until it is stored. Resolves to whether it is the job's first. */
   async #store(outcome: Outcome): Promise<boolean> {
-    const { outcomes, emit, abort } = this.#options;
-    return insist(() => outcomes.put(outcome), { part: "outcomes", signal: abort, emit });
+    const { outcomes, emit, abort, sleep } = this.#options;
+    return insist(() => outcomes.put(outcome), { part: "outcomes", signal: abort, emit, sleep });
   }
 
   async #firstEnd(id: string): Promise<Outcome | undefined> {
-    const { outcomes, emit, abort } = this.#options;
-    return insist(() => outcomes.get(id), { part: "outcomes", signal: abort, emit });
+    const { outcomes, emit, abort, sleep } = this.#options;
+    return insist(() => outcomes.get(id), { part: "outcomes", signal: abort, emit, sleep });
   }
 
   /** A call that cannot have been paid does not count against the cap. */
   async #closeLedger(id: string, counts: boolean): Promise<void> {
-    const { ledger, emit, abort } = this.#options;
+    const { ledger, emit, abort, sleep } = this.#options;
     await insist(() => (counts ? ledger.end(id) : ledger.abandon(id)), {
       part: "ledger",
       signal: abort,
       emit,
+      sleep,
     });
   }
 

@@ -152,7 +152,8 @@ export class Starter {
 
   /** Asks until there is an answer. */
   async ask<T>(question: () => Promise<T>, part: string, signal: AbortSignal): Promise<T> {
-    return insist(question, { part, signal, emit: this.#options.emit, tries: QUESTION_TRIES });
+    const { emit, sleep } = this.#options;
+    return insist(question, { part, signal, emit, tries: QUESTION_TRIES, sleep });
   }
 
   /** Gives the whole grant back: nothing was sent. */

@@ -8,6 +8,7 @@ test("a job whose worker vanished leaves nothing reserved when it is taken out o
   const steps: string[] = [];
   const settled: LeftJob[] = [];
   const pool: CancellingPool = {
+    lanes: ["bulk"],
     outcomes: {
       put: async ({ outcome }) => {
         steps.push(outcome);

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   FAILURES,
+  localTime,
   newJobId,
   NO_NOTES,
   type Answer,
@@ -235,6 +236,7 @@ export function world(script: Script = {}): World {
     startPolling: async () => void log.push("polls.start"),
     abort: abort.signal,
     emit: (name, event) => void events.push({ name, event: { ...event } }),
+    ...localTime,
     clock: () => self.now,
     random: () => 0.5,
     ...script.options,

@@ -34,6 +34,7 @@ function polled(result: PollResult, { cancelled = false, part = {}, filteredMess
     abort: w.abort.signal,
     emit: (name, event) => void w.events.push({ name, event: { ...event } }),
     clock: () => NOW,
+    random: () => 0.5,
   });
   const through = async (data: unknown): Promise<Left | undefined> => {
     const { job, left } = w.hold(data, part);

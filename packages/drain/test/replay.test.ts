@@ -101,6 +101,7 @@ function world({ perLane = 20, letters = 1, addFails = false, redisAway = false,
     perLane,
     waitMs: 2,
     clock: () => now,
+    monotonic: () => now,
   });
   return {
     refs,

@@ -8,7 +8,8 @@ describe("a job is dead at once", () => {
   test.each([
     ["nothing", undefined],
     ["text", "job"],
-    ["data of another version", { ...newData(), version: 2 }],
+    ["data of no version", { ...newData(), version: 0 }],
+    ["data of a newer version that lacks what all have", { ...newData(), version: 2, deadlineAt: undefined }],
     ["data without a tenant", { ...newData(), tenant: undefined }],
   ])("when it carries %s", async (_what, data) => {
     const w = world();

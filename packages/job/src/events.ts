@@ -36,6 +36,18 @@ export interface SluiceEvents {
   "job:retry": OfJob & { readonly failure: Failure; readonly delayMs: number; readonly attempt: boolean };
   /** Handed back without a call, to come again in `delayMs`. */
   "job:deferred": OfJob & { readonly reason: DeferReason; readonly delayMs: number };
+  /**
+   * What a newer version of Sluice wrote was met, and is left to a program of that version. Told once per pool,
+   * kind of record and version; `id` is of the first job that had one.
+   */
+  "version:newer": {
+    readonly id: string;
+    readonly pool: string;
+    readonly what: string;
+    readonly version: number;
+    /** The newest that this program reads. */
+    readonly known: number;
+  };
   /** Failed for good; the mover takes it from the failed set. */
   "job:dead": OfJob & { readonly failure: Failure; readonly attempts: number };
   /** A result was found for a job that came back: nothing is called, nothing paid. */
@@ -158,6 +170,17 @@ export interface SluiceEvents {
     readonly from: string;
     readonly action: string;
   };
+  /**
+   * Jobs wait in a lane that no worker serves, or no longer. None does while pools files differ, or after a lane or pool
+   * was taken out of them; its deadlines are kept all the same.
+   */
+  "lane:unserved": {
+    readonly pool: string;
+    readonly lane: string;
+    readonly unserved: boolean;
+    /** That have not ended. */
+    readonly jobs: number;
+  };
   /** Something in the pools file works, but hardly as meant. Told at start; `path` as keys joined by dots. */
   "config:warning": { readonly path: string; readonly line?: number; readonly message: string };
   /** A part met an error that it survives by trying again. */
@@ -217,7 +240,9 @@ export type DeferReason =
   /** An equal request is being answered. */
   | "shared"
   /** Bedrock is not done with an async call. */
-  | "polling";
+  | "polling"
+  /** Something of it was written by a newer version of Sluice, for programs of that version. */
+  | "newer-version";
 
 /** Takes one event. Implementations must not throw; `emitter` guards against those that do. */
 export type Emit = <Name extends keyof SluiceEvents>(name: Name, event: SluiceEvents[Name]) => void;

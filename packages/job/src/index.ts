@@ -27,8 +27,28 @@ export {
 } from "./failures.ts";
 export { OWN_FAILURES, type OwnFailure } from "./own-failures.ts";
 export { lifeOf, newJobId, parseJobId, replayId, type JobIdParts } from "./id.ts";
-export { JOB_DATA_VERSION, jobDataSchema, payloadSchema, type JobData, type Payload } from "./job.ts";
-export { deadlineFailure, NO_NOTES, readNotes, writeNotes, type LastFailure, type Notes } from "./notes.ts";
+export {
+  JOB_DATA,
+  JOB_DATA_VERSION,
+  jobDataSchema,
+  parseJobData,
+  payloadSchema,
+  readJobData,
+  readJobEnvelope,
+  type JobData,
+  type JobEnvelope,
+  type Payload,
+  type ReadJobData,
+} from "./job.ts";
+export {
+  deadlineFailure,
+  NO_NOTES,
+  notesOf,
+  readNotes,
+  writeNotes,
+  type LastFailure,
+  type Notes,
+} from "./notes.ts";
 export { DEFAULT_LANES, nameSchema, queueName, tenantSchema } from "./names.ts";
 export {
   answerSchema,
@@ -53,4 +73,13 @@ export {
 } from "./request.ts";
 export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
 export { submissionSchema, type Submission, type ConversationInput } from "./submission.ts";
-export type { Clock, Random } from "./time.ts";
+export {
+  localTime,
+  machineTime,
+  type Clock,
+  type LocalTime,
+  type Random,
+  type Sleep,
+  type Time,
+} from "./time.ts";
+export { assertKnownVersion, newerVersion, NewerVersionError, versionOf } from "./version.ts";

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { failureSchema, type Failure } from "./failure.ts";
 import { OWN_FAILURES } from "./own-failures.ts";
+import { assertKnownVersion } from "./version.ts";
 
 /** What a call failed of, as far as the job's own death may have to say it. */
 export type LastFailure = Pick<Failure, "kind" | "errorClass" | "message">;
@@ -46,6 +47,9 @@ export const NO_NOTES: Notes = {
   entry: 0,
 };
 
+/** The version of the notes. As with job data: raised for what must be understood. */
+const NOTES_VERSION = 1;
+
 const count = z.int().nonnegative();
 
 /** Every field has a default, since a worker of another version may have written them. */
@@ -60,14 +64,23 @@ const notesSchema: z.ZodType<Notes> = z.object({
   last: failureSchema.pick({ kind: true, errorClass: true, message: true }).optional().catch(undefined),
 });
 
-/** Reads what is stored, whatever it is, also nothing. */
+/** Reads what is stored, whatever it is, also nothing: as much as this version understands of it. */
 export function readNotes(stored: string | null | undefined): Notes {
   return notesSchema.safeParse(parsed(stored ?? "")).data ?? NO_NOTES;
 }
 
+/**
+ * Reads notes that the next try goes by.
+ * @throws NewerVersionError for those of a newer version.
+ */
+export function notesOf(stored: string | null | undefined): Notes {
+  assertKnownVersion("notes", parsed(stored ?? ""), NOTES_VERSION);
+  return readNotes(stored);
+}
+
 /** As it is stored. `systemicDeferrals` is for workers of 0.1, which refuse notes without it. */
 export function writeNotes(notes: Notes): string {
-  return JSON.stringify({ ...notes, systemicDeferrals: 0 });
+  return JSON.stringify({ version: NOTES_VERSION, ...notes, systemicDeferrals: 0 });
 }
 
 function parsed(text: string): unknown {

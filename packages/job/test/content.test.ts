@@ -13,9 +13,11 @@ describe("contentProblem", () => {
     const json = fc.jsonValue({ maxDepth: 3 });
     fc.assert(
       fc.property(json, (value) => {
-        fc.pre(!JSON.stringify(value).includes("__proto__"));
+        const written = JSON.stringify(value);
+        fc.pre(!written.includes("__proto__"));
         expect(contentProblem(value)).toBeUndefined();
-        expect(JSON.parse(JSON.stringify(value))).toEqual(value);
+        // By its text: JSON has no minus nought.
+        expect(JSON.stringify(JSON.parse(written))).toBe(written);
       }),
       { numRuns: 20 },
     );

@@ -1,6 +1,18 @@
 /** What is read back from Redis: written by another worker, perhaps of another version. */
 import { describe, expect, test } from "vitest";
-import { failureSchema, jobDataSchema, OWN_FAILURES, outcomeSchema } from "../src/index.ts";
+import { LAST_ID, lastJob } from "../../redis/test/stored.ts";
+import {
+  failureSchema,
+  jobDataSchema,
+  NewerVersionError,
+  notesOf,
+  OWN_FAILURES,
+  outcomeSchema,
+  parseJobData,
+  readJobData,
+  readNotes,
+  versionOf,
+} from "../src/index.ts";
 
 const data = {
   version: 1,
@@ -25,13 +37,61 @@ describe("job data", () => {
 
   test.each([
     ["another version", { version: 2 }],
-    ["a field of a later version", { budget: 1 }],
+    ["no version", { version: undefined }],
     ["an unknown encoding", { payload: { encoding: "zstd", base64: "" } }],
     ["damaged base64", { payload: { encoding: "gzip", base64: "%%%" } }],
     ["a tenant that is no name", { tenant: "Acme Inc" }],
     ["no attempts", { maxAttempts: 0 }],
   ])("is refused with %s", (_what, part) => {
     expect(jobDataSchema.safeParse({ ...data, ...part }).success).toBe(false);
+  });
+});
+
+test("what the version before has stored of a job is read", () => {
+  expect(readJobData(JSON.parse(lastJob.data))).toMatchObject({
+    type: "known",
+    data: { id: LAST_ID, cacheMs: 60_000, promptClass: "greeting", maxAttempts: 5 },
+  });
+  expect(notesOf(lastJob.notes)).toMatchObject({ failures: 2, last: { errorClass: "ThrottlingException" } });
+});
+
+describe("job data of later programs", () => {
+  test("of this version keeps the fields that they have added, at every depth it is written again from", () => {
+    const added = { ...data, budget: 1, invocation: { arn: "a", startedAt: 1, region: "x" } };
+    expect(jobDataSchema.parse(added)).toEqual(added);
+    expect(readJobData(added)).toEqual({ type: "known", data: added });
+  });
+
+  test("of a newer version tells whose it is and until when, and nothing else", () => {
+    const { kind: _, payload: __, maxAttempts: ___, version: ____, ...envelope } = data;
+    const newer = { ...data, version: 3, payload: "?", kind: 7, secret: "s" };
+    expect(readJobData(newer)).toEqual({ type: "newer", version: 3, envelope });
+    expect(() => parseJobData(newer)).toThrow(NewerVersionError);
+  });
+
+  test.each([
+    ["without its envelope", { version: 2, tenant: undefined }],
+    ["of no version", { version: "2" }],
+    ["of a version before the first", { version: 0 }],
+  ])("%s is malformed", (_what, part) => {
+    expect(readJobData({ ...data, ...part })).toEqual({ type: "malformed" });
+    expect(() => parseJobData({ ...data, ...part })).toThrow("invalid");
+  });
+
+  test.each([undefined, null, "text", 5, [], { version: "x" }, {}])(
+    "%j counts as the first version",
+    (record) => {
+      expect(versionOf(record)).toBe(1);
+    },
+  );
+});
+
+describe("notes", () => {
+  test("of a newer version are not gone by, but what they say of the last failure may be told", () => {
+    const last = { kind: "transient", errorClass: "InternalServerException", message: "no" };
+    const newer = JSON.stringify({ version: 2, failures: 4, last });
+    expect(() => notesOf(newer)).toThrow(NewerVersionError);
+    expect(readNotes(newer)).toMatchObject({ failures: 4, last });
   });
 });
 

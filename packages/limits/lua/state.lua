@@ -12,13 +12,19 @@ end
 -- Groups that a healthy pool does not need: unpacking them would be a third of what a script costs.
 local RARE_GROUPS = { 'ceiling', 'breaker' }
 
--- What `src/parameters.ts` calls the form of parameters. A program of another version may have written them.
+-- What `src/parameters.ts` calls the form of parameters. A program of another version may have written them: an older
+-- form is made anew; a newer one says by `since` which scripts can work with it.
 local PARAMETERS_FORM = 2
+
+local function isUsable(parameters)
+  return parameters.form == PARAMETERS_FORM
+    or (parameters.form and parameters.form > PARAMETERS_FORM and (parameters.since or parameters.form) <= PARAMETERS_FORM)
+end
 
 -- The pool's parameters, or nil. The rare groups are read when they are first asked for.
 local function loadParameters(limitsKey)
   local parameters = unpackOr(redis.call('HGET', limitsKey, 'parameters'))
-  if not parameters or parameters.form ~= PARAMETERS_FORM then return nil end
+  if not parameters or not isUsable(parameters) then return nil end
   return setmetatable(parameters, {
     __index = function(self, group)
       local loaded = unpackOr(redis.call('HGET', limitsKey, group))
@@ -28,9 +34,12 @@ local function loadParameters(limitsKey)
   })
 end
 
--- The reply when there are no parameters: the caller makes them anew, from the limits in force if there are any.
+-- The reply when there are no parameters: the caller makes them anew, from the limits in force if there are any, but for
+-- those of a newer form. Two versions that made them anew in turns would do so with every call.
 local function withoutParameters(limitsKey)
-  local limits, version = unpack(redis.call('HMGET', limitsKey, 'limits', 'version'))
+  local limits, version, packed = unpack(redis.call('HMGET', limitsKey, 'limits', 'version', 'parameters'))
+  local form = unpackOr(packed, {}).form or 1
+  if form > PARAMETERS_FORM then return { 'newer', form, PARAMETERS_FORM } end
   if limits then return { 'outdated', limits, version } end
   return { 'unconfigured' }
 end

@@ -4,7 +4,7 @@ import type { Limiter } from "./limiter.ts";
 export interface GuardOptions {
   /** For how long nothing is asked after a question without an answer. Default 1000 ms. */
   readonly unansweredMs?: number;
-  /** The time in ms. Default: the system clock; only differences matter. */
+  /** Milliseconds that only go forward. Default: the process's monotonic clock. */
   readonly now?: () => number;
   /** Hears why Redis did not answer. */
   readonly onUnanswered?: (error: unknown) => void;
@@ -15,7 +15,7 @@ export interface GuardOptions {
  * `settle` rejects as before; the caller holds its result and settles again. Mistakes (RangeError) pass through.
  */
 export function guardLimiter(limiter: Limiter, options: GuardOptions = {}): Limiter {
-  const { unansweredMs = 1_000, now = Date.now, onUnanswered } = options;
+  const { unansweredMs = 1_000, now = () => performance.now(), onUnanswered } = options;
   let until = -Infinity;
   return {
     async configure(pool, limits) {

@@ -20,6 +20,7 @@ export {
   defaultLanes,
   defaults,
   lanesNamed,
+  REDECLARE_MS,
   type BreakerLimits,
   type CeilingLimits,
   type DayLimits,

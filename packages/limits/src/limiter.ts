@@ -165,8 +165,10 @@ export type LimitsChange =
 
 export interface Limiter {
   /**
-   * Declares a pool's limits; every worker calls it at start with what the pools file says. A declaration that
-   * is already known changes nothing, so a restart keeps what an operator has set since.
+   * Declares a pool's limits; every worker calls it at start with what the pools file says, and again every
+   * `REDECLARE_MS`, since a declaration counts for a minute. One that is already known changes nothing, so a restart keeps
+   * what an operator has set since. Of several that count the one that was declared last is in force, with the lanes that
+   * only the others have behind its own.
    * @throws RangeError naming the setting that is out of range.
    */
   configure(pool: string, limits: PoolLimits): Promise<void>;

@@ -139,6 +139,9 @@ export interface DayLimits {
   readonly recheckMs: number;
 }
 
+/** How often a worker declares its limits again, milliseconds: a declaration counts for a minute (`declarations.lua`). */
+export const REDECLARE_MS = 20_000;
+
 export interface PoolLimits {
   readonly quota: Quota;
   /** From most to least urgent. `defaultLanes` suits most pools. */

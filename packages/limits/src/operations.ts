@@ -40,7 +40,12 @@ export interface Operations {
 
 const KEPT = 100;
 
-export function createOperations(redis: Redis, keySpace: KeySpace): Operations {
+/** @param clock the time that all who read the records share. Default: the machine's. */
+export function createOperations(
+  redis: Redis,
+  keySpace: KeySpace,
+  clock: () => number = Date.now,
+): Operations {
   const add = async (pool: string, operation: Operation): Promise<void> => {
     const { operations } = poolKeys(keySpace, pool);
     const news = JSON.stringify([{ type: "operated", pool, ...operation }]);
@@ -60,14 +65,14 @@ export function createOperations(redis: Redis, keySpace: KeySpace): Operations {
         ...named,
         action: action.slice(0, ACTION_LENGTH),
       } as const;
-      await add(pool, { ...common, phase: "intent", atMs: Date.now() });
+      await add(pool, { ...common, phase: "intent", atMs: clock() });
       try {
         const result = await work();
-        await add(pool, { ...common, phase: "done", atMs: Date.now() });
+        await add(pool, { ...common, phase: "done", atMs: clock() });
         return result;
       } catch (error) {
         // What went wrong is told to who acts. The record must not hide it when Redis is away by now.
-        await add(pool, { ...common, phase: "failed", atMs: Date.now() }).catch(() => undefined);
+        await add(pool, { ...common, phase: "failed", atMs: clock() }).catch(() => undefined);
         throw error;
       }
     },

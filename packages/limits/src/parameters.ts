@@ -80,7 +80,8 @@ export class LimitsError extends RangeError {
 
 /**
  * Parameters as they are stored. `form` tells the scripts that these are what they expect; they ask for new ones
- * otherwise (`PARAMETERS_FORM` in `lua/state.lua`). The rest is what the scripts of version 0.1 need beside: its programs
+ * otherwise (`PARAMETERS_FORM` in `lua/state.lua`), but for a newer form. A form that scripts of an earlier one can work
+ * with too says so by `since`, the earliest such form. The rest is what the scripts of version 0.1 need beside: its programs
  * run on during a deploy and read the same record.
  */
 export function storedParameters(parameters: Parameters): object {

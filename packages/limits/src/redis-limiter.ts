@@ -8,12 +8,14 @@ import type { PoolLimits } from "./limits.ts";
 import { withQuota, type OperableLimiter } from "./operator.ts";
 import { resolveLimits, storedParameters } from "./parameters.ts";
 import {
+  assertOurs,
   decodeAdmission,
   decodeNews,
   decodeOutdated,
   decodeSettle,
   decodeSnapshot,
   isUnconfigured,
+  isUnknownLane,
 } from "./replies.ts";
 import { joinScript } from "./script.ts";
 import { unpublished } from "./unpublished.ts";
@@ -33,7 +35,7 @@ export interface RedisLimiterOptions {
  */
 const WHEN_FULL = { whenFull: true } as const;
 
-const configureScript = joinScript(["state", "configure"], WHEN_FULL);
+const configureScript = joinScript(["state", "declarations", "configure"], WHEN_FULL);
 const level = ["state", "ceiling", "throttles", "quota"];
 const admitScript = joinScript(
   [
@@ -101,14 +103,20 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
    */
   const ask = async (pool: string, run: () => Promise<unknown>): Promise<unknown> => {
     const first = await run();
+    assertOurs(pool, first);
     const outdated = decodeOutdated(first);
     if (outdated) await write(pool, "change", outdated.limits, ["", outdated.version]);
     const reply = outdated ? await run() : first;
     if (!isUnconfigured(reply)) return reply;
     const limits = declared.get(pool);
     if (!limits) throw unpublished(pool);
-    await write(pool, "declare", limits, ["1"]);
+    await write(pool, "declare", limits, ["1", ""]);
     return run();
+  };
+
+  const redeclare = async (pool: string): Promise<void> => {
+    const limits = declared.get(pool);
+    if (limits !== undefined) await write(pool, "declare", limits, ["", ""]);
   };
 
   const snapshot = async (pool: string): Promise<Snapshot> => {
@@ -119,7 +127,8 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
 
   return {
     async configure(pool, limits) {
-      await write(pool, "declare", limits, [""]);
+      const formerly = declared.get(pool);
+      await write(pool, "declare", limits, ["", formerly === undefined ? "" : JSON.stringify(formerly)]);
       declared.set(pool, limits);
     },
     async admit({ pool, lane, id, job, cost, ttlMs, process = "", operation = "" }) {
@@ -127,7 +136,11 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       const keys = gateKeys(keySpace, pool);
       const caller = [id, job, ttlMs, process, operation];
       const argv = [time(), channel, pool, lane, ...caller, ...Object.entries(cost).flat()];
-      return decodeAdmission(await ask(pool, async () => admitScript(redis, { keys, argv })), lane);
+      const first = await ask(pool, async () => admitScript(redis, { keys, argv }));
+      if (!isUnknownLane(first) || !hasLane(declared.get(pool), lane)) return decodeAdmission(first, lane);
+      // Whoever has another pools file, and does not know that there are several, has put his in force.
+      await redeclare(pool);
+      return decodeAdmission(await admitScript(redis, { keys, argv }), lane);
     },
     async settle({
       pool,
@@ -159,7 +172,7 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       throw new Error(`The limits of pool '${pool}' keep changing under this change; try again`);
     },
     async restore(pool, limits) {
-      await write(pool, "declare", limits, ["lost"]);
+      await write(pool, "declare", limits, ["lost", ""]);
       declared.set(pool, limits);
     },
     async operate(pool, action) {
@@ -178,6 +191,10 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       return explanation(await snapshot(pool), lane, cost);
     },
   };
+}
+
+function hasLane(limits: PoolLimits | undefined, name: string): boolean {
+  return limits !== undefined && resolveLimits(limits).lanes.some((lane) => lane.name === name);
 }
 
 function gateKeys(space: KeySpace, pool: string): string[] {

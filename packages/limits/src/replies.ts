@@ -24,10 +24,28 @@ export function isUnconfigured(reply: unknown): boolean {
   return parts(reply)[0] === "unconfigured";
 }
 
+export function isUnknownLane(reply: unknown): boolean {
+  return parts(reply)[0] === "unknown-lane";
+}
+
 /** The limits as an earlier version of this package wrote them, when the script cannot work with what that made of them. */
 export function decodeOutdated(reply: unknown): { limits: PoolLimits; version: string } | undefined {
   const [type, limits, version] = parts(reply);
   return type === "outdated" ? { limits: JSON.parse(text(limits)), version: text(version) } : undefined;
+}
+
+/** Limits in a form that only a newer version of Sluice can work with. */
+export class NewerFormError extends Error {
+  override readonly name = "NewerFormError";
+}
+
+/** @throws NewerFormError when only a newer version can work with what is stored. */
+export function assertOurs(pool: string, reply: unknown): void {
+  const [type, form, known] = parts(reply);
+  if (type !== "newer") return;
+  throw new NewerFormError(
+    `A newer version of Sluice wrote the limits of pool '${pool}' (form ${String(form)}, this program works with ${String(known)})`,
+  );
 }
 
 export function decodeAdmission(reply: unknown, lane: string): Admission {

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { createMemoryLimiter, guardLimiter, type Limiter } from "../src/index.ts";
 import { limits, POOL } from "./harness.ts";
 
@@ -48,4 +48,21 @@ it("leaves failures to the fleet's breaker, and closes every pool at once while 
 it("passes mistakes on", async () => {
   const limiter = guardLimiter(createMemoryLimiter());
   await expect(limiter.admit(request)).rejects.toThrow("not published");
+});
+
+it("does not stay closed for as long as the machine's clock is set back", async () => {
+  let isAway = true;
+  const twin = createMemoryLimiter();
+  await twin.configure(POOL, limits);
+  const admit: Limiter["admit"] = async (asked) =>
+    isAway ? Promise.reject(new Error("Connection is closed.")) : twin.admit(asked);
+  const limiter = guardLimiter({ ...twin, admit }, { unansweredMs: 20 });
+  expect(await limiter.admit(request)).toMatchObject({ cause: "local" });
+  isAway = false;
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 3_600_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  await vi.waitFor(
+    async () => expect(await limiter.admit(request)).toMatchObject({ type: "granted" }),
+    1_000,
+  );
 });

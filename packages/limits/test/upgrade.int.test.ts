@@ -2,7 +2,15 @@
 import { randomUUID } from "node:crypto";
 import { connect, keySpace, type KeySpace } from "@sluice/redis";
 import { afterAll, describe, expect, inject, it } from "vitest";
-import { createRedisLimiter, type OperableLimiter } from "../src/index.ts";
+import { restoreLast } from "../../redis/test/stored.ts";
+import {
+  createOperations,
+  createQuotaLog,
+  createRedisLimiter,
+  guardLimiter,
+  type Limiter,
+  type OperableLimiter,
+} from "../src/index.ts";
 import { poolKeys } from "../src/keys.ts";
 import { limits, POOL, START } from "./harness.ts";
 
@@ -60,11 +68,73 @@ async function asBefore(space: KeySpace, breaker: object): Promise<void> {
   await redis.eval(script, 5, declared, state, reservations, expiry, starts, ...args);
 }
 
-const ask = async (limiter: OperableLimiter, id: string, lane = "critical") =>
+const ask = async (limiter: Limiter, id: string, lane = "critical") =>
   limiter.admit({ pool: POOL, lane, id, job: id, cost: { tokens: 1 }, ttlMs: 180_000 });
 
 const settle = async (limiter: OperableLimiter, id: string, outcome: "ok" | "failed" | "systemic") =>
   limiter.settle({ pool: POOL, id, outcome, actual: {}, operation: "converse" });
+
+/** Says that a newer version wrote the parameters. */
+async function asNext(space: KeySpace, since: number): Promise<void> {
+  const script = `
+    local parameters = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'parameters'))
+    parameters.form, parameters.since, parameters.later = 3, tonumber(ARGV[1]), { 1 }
+    redis.call('HSET', KEYS[1], 'parameters', cmsgpack.pack(parameters))`;
+  await redis.eval(script, 1, poolKeys(space, POOL).limits, since);
+}
+
+describe("a pool of the version before", () => {
+  it("is gone on with: its limits, its state, its reservations", async () => {
+    const space = keySpace("limits-upgrade", randomUUID());
+    await restoreLast(redis, space, "limits:");
+    const limiter = createRedisLimiter({ redis, keySpace: space, now: () => 1_800_000_001_000 });
+    expect(await limiter.inspect("claude")).toMatchObject({ reservations: 1, takesCalls: true, version: 1 });
+    const settled = await limiter.settle({
+      pool: "claude",
+      id: "r1",
+      outcome: "ok",
+      actual: { tokens: 100 },
+    });
+    expect(settled).toMatchObject({ type: "settled" });
+    expect(await createQuotaLog(redis, space).entries("claude", 5)).toMatchObject([{ by: "ann@host" }]);
+    expect(await createOperations(redis, space).entries("claude", 5)).toMatchObject([
+      { phase: "done", action: "breaker close" },
+      { phase: "intent" },
+    ]);
+  });
+});
+
+async function fresh() {
+  const space = keySpace("limits-upgrade", randomUUID());
+  const limiter = createRedisLimiter({ redis, keySpace: space, now: () => START });
+  await limiter.configure(POOL, limits);
+  return { limiter, space };
+}
+
+describe("a pool of a newer version", () => {
+  it("is worked with as it is, when it says that this one can", async () => {
+    const { limiter, space } = await fresh();
+    await asNext(space, 2);
+    const { limits: key } = poolKeys(space, POOL);
+    const before = await redis.hgetBuffer(key, "parameters");
+    expect(await ask(limiter, "a")).toMatchObject({ type: "granted" });
+    expect(await redis.hgetBuffer(key, "parameters")).toEqual(before);
+  });
+
+  it("is otherwise left alone: nothing is admitted here, nothing is made anew", async () => {
+    const { limiter, space } = await fresh();
+    await asNext(space, 3);
+    const before = await redis.hgetallBuffer(poolKeys(space, POOL).limits);
+    await expect(ask(limiter, "a")).rejects.toThrow(
+      "A newer version of Sluice wrote the limits of pool 'model' (form 3, this program works with 2)",
+    );
+    // Nor by a worker that starts, with the same file or another.
+    await limiter.configure(POOL, { ...limits, quota: { tokensPerMinute: 1_000 } });
+    const guarded = guardLimiter(limiter);
+    expect(await ask(guarded, "a")).toMatchObject({ type: "open", cause: "local" });
+    expect(await redis.hgetallBuffer(poolKeys(space, POOL).limits)).toEqual(before);
+  });
+});
 
 describe("a pool of version 0.1", () => {
   it("keeps what an operator has set since the pools file was read", async () => {

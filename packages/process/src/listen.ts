@@ -6,6 +6,9 @@ import { createServer, type RequestListener, type Server } from "node:http";
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
+/** How often those who are late are looked for: by itself Node takes half a minute. Milliseconds. */
+const CHECK_EVERY_MS = 5_000;
+
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
 /**
@@ -21,7 +24,12 @@ export function assertReachable(host: string, allowUnauthenticated: boolean): vo
 }
 
 export function httpServer(handler: RequestListener): Server {
-  return createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, handler);
+  const headersTimeout = HEADERS_TIMEOUT_MS;
+  const requestTimeout = REQUEST_TIMEOUT_MS;
+  return createServer(
+    { headersTimeout, requestTimeout, connectionsCheckingInterval: CHECK_EVERY_MS },
+    handler,
+  );
 }
 
 /** Resolves to the server's URL. Rejects when the address is taken. Port 0 takes any free port. */

@@ -4,7 +4,7 @@ import { isUnfit, RedisWatch, type Health, type RedisNews, type RedisWatchOption
 import { Needs, type Need } from "./needs.ts";
 import { tellRedisNews } from "./redis-news.ts";
 
-export interface StandingOptions extends Pick<RedisWatchOptions, "redis" | "keySpaces"> {
+export interface StandingOptions extends Pick<RedisWatchOptions, "redis" | "keySpaces" | "clock"> {
   readonly needs: readonly Need[];
   readonly emit: Emit;
   /** Hears why the program cannot go on with this Redis. Default: nobody. */
@@ -20,12 +20,13 @@ export class Standing {
   readonly #leaving = new AbortController();
 
   constructor(options: StandingOptions) {
-    const { redis, keySpaces, needs, emit, onUnfit = () => {}, onNews = () => {} } = options;
+    const { redis, keySpaces, needs, emit, clock, onUnfit = () => {}, onNews = () => {} } = options;
     this.#onUnfit = onUnfit;
     const tell = tellRedisNews(emit, onUnfit);
     this.#watch = new RedisWatch({
       redis,
       keySpaces,
+      ...(clock === undefined ? {} : { clock }),
       onNews: (news) => {
         tell(news);
         onNews(news);

@@ -12,6 +12,7 @@
   ARGV[3] jobs due before this are coming anyway, ms from now
   ARGV[4] a retry waits at least so long, ms  ARGV[5] the pace in ms    ARGV[6] jobs at most
   ARGV[7] jobs looked at, at most             ARGV[8] notes field name  ARGV[9] priority of returned jobs
+  ARGV[10] field that says when a job may start: those that are chosen may at once
   A job kept apart because it was throttled again and again (its notes say so) is never meant.
 
   Reply: ids, earliest due first.
@@ -50,5 +51,6 @@ end
 if #ids > 0 then
   redis.call("HSET", KEYS[4], "at", now, "count", count)
   redis.call("PEXPIRE", KEYS[4], 3 * pace)
+  for _, id in ipairs(ids) do redis.call("HSET", prefix .. id, ARGV[10], "0") end
 end
 return ids

@@ -3,6 +3,7 @@
  * after which asking again makes sense: every job that is let in is owed room for its answer, and what fills Redis then
  * is the answers.
  */
+import { localTime, type LocalTime } from "@sluice/job";
 import type { Redis } from "ioredis";
 import { Accepted, type Room } from "./accepted.ts";
 import type { LaneQueue } from "./lane-queue.ts";
@@ -53,11 +54,14 @@ interface KnownLane {
 /** One for each process and Redis. */
 export class CapacityGuard {
   readonly #memory: MemoryReader;
+  readonly #monotonic: LocalTime["monotonic"];
   readonly #accepted = new Accepted();
   readonly #lanes = new WeakMap<LaneQueue, KnownLane>();
 
-  constructor(redis: Redis) {
-    this.#memory = new MemoryReader(redis, this.#accepted);
+  /** @param monotonic default: this process's. */
+  constructor(redis: Redis, monotonic: LocalTime["monotonic"] = localTime.monotonic) {
+    this.#monotonic = monotonic;
+    this.#memory = new MemoryReader(redis, this.#accepted, monotonic);
   }
 
   /** Keeps room for the answers of the lane's jobs, from now on. */
@@ -99,7 +103,8 @@ export class CapacityGuard {
 
   /** A reading that is new enough. Many who ask at once share one. */
   async #bytesOf(lane: LaneQueue, known: KnownLane): Promise<LaneReading> {
-    if (known.bytes !== undefined && Date.now() - known.bytes.readAt <= READING_AGE_MS) return known.bytes;
+    if (known.bytes !== undefined && this.#monotonic() - known.bytes.readAt <= READING_AGE_MS)
+      return known.bytes;
     known.reading ??= this.#readBytes(lane, known).finally(() => {
       known.reading = undefined;
     });
@@ -108,7 +113,7 @@ export class CapacityGuard {
 
   async #readBytes(lane: LaneQueue, known: KnownLane): Promise<LaneReading> {
     const began = known.accepted.begin();
-    const readAt = Date.now();
+    const readAt = this.#monotonic();
     known.bytes = { began, readAt, bytes: await lane.waitingBytes() };
     return known.bytes;
   }

@@ -1,6 +1,6 @@
 /** Retries that wait although nothing keeps them: chosen at a pace, and brought forward by the sweeper. */
 import { defineScript, type Script } from "@sluice/redis";
-import { NOTES_FIELD, type LaneKeys } from "./keys.ts";
+import { DUE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 import { RETURNED } from "./priorities.ts";
 
 /** A retry that is due so soon comes by itself. */
@@ -31,6 +31,7 @@ export const forward: Script<{ keys: LaneKeys; now: number }, readonly string[]>
       LOOKED_AT,
       NOTES_FIELD,
       RETURNED,
+      DUE_FIELD,
     ],
   }),
   (reply) => (Array.isArray(reply) ? reply.map(String) : []),

@@ -34,8 +34,8 @@ const makeWay: Script<{ keys: LaneKeys }, WhenFull> = defineScript(
   { whenFull: true },
 );
 
-/** Gives back jobs of vanished workers. */
-const recoverStalled: Script<{ keys: LaneKeys; everyMs: number }, number> = defineScript(
+/** Gives jobs of vanished workers back that the last look has marked. */
+export const recoverStalled: Script<{ keys: LaneKeys; everyMs: number }, number> = defineScript(
   new URL("../lua/recover-stalled.lua", import.meta.url),
   ({ keys, everyMs }) => ({
     keys: [keys.stalled, keys.active, keys.wait, keys.stalledCheck, keys.marker],

@@ -2,11 +2,11 @@
  * A job this process has in hand: fetched from its lane, locked, and owed exactly one of `complete`, `defer` or
  * `fail`. Wraps BullMQ's manual API, so that nothing outside this package knows it.
  */
-import { readNotes, writeNotes, type Failure, type Notes } from "@sluice/job";
+import { notesOf, writeNotes, type Clock, type Failure, type Notes } from "@sluice/job";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
-import { completeWith } from "./complete.ts";
-import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
+import { completeWith, failWith } from "./finish.ts";
+import { DUE_FIELD, FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 import { withoutPayload } from "./payload.ts";
 import { RETURNED } from "./priorities.ts";
 
@@ -38,7 +38,12 @@ export interface HeldJobParts {
   readonly redis: Redis;
   readonly keys: LaneKeys;
   readonly keepCompleted: KeepCompleted;
+  /** The shared time. */
+  readonly clock: Clock;
 }
+
+/** A job that is fetched so long before its time is no early one: clocks are known no better. Milliseconds. */
+const EARLY_MS = 250;
 
 export class HeldJob {
   readonly id: string;
@@ -78,11 +83,14 @@ export class HeldJob {
     this.#calling = true;
   }
 
-  /** What the job's earlier tries left for this one. */
+  /**
+   * What the job's earlier tries left for this one.
+   * @throws NewerVersionError when a newer version of Sluice left it.
+   */
   async notes(): Promise<Notes> {
     const { redis, keys } = this.#parts;
     const stored = await redis.hget(keys.jobPrefix + this.id, NOTES_FIELD);
-    return readNotes(stored);
+    return notesOf(stored);
   }
 
   /** Replaces what the next try finds, also if this process vanishes before it hands the job back. */
@@ -97,10 +105,11 @@ export class HeldJob {
    * @throws when Redis no longer holds our lock; another run owns the job then.
    */
   async complete(reference: Readonly<Record<string, string | number>>): Promise<void> {
-    const { job, token, worker, redis, keys, keepCompleted } = this.#parts;
+    const { job, token, worker, redis, keys, keepCompleted, clock } = this.#parts;
     const { age, count } = keepCompleted;
     const data = JSON.stringify(withoutPayload(this.data));
-    await completeWith(worker, job, { token, keep: { age, count }, reference, fields: { data } });
+    const keep = { age, count };
+    await completeWith(worker, job, { token, at: clock(), keep, reference, fields: { data } });
     await redis.zrem(keys.deadlines, this.id);
   }
 
@@ -109,14 +118,50 @@ export class HeldJob {
    * @throws when Redis no longer holds our lock.
    */
   async defer({ delayMs, attempt, reason, notes }: Deferral): Promise<void> {
-    const { worker, token } = this.#parts;
-    await worker.getBackend().moveToDelayed(this.id, Date.now(), Math.max(0, Math.round(delayMs)), token, {
-      skipAttempt: !attempt,
-      fieldsToUpdate: {
-        priority: RETURNED,
-        ...(reason === undefined ? {} : { failedReason: reason }),
-        ...(notes === undefined ? {} : { [NOTES_FIELD]: writeNotes(notes) }),
-      },
+    await this.#delay(delayMs, !attempt, {
+      priority: RETURNED,
+      ...(reason === undefined ? {} : { failedReason: reason }),
+      ...(notes === undefined ? {} : { [NOTES_FIELD]: writeNotes(notes) }),
+    });
+  }
+
+  /**
+   * Puts a job back that was fetched before its time: some process lets delayed jobs go by a clock that is ahead. It costs
+   * the job nothing, its place among the others neither. Resolves to whether it was put back.
+   * @throws when Redis no longer holds our lock.
+   */
+  async putBackEarly(): Promise<boolean> {
+    const { job, clock } = this.#parts;
+    const { dueAt, delayMs } = await this.#due();
+    const leftMs = dueAt - clock();
+    // More than it was to wait in all: not the job is early, the clock was set back. And what cannot be read is not early.
+    const isEarly = leftMs > EARLY_MS && leftMs <= delayMs;
+    if (!isEarly) return false;
+    await this.#delay(leftMs, true, { priority: job.priority });
+    return true;
+  }
+
+  /** When the job was to start at the earliest, and how long it was to wait. Asks Redis only about one that was put off. */
+  async #due(): Promise<{ dueAt: number; delayMs: number }> {
+    const { job, redis, keys } = this.#parts;
+    const stored = this.attemptsStarted > 1 ? await redis.hget(keys.jobPrefix + this.id, DUE_FIELD) : null;
+    const [dueAt = 0, delayMs = 0] = (stored ?? "").split(" ").map(Number);
+    if (stored !== null) return { dueAt, delayMs };
+    const { delay = 0 } = job.opts;
+    return { dueAt: job.timestamp + delay, delayMs: delay };
+  }
+
+  async #delay(
+    delayMs: number,
+    skipAttempt: boolean,
+    fields: Readonly<Record<string, string | number>>,
+  ): Promise<void> {
+    const { worker, token, clock } = this.#parts;
+    const now = clock();
+    const wholeMs = Math.max(0, Math.round(delayMs));
+    await worker.getBackend().moveToDelayed(this.id, now, wholeMs, token, {
+      skipAttempt,
+      fieldsToUpdate: { ...fields, [DUE_FIELD]: `${now + wholeMs} ${wholeMs}` },
     });
   }
 
@@ -126,13 +171,14 @@ export class HeldJob {
    * @throws when Redis no longer holds our lock.
    */
   async fail(failure: Failure): Promise<void> {
-    const { job, worker, token, redis, keys } = this.#parts;
+    const { job, worker, token, redis, keys, clock } = this.#parts;
     const reason = `${failure.errorClass}: ${failure.message}`;
-    await worker.getBackend().moveToFailed(job, reason, false, token, false, {
+    const fields = {
       failedReason: reason,
       stacktrace: JSON.stringify([reason]),
       [FAILURE_FIELD]: JSON.stringify(failure),
-    });
+    };
+    await failWith(worker, job, { token, at: clock(), reason, fields });
     await redis.zrem(keys.deadlines, this.id);
   }
 }

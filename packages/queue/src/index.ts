@@ -11,10 +11,11 @@ export {
   type LaneQueueOptions,
   type LaneState,
 } from "./lane-queue.ts";
+export { isKnownLane, knownLanes, forgetLane, noteLanes, unended, type LaneName } from "./known-lanes.ts";
 export { LaneListing, MOST_LISTED, type ListedJob, type OpenedJob } from "./lane-listing.ts";
 export { LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
 export { decodePayload, encodePayload } from "./payload.ts";
 export type { AnswerSize } from "./memory.ts";
 export { Slots, type ReleaseSlot, type SlotShares } from "./slots.ts";
-export { Sweeper, type SweeperOptions } from "./sweeper.ts";
+export { Sweeper, type SweeperOptions, type SweeperTimes } from "./sweeper.ts";
 export { WAITING_AT_MOST, WaitingGrants, type LaneGrants } from "./waiting-grants.ts";

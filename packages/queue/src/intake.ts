@@ -5,11 +5,11 @@
  * loop claims the next job while it finishes the last, which leaves no place to say no; hence its manual API.
  */
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
-import { queueName } from "@sluice/job";
+import { queueName, type Time } from "@sluice/job";
 import type { KeySpace } from "@sluice/redis";
-import { Worker } from "bullmq";
+import { Worker, type WorkerOptions } from "bullmq";
 import type { Redis } from "ioredis";
+import { clockedBackend } from "./clocked-backend.ts";
 import { DEFAULT_KEEP, HeldJob, type KeepCompleted } from "./held-job.ts";
 import { laneKeys, type LaneKeys } from "./keys.ts";
 import { LaneLocks } from "./lane-locks.ts";
@@ -42,7 +42,7 @@ export interface Turn {
  */
 export type Take = (job: HeldJob, signal: AbortSignal) => Promise<Turn | Run | undefined>;
 
-export interface IntakeOptions {
+export interface IntakeOptions extends Pick<Time, "clock" | "sleep"> {
   /** A connection of the `worker` profile. BullMQ adds a blocking one per lane. */
   readonly redis: Redis;
   readonly keySpace: KeySpace;
@@ -112,7 +112,7 @@ export class Intake {
     this.#turns = new Turns(options.redis, this.#keys);
     this.#grants = options.waiting.lane(() => this.#room.resolve());
     this.#laneLocks = new LaneLocks(options.redis, this.#keys);
-    this.#worker = new Worker(queueName(options.pool, options.lane), null, {
+    const settings: WorkerOptions = {
       connection: options.redis,
       prefix: options.keySpace,
       autorun: false,
@@ -120,7 +120,9 @@ export class Intake {
       stalledInterval: options.stalledIntervalMs,
       maxStalledCount: NEVER_BY_BULLMQ,
       metrics: { maxDataPoints: 24 * 60 },
-    });
+    };
+    const backend = clockedBackend(options.clock);
+    this.#worker = new Worker(queueName(options.pool, options.lane), null, settings, backend);
     this.#worker.on("error", options.onError);
   }
 
@@ -223,10 +225,13 @@ export class Intake {
     const job = await this.#worker.getNextJob(token);
     this.#turns.fetched(job?.priority);
     if (job === undefined) return undefined;
-    const { locks, keepCompleted = DEFAULT_KEEP } = this.#options;
-    const held = new HeldJob({ job, token, worker: this.#worker, redis, keys: this.#keys, keepCompleted });
+    const { locks, clock, keepCompleted = DEFAULT_KEEP } = this.#options;
+    const parts = { job, token, worker: this.#worker, redis, keys: this.#keys };
+    const held = new HeldJob({ ...parts, keepCompleted, clock });
     locks.keep(held, this.#laneLocks);
-    return held;
+    if (!(await held.putBackEarly())) return held;
+    locks.release(held);
+    return undefined;
   }
 
   async #take(job: HeldJob, release: ReleaseSlot): Promise<void> {
@@ -250,11 +255,11 @@ export class Intake {
   }
 
   async #waitForStart(job: HeldJob, turn: Turn, release: ReleaseSlot): Promise<void> {
-    const { lane, locks, slots, onError } = this.#options;
+    const { lane, locks, slots, sleep, onError } = this.#options;
     const leave = this.#grants.add();
     if (turn.waitMs > 0) {
       release();
-      await sleep(turn.waitMs, undefined, { signal: turn.off }).catch(() => undefined);
+      await sleep(turn.waitMs, turn.off);
     }
     // Taken before the other one is given back: nobody can come between.
     const releaseCall = await slots.acquireCall(lane, turn.off);
@@ -296,7 +301,7 @@ export class Intake {
   }
 
   async #pause(): Promise<void> {
-    await sleep(ERROR_PAUSE_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+    await this.#options.sleep(ERROR_PAUSE_MS, this.#stopping.signal);
   }
 }
 

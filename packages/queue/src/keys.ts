@@ -40,6 +40,9 @@ export interface LaneKeys {
   readonly jobPrefix: string;
 }
 
+/** Which lanes the scope has: queue names by when somebody named them last. */
+export const lanesKey = (keySpace: KeySpace): string => `${keySpace}:lanes`;
+
 export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKeys {
   const base = `${keySpace}:${queueName(pool, lane)}:`;
   return {
@@ -63,6 +66,9 @@ export function laneKeys(keySpace: KeySpace, pool: string, lane: string): LaneKe
  * The field of a job's hash in which Sluice keeps the failure that ended it, as JSON. BullMQ keeps only its text.
  */
 export const FAILURE_FIELD = "sluice:failure";
+
+/** The field of a job's hash that says when it may start at the earliest after it was put off, and for how long it was. */
+export const DUE_FIELD = "sluice:due";
 
 /** The field of a job's hash in which one try leaves a note for the next, as JSON. */
 export const NOTES_FIELD = "sluice:notes";

@@ -1,10 +1,11 @@
 /** A lane as its producers and its readers see it: add a job, look one up, count. */
-import { queueName, type JobData } from "@sluice/job";
+import { queueName, type Clock, type JobData } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import { readJobWait, type JobWait } from "./job-wait.ts";
 import { parseJson } from "./json.ts";
+import { noteLanes } from "./known-lanes.ts";
 import { EVENTS_KEPT, laneKeys, type LaneKeys } from "./keys.ts";
 import { FRESH, PRIORITY_SCORE, RETURNED, SCHEDULED } from "./priorities.ts";
 import { othersAhead } from "./turns.ts";
@@ -12,6 +13,9 @@ import { unlessWrongType } from "./wrong-type.ts";
 
 /** Jobs looked at to judge the bytes of a lane. */
 const SAMPLE = 30;
+
+/** How often a lane that jobs are added to is noted as one that there is, milliseconds. */
+const NOTE_EVERY_MS = 60_000;
 
 /** Where a job is, as far as its lane knows. */
 export type LaneState = "waiting" | "delayed" | "active" | "completed" | "failed" | "unknown";
@@ -41,6 +45,8 @@ export interface LaneQueueOptions {
   readonly keySpace: KeySpace;
   readonly pool: string;
   readonly lane: string;
+  /** The shared time: from when delays count. */
+  readonly clock: Clock;
   readonly onError: (error: unknown) => void;
 }
 
@@ -61,6 +67,7 @@ export class LaneQueue {
   readonly #options: LaneQueueOptions;
   readonly #queue: Queue<JobData>;
   readonly #keys: LaneKeys;
+  #notedAt = -Infinity;
 
   constructor(options: LaneQueueOptions) {
     this.#options = options;
@@ -87,17 +94,30 @@ export class LaneQueue {
       priority: delayMs > 0 ? SCHEDULED : FRESH,
       attempts: job.maxAttempts,
       removeOnFail: false,
+      timestamp: this.#options.clock(),
       ...(delayMs > 0 ? { delay: delayMs } : {}),
     };
     // First the deadline, then the job: a crash between the two leaves an entry that the sweeper drops, never a job
     // that nothing watches. NX, since adding a job again must not move its deadline.
-    await this.#options.redis.zadd(this.#keys.deadlines, "NX", job.deadlineAt + graceMs, job.id);
+    await Promise.all([
+      this.#options.redis.zadd(this.#keys.deadlines, "NX", job.deadlineAt + graceMs, job.id),
+      this.#note(),
+    ]);
     await this.#queue.add(job.kind, job, options);
   }
 
   /** The key of the set of its failed jobs. */
   get failedSet(): string {
     return this.#keys.failed;
+  }
+
+  /** The lane has jobs, so it must not get out of sight, whoever's pools file names it. */
+  async #note(): Promise<void> {
+    const { redis, keySpace, pool, lane } = this.#options;
+    const now = Date.now();
+    if (now - this.#notedAt < NOTE_EVERY_MS) return;
+    await noteLanes(redis, keySpace, [{ pool, lane }], now);
+    this.#notedAt = now;
   }
 
   /** Whether the lane knows the job, in whatever state. */

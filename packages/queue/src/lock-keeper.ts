@@ -3,6 +3,7 @@
  * call, longer ones from its start. Neither has to outlast anything: when a lock runs out while its worker lives, the
  * call ledger refuses a second call, and the job waits for the answer of the first.
  */
+import { localTime, type LocalTime } from "@sluice/job";
 import type { HeldJob } from "./held-job.ts";
 import type { LaneLocks } from "./lane-locks.ts";
 
@@ -16,7 +17,7 @@ export interface LockTimes {
 interface Kept {
   readonly job: HeldJob;
   readonly lane: LaneLocks;
-  /** When the lock was last set, and how long it was set for. */
+  /** When the lock was last set, by the monotonic clock, and how long it was set for. */
   lockedAt: number;
   lockMs: number;
 }
@@ -26,11 +27,14 @@ export interface LockKeeperOptions {
   /** Redis says that a lock is no longer ours. The run goes on: it stores its result first. */
   readonly onLost: (job: HeldJob) => void;
   readonly onError: (error: unknown) => void;
+  /** Default: this process's. */
+  readonly monotonic?: LocalTime["monotonic"];
 }
 
 export class LockKeeper {
   readonly times: LockTimes;
   readonly #options: LockKeeperOptions;
+  readonly #monotonic: LocalTime["monotonic"];
   readonly #kept = new Map<string, Kept>();
   readonly #renewing = new Set<LaneLocks>();
   #timer: NodeJS.Timeout | undefined;
@@ -38,6 +42,7 @@ export class LockKeeper {
   constructor(options: LockKeeperOptions) {
     this.#options = options;
     this.times = options.times;
+    this.#monotonic = options.monotonic ?? localTime.monotonic;
   }
 
   start(): void {
@@ -51,7 +56,7 @@ export class LockKeeper {
 
   /** Keeps the job's lock until `release`. BullMQ set it for `inHandMs` when it was fetched. */
   keep(job: HeldJob, lane: LaneLocks): void {
-    this.#kept.set(job.token, { job, lane, lockedAt: Date.now(), lockMs: this.times.inHandMs });
+    this.#kept.set(job.token, { job, lane, lockedAt: this.#monotonic(), lockMs: this.times.inHandMs });
   }
 
   release(job: HeldJob): void {
@@ -79,7 +84,7 @@ export class LockKeeper {
   }
 
   #isDue(kept: Kept): boolean {
-    return this.#wanted(kept) > kept.lockMs || Date.now() - kept.lockedAt >= kept.lockMs / 3;
+    return this.#wanted(kept) > kept.lockMs || this.#monotonic() - kept.lockedAt >= kept.lockMs / 3;
   }
 
   #wanted(kept: Kept): number {
@@ -90,7 +95,7 @@ export class LockKeeper {
     for (const lockMs of [this.times.inHandMs, this.times.callMs]) {
       const same = batch.filter((kept) => this.#wanted(kept) === lockMs);
       if (same.length === 0) continue;
-      const sentAt = Date.now();
+      const sentAt = this.#monotonic();
       const lost = await lane.extend(
         same.map((kept) => kept.job),
         lockMs,

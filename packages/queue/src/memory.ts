@@ -1,4 +1,5 @@
 /** Redis's memory as producers have to look at it: what is used, what is let in, and what answers are owed room. */
+import { localTime, type LocalTime } from "@sluice/job";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import type { Accepted, Room } from "./accepted.ts";
@@ -51,12 +52,14 @@ const memorySchema = z.object({ used_memory: z.coerce.number(), maxmemory: z.coe
 export class MemoryReader {
   readonly #redis: Redis;
   readonly #accepted: Accepted;
+  readonly #monotonic: LocalTime["monotonic"];
   readonly #watched = new Map<LaneQueue, Watched>();
   #last: Reading | undefined;
   #reading: Promise<Reading> | undefined;
 
-  constructor(redis: Redis, accepted: Accepted) {
+  constructor(redis: Redis, accepted: Accepted, monotonic: LocalTime["monotonic"] = localTime.monotonic) {
     this.#redis = redis;
+    this.#monotonic = monotonic;
     this.#accepted = accepted;
   }
 
@@ -73,7 +76,8 @@ export class MemoryReader {
   /** A reading that is new enough to judge by; `undefined` where Redis has no limit. Many who ask at once share one. */
   async read(room: Room): Promise<Reading | undefined> {
     const last = this.#last;
-    if (last !== undefined && Date.now() - last.readAt <= this.#ageMs(last, room)) return limited(last);
+    if (last !== undefined && this.#monotonic() - last.readAt <= this.#ageMs(last, room))
+      return limited(last);
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined;
     });
@@ -94,10 +98,12 @@ export class MemoryReader {
 
   async #read(): Promise<Reading> {
     const began = this.#accepted.begin();
-    const readAt = Date.now();
+    const readAt = this.#monotonic();
     const [info, ...owed] = await Promise.all([
       this.#redis.info("memory"),
-      ...[...this.#watched].map(async ([lane, watched]) => (await lane.unended()) * (await sizeOf(watched))),
+      ...[...this.#watched].map(
+        async ([lane, watched]) => (await lane.unended()) * (await sizeOf(watched, readAt)),
+      ),
     ]);
     const { used_memory: used, maxmemory: max } = fieldsOf(info);
     this.#last = { began, readAt, used, max, owed: owed.reduce((sum, bytes) => sum + bytes, 0) };
@@ -106,10 +112,9 @@ export class MemoryReader {
 }
 
 /** What one answer is expected to take: no more than it may, and no more than others have shown. */
-async function sizeOf(watched: Watched): Promise<number> {
+async function sizeOf(watched: Watched, now: number): Promise<number> {
   const { size } = watched;
   if (size.learned === undefined) return watched.atMost;
-  const now = Date.now();
   if (watched.learned === undefined || now - watched.learned.at > LEARNED_AGE_MS) {
     watched.learned = { at: now, bytes: await size.learned() };
   }

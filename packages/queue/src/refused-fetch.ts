@@ -1,4 +1,5 @@
 /** What follows a fetch that failed: it may have met what can be put out of its way. */
+import type { Clock } from "@sluice/job";
 import type { Redis } from "ioredis";
 import { isFull, letThrough } from "./full.ts";
 import type { LaneKeys } from "./keys.ts";
@@ -12,6 +13,7 @@ export interface Fetched {
   readonly keys: LaneKeys;
   /** How often jobs without a lock are looked for, milliseconds. */
   readonly stalledIntervalMs: number;
+  readonly clock: Clock;
   /** A job could not be read, and is in the failed set now. */
   readonly onUnreadable?: (id: string) => void;
 }
@@ -23,14 +25,14 @@ export interface Fetched {
 export async function afterRefusal(
   error: unknown,
   token: string,
-  { redis, keys, stalledIntervalMs, onUnreadable }: Fetched,
+  { redis, keys, stalledIntervalMs, clock, onUnreadable }: Fetched,
 ): Promise<"again" | "none" | "give-up"> {
   if (isFull(error)) {
     const answer = await letThrough(redis, keys, stalledIntervalMs);
     return ({ go: "again", none: "none", full: "give-up" } as const)[answer];
   }
   if (!mayBeUnreadable(error)) return "give-up";
-  const id = await endUnreadable(redis, keys, token);
+  const id = await endUnreadable(redis, keys, token, clock());
   if (id !== undefined) {
     onUnreadable?.(id);
     return "again";

@@ -1,19 +1,32 @@
 /**
- * Ends waiting jobs whose deadline has passed, promotes delayed jobs that are overdue, brings retries forward that wait
- * beside an idle pool, and drops completed jobs in time, whatever the intake and the breaker do meanwhile. Every worker runs one per lane; the
- * scripts make a second sweep of the same job harmless.
+ * What every worker does for a lane every second or so, whatever the intake and the breaker do meanwhile. It ends waiting
+ * jobs whose deadline has passed, promotes delayed jobs that are overdue, brings retries forward that wait beside an idle
+ * pool, drops completed jobs in time, and cuts lives that a clock which was set back has made longer. Each is a script, so
+ * that a second sweep of the same job does no harm.
  */
-import { deadlineFailure, queueName, readNotes, type Failure } from "@sluice/job";
+import { deadlineFailure, queueName, readNotes, type Clock, type Failure } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { forward } from "./forward.ts";
+import { shortenLives, type Lives } from "./lives.ts";
+import { recoverStalled } from "./full.ts";
 import { DEFAULT_KEEP } from "./held-job.ts";
 import { EVENTS_KEPT, FAILURE_FIELD, laneKeys, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 import { setDueAside } from "./unreadable.ts";
 import { isWrongType, unlessWrongType } from "./wrong-type.ts";
 
-export interface SweeperOptions {
+/** By what a sweeper judges times. */
+export interface SweeperTimes {
+  /** The shared time. */
+  readonly clock: Clock;
+  /** Whether times can be judged now: nothing is ended or promoted by clocks that are apart. Default: they can. */
+  readonly isTimeKnown?: () => boolean;
+  /** How long locks live at most, and how long nobody else looks for stalled jobs after one has. Milliseconds. */
+  readonly lives: Lives;
+}
+
+export interface SweeperOptions extends SweeperTimes {
   readonly redis: Redis;
   readonly keySpace: KeySpace;
   readonly pool: string;
@@ -25,6 +38,11 @@ export interface SweeperOptions {
    * are delayed. Default: it never is.
    */
   readonly isIdle?: () => Promise<boolean>;
+  /**
+   * How often jobs in the hands of vanished workers are given back, milliseconds. For a lane that nobody here serves:
+   * where it is served the intake does it. Default: never.
+   */
+  readonly recoverEveryMs?: number;
   readonly onExpired: (id: string) => void;
   /** A delayed job could not be read, and is in the failed set now. Default: nobody hears of it. */
   readonly onUnreadable?: (id: string) => void;
@@ -45,6 +63,9 @@ const SHED_EVERY_MS = 60_000;
 
 /** Longest data of a completed job, in bytes: all but its request, with room. */
 const LONGEST_COMPLETED = 8 * 1_024;
+
+/** Jobs in hand that one look for vanished workers marks at most. */
+const MOST_MARKED = 1_000;
 
 /** BullMQ's delayed scores are milliseconds times this, plus a sequence. */
 const DELAYED_SCORE_FACTOR = 4_096;
@@ -86,6 +107,7 @@ export class Sweeper {
   #sweep: Promise<void> = Promise.resolve();
   #stopped = false;
   #shedAt = 0;
+  #recoveredAt = 0;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -110,8 +132,12 @@ export class Sweeper {
   }
 
   /** One sweep, now. Resolves to the number of jobs it moved. */
-  async sweep(now: number = Date.now()): Promise<number> {
+  async sweep(now: number = this.#options.clock()): Promise<number> {
+    const { redis, lives, isTimeKnown = () => true } = this.#options;
+    await shortenLives.run(redis, { keys: this.#keys, ...lives });
+    if (!isTimeKnown()) return 0;
     await this.#shed(now);
+    await this.#recover(now);
     return (await this.#expireAll(now)) + (await this.#promoteOverdue(now)) + (await this.#bringForward(now));
   }
 
@@ -143,6 +169,17 @@ export class Sweeper {
     if (Math.abs(now - this.#shedAt) < SHED_EVERY_MS) return;
     await shed.run(this.#options.redis, { keys: this.#keys, before: now - DEFAULT_KEEP.age * 1_000 });
     this.#shedAt = now;
+  }
+
+  /** Whoever lives unmarks his jobs when he keeps their locks; what is still marked and has no lock is given back. */
+  async #recover(now: number): Promise<void> {
+    const { redis, recoverEveryMs } = this.#options;
+    if (recoverEveryMs === undefined || Math.abs(now - this.#recoveredAt) < recoverEveryMs) return;
+    this.#recoveredAt = now;
+    const active = await redis.lrange(this.#keys.active, 0, MOST_MARKED - 1);
+    if (active.length === 0) return;
+    await recoverStalled.run(redis, { keys: this.#keys, everyMs: recoverEveryMs });
+    await redis.sadd(this.#keys.stalled, ...active);
   }
 
   async #expireAll(now: number): Promise<number> {

@@ -82,12 +82,14 @@ export function mayBeUnreadable(error: unknown): boolean {
 
 /**
  * Looks for the job that a fetch got under this token, and ends it in the failed set if it cannot be read.
+ * @param now milliseconds since the epoch: when it died.
  * Resolves to its id; to `undefined` when the fetch got none, or one that only its connection kept from us.
  */
 export async function endUnreadable(
   redis: Redis,
   keys: LaneKeys,
   token: string,
+  now: number,
 ): Promise<string | undefined> {
   const active = await redis.lrange(keys.active, 0, -1);
   if (active.length === 0) return undefined;
@@ -98,7 +100,7 @@ export async function endUnreadable(
   const isHash = (await redis.type(hash)) === "hash";
   const fields = isHash ? mended(await redis.hgetall(hash)) : { data: "null" };
   if (isHash && Object.keys(fields).length === 0) return undefined;
-  const ended = await setAside.run(redis, { keys, id, token, now: Date.now(), fields });
+  const ended = await setAside.run(redis, { keys, id, token, now, fields });
   return ended ? id : undefined;
 }
 

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { ownRedis, testRedis } from "../../redis/test/redis.ts";
 import { CapacityGuard, type Capacity } from "../src/index.ts";
 import { takeOne, testLane } from "./lane.ts";
@@ -14,9 +14,11 @@ async function check(guard: CapacityGuard, ...asked: Parameters<CapacityGuard["c
   return capacity;
 }
 
-afterEach(() => {
-  vi.useRealTimers();
-});
+/** A monotonic clock that can be put forward. */
+function stopwatch() {
+  let passed = 0;
+  return { monotonic: () => performance.now() + passed, pass: (ms: number) => void (passed += ms) };
+}
 
 test("a lane is full when waiting and delayed jobs reach the limit; active ones do not count", async () => {
   const lane = testLane();
@@ -103,7 +105,8 @@ test("a Redis that is three quarters full takes nothing new, and does again when
   const { url } = await ownRedis();
   const redis = testRedis("command", url);
   const lane = testLane(url);
-  const guard = new CapacityGuard(redis);
+  const { monotonic, pass } = stopwatch();
+  const guard = new CapacityGuard(redis, monotonic);
   await lane.addMany(1);
   await useShare(redis, 0.6);
   expect(await check(guard, lane.queue, { jobs: 10, bytes: MANY_BYTES }, JOB)).toMatchObject({
@@ -115,7 +118,7 @@ test("a Redis that is three quarters full takes nothing new, and does again when
   expect(await check(guard, lane.queue, { jobs: 10, bytes: MANY_BYTES }, JOB)).toMatchObject({
     type: "free",
   });
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 1_500 });
+  pass(1_500);
   expect(await check(guard, lane.queue, { jobs: 10, bytes: MANY_BYTES }, JOB)).toEqual({
     type: "full",
     reason: "redis-memory",
@@ -123,7 +126,7 @@ test("a Redis that is three quarters full takes nothing new, and does again when
   });
 
   await useShare(redis, 0.6);
-  vi.setSystemTime(Date.now() + 1_500);
+  pass(1_500);
   expect(await check(guard, lane.queue, { jobs: 10, bytes: MANY_BYTES }, JOB)).toMatchObject({
     type: "free",
   });
@@ -135,7 +138,13 @@ async function limited(maxBytes: number) {
   const { url } = await ownRedis();
   const redis = testRedis("command", url);
   await redis.config("SET", "maxmemory", maxBytes);
-  return { redis, lane: testLane(url), guard: new CapacityGuard(testRedis("producer", url)) };
+  const { monotonic, pass } = stopwatch();
+  return {
+    redis,
+    lane: testLane(url),
+    guard: new CapacityGuard(testRedis("producer", url), monotonic),
+    pass,
+  };
 }
 
 /** In small pieces: what a connection has just read takes room too, for a moment. */
@@ -189,27 +198,27 @@ test("of many jobs that come at once, no more are let in than their lane may hol
 });
 
 test("room is kept for the answers of jobs that have not ended, of whatever lane", async () => {
-  const { lane, guard } = await limited(12 * MB);
+  const { lane, guard, pass } = await limited(12 * MB);
   const answers = { atMost: 0.35 * MB };
   const job = { bytes: 100, answerBytes: answers.atMost };
   guard.watch(lane.queue, answers);
   await lane.addMany(10);
   expect(await check(guard, lane.queue, MANY, job)).toMatchObject({ type: "free" });
   await lane.addMany(15);
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 1_500 });
+  pass(1_500);
   expect(await check(guard, lane.queue, MANY, job)).toMatchObject({ type: "full", reason: "redis-memory" });
   // One whose own answer is short does not change what the others are owed.
   expect(await check(guard, lane.queue, MANY, JOB)).toMatchObject({ type: "full" });
 });
 
 test("room for answers is kept by what answers take, once that is known, and never for so many that nothing is let in", async () => {
-  const { lane, guard } = await limited(16 * MB);
+  const { lane, guard, pass } = await limited(16 * MB);
   let learned: number | undefined = 2_000;
   guard.watch(lane.queue, { atMost: 5 * MB, learned: async () => learned });
   await lane.addMany(25);
   expect(await check(guard, lane.queue, MANY, JOB)).toMatchObject({ type: "free" });
   learned = undefined;
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 20_000 });
+  pass(20_000);
   const { lane: large, guard: other } = await limited(256 * MB);
   other.watch(large.queue, { atMost: 50 * MB });
   await large.addMany(25);
@@ -217,10 +226,10 @@ test("room for answers is kept by what answers take, once that is known, and nev
 });
 
 test("what the last reading saw is looked at again soon while there is little left", async () => {
-  const { redis, lane, guard } = await limited(16 * MB);
+  const { redis, lane, guard, pass } = await limited(16 * MB);
   await fill(redis, 0, 8);
   expect(await check(guard, lane.queue, MANY, JOB)).toMatchObject({ type: "free" });
   await fill(redis, 8, 11);
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 150 });
+  pass(150);
   expect(await check(guard, lane.queue, MANY, JOB)).toMatchObject({ type: "full" });
 });

@@ -41,6 +41,7 @@ describe("a failed job", () => {
         failure,
         attempts: 1,
         stalls: 0,
+        fetched: 1,
         diedAt: expect.any(Number) as unknown,
       },
     ]);

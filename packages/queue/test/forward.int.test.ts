@@ -2,7 +2,7 @@
 import { NO_NOTES, type Notes } from "@sluice/job";
 import { expect, onTestFinished, test } from "vitest";
 import { Sweeper } from "../src/index.ts";
-import { completeAll, testLane, type TestLane } from "./lane.ts";
+import { completeAll, LIVES, testLane, type TestLane } from "./lane.ts";
 
 const IN_TWO_MINUTES = 120_000;
 
@@ -12,7 +12,8 @@ function fail(error: unknown): void {
 
 function sweeperOf({ keySpace, pool, lane, redis }: TestLane, idle = true): Sweeper {
   const isIdle = async (): Promise<boolean> => idle;
-  const sweeper = new Sweeper({ redis, keySpace, pool, lane, isIdle, onExpired: () => {}, onError: fail });
+  const names = { redis, keySpace, pool, lane, clock: Date.now, lives: LIVES };
+  const sweeper = new Sweeper({ ...names, isIdle, onExpired: () => {}, onError: fail });
   onTestFinished(async () => sweeper.stop());
   return sweeper;
 }

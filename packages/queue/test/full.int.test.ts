@@ -4,7 +4,7 @@ import type { Redis } from "ioredis";
 import { expect, test, vi } from "vitest";
 import { ownRedis } from "../../redis/test/redis.ts";
 import { Sweeper, type HeldJob } from "../src/index.ts";
-import { completeAll, takeOne, testLane, type TestLane } from "./lane.ts";
+import { completeAll, LIVES, takeOne, testLane, type TestLane } from "./lane.ts";
 
 const KB = 1_024;
 
@@ -145,6 +145,8 @@ test("a sweep drops completed jobs that hold their requests still, and old ones"
     keySpace: lane.keySpace,
     pool: lane.pool,
     lane: lane.lane,
+    clock: Date.now,
+    lives: LIVES,
     onExpired: () => {},
     onError: () => {},
   });

@@ -1,5 +1,5 @@
 /** One lane for one test: queue, intakes and failed set on a real Redis, closed with the test. */
-import { newJobId, type JobData } from "@sluice/job";
+import { localTime, newJobId, type Clock, type JobData } from "@sluice/job";
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { inject, onTestFinished } from "vitest";
@@ -18,6 +18,9 @@ import { laneKeys, type LaneKeys } from "../src/keys.ts";
 
 const POOL = "pool";
 const LANE = "standard";
+
+/** For sweepers of lanes whose locks live as long as they like. */
+export const LIVES = { lockMs: 60_000, stalledIntervalMs: 60_000 } as const;
 
 export interface IntakeSettings {
   readonly slots?: number;
@@ -50,10 +53,16 @@ export interface TestLane {
   startIntake(take: Take, settings?: IntakeSettings): Promise<TestIntake>;
 }
 
-export function testLane(url: string = inject("redisUrl")): TestLane {
+/** @param clock default: the machine's. */
+export function testLane(url: string = inject("redisUrl"), clock: Clock = Date.now): TestLane {
   const names = { keySpace: testKeySpace(), pool: POOL, lane: LANE };
   const redis = testRedis("worker", url);
-  const queue = new LaneQueue({ ...names, redis: testRedis("producer", url), onError: () => {} });
+  const queue = new LaneQueue({
+    ...names,
+    clock,
+    redis: testRedis("producer", url),
+    onError: () => {},
+  });
   onTestFinished(async () => queue.close());
 
   const newJob = (part: Partial<JobData> = {}): JobData => ({
@@ -64,8 +73,8 @@ export function testLane(url: string = inject("redisUrl")): TestLane {
     lane: LANE,
     kind: "converse",
     payload: { encoding: "json", json: '{"messages":[]}' },
-    acceptedAt: Date.now(),
-    deadlineAt: Date.now() + 3_600_000,
+    acceptedAt: clock(),
+    deadlineAt: clock() + 3_600_000,
     maxAttempts: 3,
     ...part,
   });
@@ -84,6 +93,8 @@ export function testLane(url: string = inject("redisUrl")): TestLane {
     const intake = new Intake({
       ...names,
       redis: testRedis("worker", url),
+      ...localTime,
+      clock,
       slots: new Slots([LANE], slots),
       locks,
       waiting: new WaitingGrants(),

@@ -24,7 +24,7 @@ test("a queue that was made while Redis was down works when it is up", async () 
   await service.kill();
   const redis = testRedis("producer", service.url);
   const names = { keySpace: testKeySpace(), pool: "pool", lane: "standard" };
-  const queue = new LaneQueue({ ...names, redis, onError: () => {} });
+  const queue = new LaneQueue({ ...names, redis, clock: Date.now, onError: () => {} });
   onTestFinished(async () => queue.close());
   const job = testLane(service.url).newJob();
   await expect(queue.add(job)).rejects.toThrow(/max retries|timed out|closed/i);

@@ -1,7 +1,7 @@
 import { NO_NOTES, type Notes } from "@sluice/job";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Sweeper } from "../src/index.ts";
-import { completeAll, takeOne, testLane, type TestLane } from "./lane.ts";
+import { completeAll, LIVES, takeOne, testLane, type TestLane } from "./lane.ts";
 
 const PAST = Date.now() - 1_000;
 
@@ -15,6 +15,8 @@ function sweeperOf(lane: TestLane): { sweeper: Sweeper; expired: string[]; error
     pool,
     lane: name,
     everyMs: 20,
+    clock: Date.now,
+    lives: LIVES,
     onExpired: (id) => expired.push(id),
     onError: (error) => errors.push(error),
   });

@@ -1,5 +1,6 @@
 /** Whether a Redis server may hold jobs at all, and what is wrong with one that may. */
 import type { Redis } from "ioredis";
+import { describeSkew, type RedisClock } from "./clock.ts";
 import { troubleOf, unfitOf } from "./connection.ts";
 import { isMovedOn } from "./reconnect.ts";
 import { parseServer, type ServerState } from "./server.ts";
@@ -22,7 +23,11 @@ export type ProblemCode =
   | "persistence-lost"
   | "no-persistence"
   | "evicted"
-  | "snapshot";
+  | "snapshot"
+  /** The machine's clock and Redis's differ. */
+  | "clock"
+  /** They differ so far that nothing is started by them. */
+  | "clock-apart";
 
 /** One thing that is wrong, with what to do about it. */
 export interface Problem {
@@ -43,7 +48,7 @@ const NOT_READY: ReadonlySet<ProblemCode> = new Set([
 ]);
 
 /** What ends the start of a program. */
-const UNFIT: ReadonlySet<ProblemCode> = new Set(["evicts", "cluster", "database"]);
+const UNFIT: ReadonlySet<ProblemCode> = new Set(["evicts", "cluster", "database", "clock-apart"]);
 
 /** Redis takes the job, and may lose it. */
 export function isUnsafe({ code }: Problem): boolean {
@@ -130,6 +135,28 @@ export function serverProblems(server: ServerState, before: ServerState = server
       "snapshot",
       "The last snapshot of this Redis failed. Look at its disk: a restart may lose what was written since",
     );
+  }
+  return problems;
+}
+
+/** What is wrong with the machine's clock, or with that of Redis. Pure. */
+export function clockProblems({
+  isSkewed,
+  isApart,
+  skewMs,
+}: Pick<RedisClock, "isSkewed" | "isApart" | "skewMs">): Problem[] {
+  const problems: Problem[] = [];
+  if (isSkewed) {
+    const message = `${describeSkew(skewMs)}, by which everything goes that processes share. Set up NTP on both`;
+    problems.push({ code: "clock", message });
+  }
+  if (isApart) {
+    problems.push({
+      code: "clock-apart",
+      message:
+        `${describeSkew(skewMs)}, and one of them is wrong: no job is started by it. Set the wrong one (chronyc makestep, ` +
+        "timedatectl set-ntp true)",
+    });
   }
   return problems;
 }

@@ -17,7 +17,13 @@ export function databaseOf(url: string): number {
   if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
     throw new RangeError("Expected the URL of Redis to be one such as redis://127.0.0.1:6379");
   }
-  const { pathname, searchParams } = new URL(url);
+  const { pathname, search, searchParams, hash } = new URL(url);
+  // A password with one of these signs ends the address early, and the rest of it would be quoted below.
+  if (`${pathname}${search}${hash}`.includes("@")) {
+    throw new RangeError(
+      "Expected the signs / ? # and @ of a password in the URL of Redis to be written as %2F, %3F, %23 and %40",
+    );
+  }
   for (const name of searchParams.keys()) {
     if (KNOWN_OPTIONS.has(name)) continue;
     throw new RangeError(

@@ -2,11 +2,14 @@
  * Watches, for one program, whether its Redis is still the one that jobs can be trusted to. Every few seconds, after each
  * reconnect and whenever somebody asks it looks at what the server says of itself, and writes a mark into each key space:
  * so it notices a server that takes no writes, one that has come back empty, and one that took another's place.
+ * And it asks for its time.
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { z } from "zod";
+import { RedisClock } from "./clock.ts";
 import {
+  clockProblems,
   isNotReady,
   isUnfitting,
   isUnsafe,
@@ -44,6 +47,8 @@ export interface RedisWatchOptions {
   readonly redis: Redis;
   readonly keySpaces: readonly KeySpace[];
   readonly onNews: (news: RedisNews) => void;
+  /** Is measured with every look. Default: a clock of its own. */
+  readonly clock?: RedisClock;
   /** Milliseconds between looks. Default 5,000. */
   readonly everyMs?: number;
 }
@@ -86,6 +91,7 @@ interface Trouble {
 }
 
 export class RedisWatch {
+  readonly clock: RedisClock;
   readonly #options: RedisWatchOptions;
   readonly #known = new Map<KeySpace, Known>();
   readonly #troubles = new Map<ProblemCode, Trouble>();
@@ -101,6 +107,7 @@ export class RedisWatch {
 
   constructor(options: RedisWatchOptions) {
     this.#options = options;
+    this.clock = options.clock ?? new RedisClock({ redis: options.redis });
   }
 
   /** Begins to look. */
@@ -166,8 +173,10 @@ export class RedisWatch {
     const problems: Problem[] = [];
     const news: RedisNews[] = [];
     try {
-      const server = parseServer(await redis.info());
+      const [info] = await Promise.all([redis.info(), this.clock.measure()]);
+      const server = parseServer(info);
       problems.push(...serverProblems(server, this.#first));
+      problems.push(...clockProblems(this.clock));
       if (this.#first === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
       this.#first ??= server;
       for (const keySpace of keySpaces) news.push(...(await this.#mark(keySpace, server.runId)));

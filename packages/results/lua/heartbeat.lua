@@ -12,9 +12,15 @@
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
+-- Redis's clock was set back, as by a fail-over to a machine that is behind: who died just before would live for as long.
+-- Whoever lives beats again well before it is dead by this.
+for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now + 2 * ARGV[2], "+inf")) do
+  redis.call("ZADD", KEYS[1], now + ARGV[2], owner)
+end
 redis.call("ZADD", KEYS[1], now + ARGV[2], ARGV[1])
 redis.call("PEXPIRE", KEYS[1], ARGV[2])
-if redis.call("PEXPIRE", KEYS[2], ARGV[3]) == 1 then
+local since = tonumber(redis.call("GET", KEYS[2]) or math.huge)
+if since <= now and redis.call("PEXPIRE", KEYS[2], ARGV[3]) == 1 then
   return 0
 end
 redis.call("SET", KEYS[2], now, "PX", ARGV[3])

@@ -6,9 +6,9 @@
   was stopped) everyone looks dead, and every lease may be over. So nothing is concluded from silence until beats have
   come for a whole grace without a gap; by then whoever is alive has beaten and has stored the answer it held.
 
-  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; while one is in flight also owner, run, lease; and
-  for each reservation that no owner has settled `held:<reservation>`: run, a space, what to settle it with). Programs of
-  the version before write no `held:`, and leave it alone
+  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; version; while one is in flight also owner, run, lease;
+  and for each reservation that no owner has settled `held:<reservation>`: run, a space, what to settle it with). Programs
+  of the version before write no `held:`, and leave it alone
   KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
   KEYS[5] doubts (hash: owner by job): its owner is asked whether it has that call. One that Redis has brought back, since
           it lost what was written last, is nobody's, and would block its job for the whole lease
@@ -17,9 +17,10 @@
   ARGV[3] most calls   ARGV[4] lease, ms   ARGV[5] grace, ms   ARGV[6] time to live of the entry, ms
   ARGV[7] id of the job
   ARGV[8] the call's reservation, '' for none   ARGV[9] what to settle it with if nobody hears how the call ended
+  ARGV[10] version of the entry
 
   Reply: { 'go', n, lost, 1 if a call that named no reservation was found to be lost just now, else 0, left } |
-         { 'busy', ms } | { 'cap', calls, left } | { 'ended' }
+         { 'busy', ms } | { 'cap', calls, left } | { 'ended' } | { 'newer', version }: what it counts is not known here
   left: { reservation, what to settle it with, ... } of calls that were lost and are not settled
 ]]
 local time = redis.call("TIME")
@@ -31,9 +32,12 @@ if redis.call("EXISTS", KEYS[2]) == 1 then
   return { "ended" }
 end
 
-local entry = redis.call("HMGET", KEYS[1], "calls", "owner", "run", "lease", "lost")
+local entry = redis.call("HMGET", KEYS[1], "calls", "owner", "run", "lease", "lost", "version")
 local calls = tonumber(entry[1] or 0)
 local lost = tonumber(entry[5] or 0)
+if tonumber(entry[6] or 1) > tonumber(ARGV[10]) then
+  return { "newer", tonumber(entry[6]) }
+end
 
 local function aliveUntil(who)
   return tonumber(redis.call("ZSCORE", KEYS[3], who) or 0)
@@ -91,7 +95,8 @@ if entry[2] then
   lost = lost + 1
 end
 local unnamed = (entry[2] and not named) and 1 or 0
-redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost)
+redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost,
+  "version", ARGV[10])
 if ARGV[8] ~= "" then
   redis.call("HSET", KEYS[1], "held:" .. ARGV[8], run .. " " .. ARGV[9])
 end

@@ -2,14 +2,14 @@
  * Answers to requests that were asked before, and one call for equal requests that are asked at the same time.
  * Opt-in: a model that is asked twice may well be meant to answer twice. Tenants never see each other's answers.
  */
-import { answerSchema, type Answer } from "@sluice/job";
+import { answerSchema, NewerVersionError, type Answer, type Clock } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { canonicalJson, sha256 } from "./canonical-json.ts";
 import { cacheKeys } from "./keys.ts";
 import { OutcomeStore } from "./outcomes.ts";
-import { readStored } from "./stored.ts";
+import { readStored, writeStored } from "./stored.ts";
 
 export interface CachedRequest {
   readonly tenant: string;
@@ -49,14 +49,24 @@ function shareOf(reply: z.infer<typeof leadReply>): Share {
     case "leader":
       return { type: "leader" };
     case "hit":
-      return { type: "hit", answer: answerOf(reply[1]) };
+      return hitOf(reply[1]);
     case "follow":
       return { type: "follow", leader: reply[1], retryAfterMs: reply[2] };
   }
 }
 
+/** An answer that only a newer version of Sluice can give is none here: the call is made, and its answer kept instead. */
+function hitOf(stored: string): Share {
+  try {
+    return { type: "hit", answer: answerOf(stored) };
+  } catch (error) {
+    if (error instanceof NewerVersionError) return { type: "leader" };
+    throw error;
+  }
+}
+
 function answerOf(stored: string): Answer {
-  return readStored(answerSchema, stored, "A cached answer");
+  return readStored("cached answer", answerSchema, stored, "A cached answer");
 }
 
 type Keys = readonly [answer: string, leader: string];
@@ -79,8 +89,11 @@ export class ResponseCache {
   readonly #redis: Redis;
   readonly #keySpace: KeySpace;
   readonly #outcomes: OutcomeStore;
+  readonly #clock: Clock;
 
-  constructor(redis: Redis, keySpace: KeySpace) {
+  /** @param clock the time that outcomes have. */
+  constructor(redis: Redis, keySpace: KeySpace, clock: Clock) {
+    this.#clock = clock;
     this.#redis = redis;
     this.#keySpace = keySpace;
     this.#outcomes = new OutcomeStore(redis, keySpace);
@@ -107,7 +120,7 @@ export class ResponseCache {
     if (share.type !== "follow") return share;
     const ended = await this.#outcomes.get(share.leader);
     if (ended === undefined) return share;
-    const leftMs = ended.endedAt + answerMs - Date.now();
+    const leftMs = ended.endedAt + answerMs - this.#clock();
     if (ended.outcome !== "completed" || leftMs <= 0) {
       return lead.run(this.#redis, { ...asked, over: share.leader });
     }
@@ -123,7 +136,7 @@ export class ResponseCache {
    */
   async put(kept: { key: string; jobId: string; answer: Answer; ttlMs: number }): Promise<void> {
     const { key, jobId, ttlMs } = kept;
-    const answer = JSON.stringify(kept.answer);
+    const answer = writeStored("cached answer", kept.answer);
     if (answer.length > LONGEST_CACHED) return this.release({ key, jobId });
     try {
       await put.run(this.#redis, { keys: this.#keys(key), jobId, answer, ttlMs });

@@ -1,9 +1,11 @@
 /** Idempotency keys: a caller's key is bound to one job id and one request, within a tenant and a scope. */
+import { assertKnownVersion } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { canonicalJson, sha256 } from "./canonical-json.ts";
 import { claimKey } from "./keys.ts";
+import { VERSIONS } from "./stored.ts";
 
 /** How long a key stays bound, milliseconds. */
 export const IDEMPOTENCY_WINDOW_MS: number = 24 * 60 * 60 * 1000;
@@ -36,15 +38,22 @@ interface Bound {
   readonly timeless?: string;
 }
 
+const RECORD = "idempotency key";
+
+/** What a newer version means by its hashes is not known here, so nothing can be said of a request that comes again. */
 const boundSchema = z
-  .tuple([z.string(), z.string(), z.string().nullish()])
+  .tuple([z.string(), z.string(), z.string().nullish(), z.coerce.number().nullish()])
+  .transform((bound) => {
+    assertKnownVersion(RECORD, { version: bound[3] ?? 1 }, VERSIONS[RECORD]);
+    return bound;
+  })
   .transform(([id, hash, timeless]): Bound => ({ id, hash, ...(timeless ? { timeless } : {}) }));
 
 const bind: Script<{ key: string; bound: Required<Bound> }, Bound> = defineScript(
   new URL("../lua/claim.lua", import.meta.url),
   ({ key, bound }) => ({
     keys: [key],
-    argv: [bound.id, bound.hash, IDEMPOTENCY_WINDOW_MS, bound.timeless],
+    argv: [bound.id, bound.hash, IDEMPOTENCY_WINDOW_MS, bound.timeless, VERSIONS[RECORD]],
   }),
   (reply) => boundSchema.parse(reply),
 );
@@ -58,15 +67,18 @@ export class ClaimStore {
     this.#keySpace = keySpace;
   }
 
-  /** What the key is bound to, without binding it. */
+  /** What the key is bound to, without binding it. Rejects with NewerVersionError as `claim` does. */
   async find({ tenant, key, ...asked }: Omit<ClaimRequest, "id">): Promise<Claim | undefined> {
-    const stored = await this.#redis.hmget(this.#key(tenant, key), "id", "hash", "timeless");
+    const stored = await this.#redis.hmget(this.#key(tenant, key), "id", "hash", "timeless", "version");
     if (stored[0] === null) return undefined;
     const bound = boundSchema.parse(stored);
     return { type: isSame(bound, hashesOf(asked)) ? "repeated" : "conflict", id: bound.id };
   }
 
-  /** Binds the key, or tells what it is bound to. One atomic step; safe to repeat. */
+  /**
+   * Binds the key, or tells what it is bound to. One atomic step; safe to repeat.
+   * Rejects with NewerVersionError when a newer version of Sluice has bound it.
+   */
   async claim({ tenant, key, id, ...asked }: ClaimRequest): Promise<Claim> {
     const hashes = hashesOf(asked);
     const bound = await bind.run(this.#redis, { key: this.#key(tenant, key), bound: { id, ...hashes } });

@@ -33,6 +33,15 @@ export interface HeartbeatOptions {
   readonly ttlMs?: number;
 }
 
+/** The processes that are alive, by the clock of Redis: whoever beats. */
+export async function aliveOwners(redis: Redis, keySpace: KeySpace): Promise<readonly string[]> {
+  const [owners] = heartbeatKeys(keySpace);
+  // Beats that have expired are dropped by the next beat: with none for a while the key itself is gone.
+  const [seconds, micros] = await redis.time();
+  const now = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+  return redis.zrangebyscore(owners, `(${now}`, "+inf");
+}
+
 /** One per process and key space. */
 export class Heartbeat {
   /** Names this process, in this life of it. */

@@ -6,7 +6,9 @@
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { heartbeatKeys, identityKey } from "./keys.ts";
+import { aliveOwners } from "./heartbeat.ts";
+import { identityKey } from "./keys.ts";
+import { readStored, writeStored } from "./stored.ts";
 
 /** What a process says of itself. */
 export interface LostIdentity {
@@ -77,17 +79,13 @@ export class IdentityNote {
     const { redis, keySpace, owner, ttlMs } = this.#options;
     const key = identityKey(keySpace, owner);
     if (lost === undefined) await redis.del(key);
-    else await redis.set(key, JSON.stringify(lost), "PX", ttlMs);
+    else await redis.set(key, writeStored(RECORD, lost), "PX", ttlMs);
   }
 }
 
 /** Asks for the workers of a scope. A note that cannot be read counts as one of an unknown class. */
 export async function readIdentities(redis: Redis, keySpace: KeySpace): Promise<Identities> {
-  const [owners] = heartbeatKeys(keySpace);
-  // Beats that have expired are dropped by the next beat: with none for a while the key itself is gone.
-  const [seconds, micros] = await redis.time();
-  const now = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
-  const alive = await redis.zrangebyscore(owners, `(${now}`, "+inf");
+  const alive = await aliveOwners(redis, keySpace);
   if (alive.length === 0) return { workers: 0, ...lostOf([]), unreached: { workers: 0, errorClasses: [] } };
   const notes = await redis.mget(alive.map((owner) => identityKey(keySpace, owner)));
   const read = notes.flatMap((note) => (note === null ? [] : [readNote(note) ?? UNREADABLE]));
@@ -98,6 +96,8 @@ export async function readIdentities(redis: Redis, keySpace: KeySpace): Promise<
     unreached: { workers: unreached, errorClasses },
   };
 }
+
+const RECORD = "note of its credentials";
 
 function lostOf(
   notes: readonly Pick<LostIdentity, "errorClass">[],
@@ -112,7 +112,7 @@ const UNREADABLE: Pick<LostIdentity, "why" | "errorClass"> = { errorClass: "Unkn
 
 function readNote(note: string): LostIdentity | undefined {
   try {
-    return lostSchema.safeParse(JSON.parse(note)).data;
+    return readStored(RECORD, lostSchema, note, "A note");
   } catch {
     return undefined;
   }

@@ -23,6 +23,9 @@ export const heartbeatKeys = (space: KeySpace): readonly [owners: string, since:
 /** What a process says of its credentials, beside its heartbeat. */
 export const identityKey = (space: KeySpace, owner: string): string => `${space}:identity:${owner}`;
 
+/** Which lanes a process serves, beside its heartbeat. */
+export const servedKey = (space: KeySpace, owner: string): string => `${space}:serves:${owner}`;
+
 /** The events, and what their writer may still do. */
 export const chunkKeys = (space: KeySpace, id: string): readonly [events: string, writer: string] => [
   `${space}:chunks:${id}`,

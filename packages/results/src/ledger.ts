@@ -8,11 +8,13 @@
  * while the pool answered nobody, is given back and does not count.
  */
 import { randomUUID } from "node:crypto";
+import { NewerVersionError } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { HEARTBEAT_TTL_MS } from "./heartbeat.ts";
 import { doubtsKey, heartbeatKeys, ledgerKey, outcomeKey } from "./keys.ts";
+import { VERSIONS } from "./stored.ts";
 
 /** Longer than the longest deadline of a job, which may pause between two of its calls for as long as it lives. */
 const ENTRY_TTL_MS = 31 * 24 * 60 * 60 * 1000;
@@ -60,6 +62,7 @@ export type Permission =
   /** The job has an outcome. */
   | { readonly type: "ended" };
 
+const RECORD = "call ledger";
 /** In the entry: `held:<reservation>` is the run, a space, and the costs as JSON. */
 const HELD = "held:";
 
@@ -92,6 +95,9 @@ const beginReply = z.union([
     .tuple([z.literal("cap"), z.number(), leftReply])
     .transform(([type, calls, left]) => ({ type, calls, left })),
   z.tuple([z.literal("ended")]).transform(([type]) => ({ type })),
+  z.tuple([z.literal("newer"), z.number()]).transform(([, version]): never => {
+    throw new NewerVersionError(RECORD, version, VERSIONS[RECORD]);
+  }),
 ]);
 
 const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }, Permission> = defineScript(
@@ -113,6 +119,7 @@ const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }
       id,
       held?.reservation ?? "",
       JSON.stringify(held?.ifLost ?? {}),
+      VERSIONS[RECORD],
     ],
   }),
   (reply) => beginReply.parse(reply),

@@ -3,22 +3,29 @@
  * wants the answer of that. Written by whoever puts a replay into its lane, before the replay can be found there. The
  * dead letter holds the same number for as long as the letter is kept; this spares readers that question.
  */
-import { lifeOf } from "@sluice/job";
+import { assertKnownVersion, lifeOf, NewerVersionError } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { lineageKey } from "./keys.ts";
 import { OUTCOME_TTL_MS } from "./outcomes.ts";
+import { VERSIONS } from "./stored.ts";
 
-/** The sweeper, the mover and a clock that is off: an end may be stored so much after the deadline, milliseconds. */
+/** The sweeper, the mover and a clock that is set: an end may be stored so much after the deadline, milliseconds. */
 const LATE_END_MS = 60 * 60 * 1000;
+
+const RECORD = "lineage";
 
 const replaySchema = z.coerce.number().int().positive().nullable();
 
 const mark: Script<{ key: string; replay: number; until: number }, number> = defineScript(
   new URL("../lua/lineage-mark.lua", import.meta.url),
-  ({ key, replay, until }) => ({ keys: [key], argv: [replay, until] }),
-  Number,
+  ({ key, replay, until }) => ({ keys: [key], argv: [replay, until, VERSIONS[RECORD]] }),
+  (reply) => {
+    const latest = Number(reply);
+    if (latest < 0) throw new NewerVersionError(RECORD, -latest, VERSIONS[RECORD]);
+    return latest;
+  },
 );
 
 export class Lineage {
@@ -44,7 +51,9 @@ export class Lineage {
 
   /** The number of the job's latest replay; `undefined` when none is known here. `id` may be a replay's. */
   async latest(id: string): Promise<number | undefined> {
-    const stored = await this.#redis.hget(lineageKey(this.#keySpace, lifeOf(id).id), "replay");
+    const key = lineageKey(this.#keySpace, lifeOf(id).id);
+    const [stored = null, version] = await this.#redis.hmget(key, "replay", "version");
+    assertKnownVersion(RECORD, { version: Number(version ?? 1) }, VERSIONS[RECORD]);
     return replaySchema.parse(stored) ?? undefined;
   }
 }

@@ -6,7 +6,7 @@ import { outcomeSchema, type Outcome } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { cancelKey, ledgerKey, outcomeKey } from "./keys.ts";
-import { readStored } from "./stored.ts";
+import { readStored, writeStored } from "./stored.ts";
 
 /** How long an outcome can be read, from the job's end, milliseconds. At least the idempotency window. */
 export const OUTCOME_TTL_MS: number = 24 * 60 * 60 * 1000;
@@ -19,7 +19,7 @@ const WHEN_FULL = { whenFull: true } as const;
 
 const put: Script<{ key: string; outcome: Outcome }, boolean> = defineScript(
   new URL("../lua/outcome-put.lua", import.meta.url),
-  ({ key, outcome }) => ({ keys: [key], argv: [JSON.stringify(outcome), OUTCOME_TTL_MS] }),
+  ({ key, outcome }) => ({ keys: [key], argv: [writeStored("outcome", outcome), OUTCOME_TTL_MS] }),
   (reply) => reply === 1,
   WHEN_FULL,
 );
@@ -32,7 +32,7 @@ const putAndClose: Script<{ keySpace: KeySpace; outcome: Outcome; owner: string 
       ledgerKey(keySpace, outcome.id),
       cancelKey(keySpace, outcome.id),
     ],
-    argv: [JSON.stringify(outcome), OUTCOME_TTL_MS, owner, instead(outcome)],
+    argv: [writeStored("outcome", outcome), OUTCOME_TTL_MS, owner, instead(outcome)],
   }),
   (reply) => reply === 1,
   WHEN_FULL,
@@ -42,7 +42,7 @@ const putAndClose: Script<{ keySpace: KeySpace; outcome: Outcome; owner: string 
 function instead({ outcome, id, tenant, acceptedAt, endedAt, attempts, reservation }: Outcome): string {
   if (outcome !== "completed" && outcome !== "filtered") return "";
   const cancelled: Outcome = { outcome: "cancelled", id, tenant, acceptedAt, endedAt, attempts, reservation };
-  return JSON.stringify(cancelled);
+  return writeStored("outcome", cancelled);
 }
 
 export class OutcomeStore {
@@ -72,11 +72,11 @@ export class OutcomeStore {
 
   /**
    * How the job ended; `undefined` while it has not, or after the record expired.
-   * Rejects when the stored record is not one of ours.
+   * Rejects when the stored record is not one of ours; with NewerVersionError when a newer version of Sluice wrote it.
    */
   async get(id: string): Promise<Outcome | undefined> {
     const stored = await this.#redis.get(this.#key(id));
-    return stored === null ? undefined : readStored(outcomeSchema, stored, `The outcome of ${id}`);
+    return stored === null ? undefined : readStored("outcome", outcomeSchema, stored, `The outcome of ${id}`);
   }
 
   #key(id: string): string {

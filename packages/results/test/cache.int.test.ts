@@ -13,7 +13,7 @@ const key = cacheKey(asked);
 function given() {
   const redis = testRedis("command");
   const space = testKeySpace();
-  return { redis, space, cache: new ResponseCache(redis, space) };
+  return { redis, space, cache: new ResponseCache(redis, space, Date.now) };
 }
 
 describe("the key of a request", () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
 import { CallLedger, Heartbeat } from "../src/index.ts";
+import { heartbeatKeys } from "../src/keys.ts";
 import { member, untilFree } from "./fleet.ts";
 import { completed, id } from "./samples.ts";
 
@@ -287,4 +288,21 @@ test("every key has a time to live", async () => {
   const keys = await a.redis.keys(`${space}:*`);
   expect(keys).toHaveLength(3);
   for (const key of keys) expect(await a.redis.pttl(key)).toBeGreaterThan(0);
+});
+
+test("a Redis whose clock was set back does not keep the dead alive for as long", async () => {
+  const space = testKeySpace();
+  const times = { ttlMs: 1_200, graceMs: 200 };
+  const [dead, alive] = [await member(space, times), await member(space, times)];
+  await dead.ledger.begin({ ...call, owner: dead.owner });
+  await dead.crash();
+  // What a clock that is set back by ten minutes leaves.
+  const [owners, since] = heartbeatKeys(space);
+  for (const owner of [dead.owner, alive.owner]) await alive.redis.zincrby(owners, 600_000, owner);
+  await alive.redis.set(since, String(Date.now() + 590_000), "PX", 600_000);
+  await alive.redis.pexpire(owners, 600_000);
+  const asked = performance.now();
+  const { answer } = await untilFree(alive, call);
+  expect(answer).toMatchObject({ type: "go", call: 2, lost: 1 });
+  expect(performance.now() - asked).toBeLessThan(10_000);
 });

@@ -38,5 +38,5 @@ test("outlives the outcome of a replay that ends at its deadline, and keeps what
   expect(await redis.pexpiretime(key)).toBeGreaterThan(deadlineAt + OUTCOME_TTL_MS);
   await redis.hset(key, "since", "later");
   await lineage.mark({ id: `${id}.r2`, deadlineAt });
-  expect(await redis.hgetall(key)).toEqual({ replay: "2", since: "later" });
+  expect(await redis.hgetall(key)).toEqual({ replay: "2", version: "1", since: "later" });
 });

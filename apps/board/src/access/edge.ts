@@ -6,6 +6,7 @@ import { STATUS_CODES } from "node:http";
 import { misdirected, type HostedRequest } from "@sluice/process";
 import type { ErrorRequestHandler, RequestHandler } from "express";
 import { roleForWrite } from "../policy.ts";
+import { isDeadLetterError } from "@sluice/dead-letter";
 import { Refused } from "../refusal.ts";
 import { currentUser, demand } from "./user.ts";
 
@@ -58,6 +59,7 @@ export function failed(onError: (error: unknown) => void): ErrorRequestHandler {
 
 function asRefused(error: unknown): Refused {
   if (error instanceof Refused) return error;
+  if (isDeadLetterError(error) && error.code === "newer") return new Refused(503, error.message);
   if (error instanceof URIError) return new Refused(400, "The path cannot be decoded");
   const isOfClient = error instanceof Error && "status" in error && typeof error.status === "number";
   if (isOfClient && Number(error.status) >= 400 && Number(error.status) < 500) {

@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { isIPv4 } from "node:net";
+import { localTime } from "@sluice/job";
 import { createPasswordCheck } from "./password-check.ts";
 import type { AccessSettings } from "./settings.ts";
 import type { Role, User } from "./user.ts";
@@ -26,7 +27,7 @@ export function createIdentify(settings: AccessSettings): Identify {
     case "open":
       return async () => ({ type: "known", user: { name: "anonymous", role: "viewer" } });
     case "basic": {
-      const check = createPasswordCheck({ accounts: settings.accounts, clock: Date.now });
+      const check = createPasswordCheck({ accounts: settings.accounts, clock: localTime.monotonic });
       return async (request) => {
         const credentials = readBasic(only(request, "authorization"));
         if (credentials === undefined) return { type: "nobody" };

@@ -4,9 +4,11 @@
  */
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import type { JobCounts, JobStatus, QueueJob } from "@bull-board/api/typings/app";
+import type { Clock } from "@sluice/job";
 import type { Quota } from "@sluice/limits";
 import { LaneListing } from "@sluice/queue";
 import type { connect } from "@sluice/redis";
+import { describeUnserved } from "@sluice/results";
 import type { Job, Queue } from "bullmq";
 import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
 import { Refused } from "../refusal.ts";
@@ -22,9 +24,14 @@ export interface LaneAdapterOptions {
   /** The pool's quota as the pools file has it. */
   readonly declared: Quota;
   readonly redis: ReturnType<typeof connect>;
+  readonly clock: Clock;
   /** Of the pages that all lanes of this process read. */
   readonly turns: Turns;
+  /** It is in no pools file of this board: jobs were left in it, or workers with another file serve it. Default false. */
+  readonly isStray?: boolean;
 }
+
+const NOT_IN_FILE = "Not in this board's pools file";
 
 /** Points of the chart, minutes: as many as workers keep. */
 const MOST_POINTS = 24 * 60;
@@ -34,21 +41,23 @@ export class LaneAdapter extends BullMQAdapter {
   readonly #declared: Quota;
   readonly #redis: ReturnType<typeof connect>;
   readonly #turns: Turns;
+  readonly #isStray: boolean;
   readonly #listing: LaneListing;
   readonly #counts: Kept<JobCounts>;
 
-  constructor({ queue, pool, declared, redis, turns }: LaneAdapterOptions) {
+  constructor({ queue, pool, declared, redis, clock, turns, isStray = false }: LaneAdapterOptions) {
     super(queue, { readOnlyMode: true, delimiter: "." });
     this.#pool = pool;
     this.#declared = declared;
     this.#redis = redis;
     this.#turns = turns;
+    this.#isStray = isStray;
     this.#listing = new LaneListing(queue, redis);
     this.#counts = new Kept<JobCounts>({
       load: async () => this.#ask(() => super.getJobCounts()),
       maxAgeMs: 0,
       patienceMs: PATIENCE_MS,
-      clock: Date.now,
+      clock,
     });
   }
 
@@ -58,7 +67,11 @@ export class LaneAdapter extends BullMQAdapter {
       return `Redis does not answer. ${since === undefined ? "Nothing is known" : `Counts are of ${time(since)}`}`;
     }
     const { value: state, problem } = this.#pool;
-    return poolNow(this.getName(), { state, problem }, this.#declared).line;
+    const { line } = poolNow(this.getName(), { state, problem }, this.#declared);
+    const unserved = state?.served && describeUnserved(state.served, this.getName());
+    return [this.#isStray ? NOT_IN_FILE : undefined, unserved, line]
+      .filter((part) => part !== undefined)
+      .join(" · ");
   }
 
   override async getActiveRateLimitTtl(): Promise<number> {

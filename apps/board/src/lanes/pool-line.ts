@@ -1,5 +1,6 @@
 /** A pool in one line, for the title of its lanes: its breaker, and what is left of its quota. Pure. */
 import type { PoolNow } from "../pages/pools.ts";
+import type { Served } from "@sluice/results";
 import { quotaOverrides, type Inspection, type Operation, type Quota } from "@sluice/limits";
 
 const DIMENSIONS = ["tokens", "requests", "input-tokens", "output-tokens"] as const;
@@ -17,6 +18,8 @@ export type PoolState = Inspection & {
   readonly identity?: string;
   /** What was done to it by hand last. */
   readonly operation?: Operation;
+  /** Which lanes its workers serve. */
+  readonly served?: Served;
 };
 
 /** How long what was done by hand is told, milliseconds. */

@@ -1,8 +1,9 @@
 /** How the pools stand, read from Redis once for everybody who watches. */
 import { poolLimits, type Pool, type Pools } from "@sluice/config";
+import type { Clock } from "@sluice/job";
 import { createOperations, createRedisLimiter, type Inspection, type Quota } from "@sluice/limits";
 import { keySpace, type connect } from "@sluice/redis";
-import { describeIdentities, readIdentities } from "@sluice/results";
+import { describeIdentities, readIdentities, readServed } from "@sluice/results";
 import { Kept, PATIENCE_MS } from "../kept.ts";
 import type { PoolNow } from "../pages/pools.ts";
 import { poolNow, type PoolState } from "./pool-line.ts";
@@ -11,6 +12,7 @@ export interface PoolWatchesOptions {
   readonly pools: Pools;
   readonly namespace: string;
   readonly redis: ReturnType<typeof connect>;
+  readonly clock: Clock;
 }
 
 /** A pool's state; `undefined` where no worker has started it yet. */
@@ -33,7 +35,8 @@ export class PoolWatches {
   }
 
   of(pool: Pool): PoolWatch {
-    const known = this.#watches.get(pool.name);
+    const key = `${pool.scope} ${pool.name}`;
+    const known = this.#watches.get(key);
     if (known !== undefined) return known;
     const { redis, namespace } = this.#options;
     const space = keySpace(namespace, pool.scope);
@@ -41,24 +44,26 @@ export class PoolWatches {
     const operations = createOperations(redis, space);
     const watch: PoolWatch = new Kept<PoolState | undefined>({
       load: async () => {
-        const [inspection, identities, [operation]] = await Promise.all([
+        const [inspection, identities, [operation], served] = await Promise.all([
           limiter.inspect(pool.name).catch(unlessUnknown),
           readIdentities(redis, space),
           operations.entries(pool.name, 1),
+          readServed(redis, space),
         ]);
         if (inspection === undefined) return undefined;
         const identity = describeIdentities(identities)?.line;
         return {
           ...inspection,
+          served,
           ...(identity === undefined ? {} : { identity }),
           ...(operation === undefined ? {} : { operation }),
         };
       },
       maxAgeMs: POOL_AGE_MS,
       patienceMs: PATIENCE_MS,
-      clock: Date.now,
+      clock: this.#options.clock,
     });
-    this.#watches.set(pool.name, watch);
+    this.#watches.set(key, watch);
     return watch;
   }
 

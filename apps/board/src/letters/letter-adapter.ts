@@ -9,7 +9,7 @@ import type {
   Status,
 } from "@bull-board/api/typings/app";
 import type { DeadLetterState } from "@sluice/dead-letter";
-import { adviceFor } from "@sluice/job";
+import { adviceFor, type Clock } from "@sluice/job";
 import { Refused } from "../refusal.ts";
 import { readRequest } from "./edit.ts";
 import { historyLines } from "./history.ts";
@@ -23,6 +23,7 @@ export interface LetterAdapterOptions {
   readonly actions: LetterActions;
   /** How far replays of this class are, in words. */
   readonly progress: (errorClass: string) => string | undefined;
+  readonly clock: Clock;
 }
 
 /** The state behind a tab; `undefined` for tabs that dead letters do not have. */
@@ -103,11 +104,11 @@ export class LetterAdapter extends BaseAdapter {
   async clean(status: JobCleanStatus, graceMs: number): Promise<void> {
     const state = stateOf(status);
     if (state === undefined) throw new Refused(400, `There is nothing to delete on the tab ${status}`);
-    await this.#delete([state], Date.now() - graceMs);
+    await this.#delete([state], this.#options.clock() - graceMs);
   }
 
   async empty(): Promise<void> {
-    await this.#delete(["dead", "parked"], Date.now());
+    await this.#delete(["dead", "parked"], this.#options.clock());
   }
 
   /** One at a time: a second click would read and delete the same letters. */

@@ -3,6 +3,7 @@
  * and put all letters into their lanes at once.
  */
 import type { DeadLetterStore } from "@sluice/dead-letter";
+import type { Clock } from "@sluice/job";
 import type { RequestHandler } from "express";
 import { auditOf } from "../access/audit.ts";
 import { currentUser, may } from "../access/user.ts";
@@ -14,12 +15,13 @@ import { joinedMessage, selectLetters, type Runs } from "./runs.ts";
 export interface RetryAllOptions {
   readonly store: DeadLetterStore;
   readonly runs: Runs;
+  readonly clock: Clock;
 }
 
 type Parameters = { queueName: string; queueStatus: string };
 
 /** Answers in Bull Board's own shape: how many this click replays, and how many it leaves to others or to the next. */
-export function retryAll({ store, runs }: RetryAllOptions): RequestHandler<Parameters> {
+export function retryAll({ store, runs, clock }: RetryAllOptions): RequestHandler<Parameters> {
   return async (request, response, next) => {
     const { queueName, queueStatus } = request.params;
     const user = currentUser();
@@ -32,7 +34,7 @@ export function retryAll({ store, runs }: RetryAllOptions): RequestHandler<Param
     try {
       const groups = [{ errorClass }];
       const { run, joined, more } = await runs.startFound(
-        async () => selectLetters(store, { groups, states: ["dead"], until: Date.now() }),
+        async () => selectLetters(store, { groups, states: ["dead"], until: clock() }),
         { by: user.name, what: `class ${errorClass}`, key: `class ${errorClass}` },
       );
       if (joined) {

@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs";
 import type { Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
 import { distinct, type LetterRef } from "@sluice/drain";
+import type { Clock } from "@sluice/job";
 import express, { type ErrorRequestHandler, type Request, type Response, type Router } from "express";
 import { z } from "zod";
 import { auditOf } from "../access/audit.ts";
+import { formOfWrites } from "../access/body.ts";
 import { currentUser, demand } from "../access/user.ts";
 import { withPatience } from "../kept.ts";
 import { unavailable } from "../letters/letter-view.ts";
@@ -23,6 +25,7 @@ export interface PagesOptions extends LetterOptions {
   /** Error classes that are known by now. */
   readonly classes: () => readonly string[];
   readonly runs: Runs;
+  readonly clock: Clock;
   /** Replays that a lane holds at most. */
   readonly perLane: number;
   readonly onError: (error: unknown) => void;
@@ -41,6 +44,14 @@ const script = readFileSync(new URL("../../static/page.js", import.meta.url), "u
 
 const searchQuerySchema = z.looseObject({ id: z.string().optional(), cursor: z.string().optional() });
 
+/** @throws Refused for a field that is there twice. */
+function searchQuery(query: unknown): z.output<typeof searchQuerySchema> {
+  const parsed = searchQuerySchema.safeParse(query);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map(({ path }) => path.join("."));
+  throw new Refused(400, `The search is not valid. Expected one text: ${fields.join(", ")}`);
+}
+
 const list = z.preprocess(
   (value) => (typeof value === "string" ? [value] : value),
   z.array(z.string()).max(100),
@@ -56,7 +67,7 @@ export function pages(options: PagesOptions): Router {
   const { runs } = options;
   const searches = new Turns(SEARCHES);
   const router = express.Router();
-  router.use(express.urlencoded({ extended: false, limit: FORM_LIMIT }));
+  router.use(...formOfWrites(FORM_LIMIT));
   router.get("/page.css", (_request, response) => void response.type("css").send(css));
   router.get("/page.js", (_request, response) => void response.type("js").send(script));
   router.get("/", async (request, response) => search({ ...options, searches }, request, response));
@@ -86,7 +97,7 @@ async function search(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const { id, cursor, ...rest } = searchQuerySchema.parse(request.query);
+  const { id, cursor, ...rest } = searchQuery(request.query);
   if (id !== undefined && id !== "") return response.redirect(303, letterUrl(recordId(id.trim())));
   const filter = parseFilter(rest);
   const page = { user: currentUser(), filter, pools, classes: classes() };
@@ -105,14 +116,15 @@ async function search(
 
 /** First a dry run; with `start`, the replay itself. */
 async function replayMany(options: PagesOptions, request: Request, response: Response): Promise<void> {
-  const { store, pools, classes, runs, perLane } = options;
+  const { store, pools, classes, runs, clock, perLane } = options;
   const user = currentUser();
   demand(user, "operator");
   const body = formOf(replaysFormSchema, request.body);
   const { scope, letter: ticked, start, ...rest } = body;
   // Letters that die from now on are not meant, above all not those that this replay lets die again.
   const parsed = parseFilter(rest);
-  const filter: Filter = { ...parsed, until: Math.min(parsed.until ?? Date.now(), Date.now()) };
+  const now = clock();
+  const filter: Filter = { ...parsed, until: Math.min(parsed.until ?? now, now) };
   const selected = async (): Promise<Selection> => {
     if (scope === "filter") return select(store, filter, { pools, classes: classes() });
     const letters = await Promise.all(ticked.map(async (value) => parseTicked(store, value)));

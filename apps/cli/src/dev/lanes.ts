@@ -22,7 +22,7 @@ export class Lanes {
     this.#redis = connect(redisUrl, "command", onError);
     this.#queues = lanes.map((lane) => ({
       lane,
-      queue: new LaneQueue({ redis: this.#redis, keySpace, pool, lane, onError }),
+      queue: new LaneQueue({ redis: this.#redis, keySpace, pool, lane, clock: Date.now, onError }),
     }));
   }
 

@@ -13,7 +13,7 @@ import {
   type DynamoDBClient,
   type QueryCommandInput,
 } from "@aws-sdk/client-dynamodb";
-import { jobDataSchema, type JobData } from "@sluice/job";
+import { NewerVersionError, parseJobData, type JobData } from "@sluice/job";
 import { z } from "zod";
 import { DeadLetterError } from "../errors.ts";
 import type { Bodies } from "../storage.ts";
@@ -148,8 +148,9 @@ async function unpacked(id: string, body: Body, packed: Uint8Array): Promise<Job
   try {
     const raw = await decompress(packed, { maxOutputLength: body.bytes + 1 });
     if (sha256(raw) !== body.sha256) throw new Error("The SHA-256 differs");
-    return jobDataSchema.parse(JSON.parse(raw.toString("utf8")));
+    return parseJobData(JSON.parse(raw.toString("utf8")));
   } catch (cause) {
+    if (cause instanceof NewerVersionError) throw new DeadLetterError("newer", cause.message, { cause });
     const message = `Expected the data of dead letter '${id}' to be as it was written, got something else`;
     throw new DeadLetterError("corrupt", message, { cause });
   }

@@ -35,7 +35,7 @@ export function dynamoDbIndex(client: DynamoDBClient, table: string): LetterInde
       try {
         letters.set(id, letterOf(item));
       } catch (error) {
-        if (!isDeadLetterError(error) || error.code !== "corrupt") throw error;
+        if (!isDeadLetterError(error) || (error.code !== "corrupt" && error.code !== "newer")) throw error;
         unreadable.push(id ?? "");
       }
     }

@@ -6,9 +6,10 @@ import {
   type DynamoDBClient,
 } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import { assertKnownVersion, NewerVersionError } from "@sluice/job";
 import { DeadLetterError } from "../errors.ts";
 import { indexKeys, placeOf } from "../query.ts";
-import { letterSchema, type Letter } from "../record.ts";
+import { LETTER_VERSION, letterSchema, type Letter } from "../record.ts";
 import type { Letters, Stored } from "../storage.ts";
 import { bodySchema, timeToLive, type Body } from "./bodies.ts";
 import { asking, askingIf, type Item } from "./client.ts";
@@ -66,20 +67,27 @@ export function dynamoDbLetters(client: DynamoDBClient, table: string): Letters<
 
 /** The letter of an item that was read with or without its body. */
 export function letterOf(item: Item): Letter {
-  return parsed(item, () => letterSchema.parse(unmarshall(item)));
+  return parsed(item, () => letterIn(unmarshall(item)));
 }
 
 function storedOf(item: Item): Stored<Body> {
   return parsed(item, () => {
     const attributes = unmarshall(item);
-    return { letter: letterSchema.parse(attributes), body: bodySchema.parse(attributes["body"]) };
+    return { letter: letterIn(attributes), body: bodySchema.parse(attributes["body"]) };
   });
+}
+
+/** @throws NewerVersionError, or the schema's own error. */
+function letterIn(attributes: object): Letter {
+  assertKnownVersion("dead letter", attributes, LETTER_VERSION);
+  return letterSchema.parse(attributes);
 }
 
 function parsed<T>(item: Item, parse: () => T): T {
   try {
     return parse();
   } catch (cause) {
+    if (cause instanceof NewerVersionError) throw new DeadLetterError("newer", cause.message, { cause });
     const message = `Expected '${item[PARTITION_KEY]?.S}' to be a dead letter this version can read`;
     throw new DeadLetterError("corrupt", message, { cause, revision: item["revision"]?.S });
   }

@@ -1,0 +1,128 @@
+/** Lanes that no worker serves, or no pools file names any more: the API says so, and their jobs stay in sight. */
+import { newJobId, type JobData } from "@sluice/job";
+import { encodePayload, LaneQueue } from "@sluice/queue";
+import { keySpace } from "@sluice/redis";
+import { expect, inject, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import { startApi } from "./given.ts";
+
+async function start() {
+  const api = await startApi({ redisUrl: inject("redisUrl"), dynamoDbUrl: inject("dynamoDbUrl") });
+  onTestFinished(async () => api[Symbol.asyncDispose]());
+  const space = keySpace(api.name, "lab");
+  return {
+    api,
+    /** A worker lives, and says that it serves these. */
+    serve: async (owner: string, ...lanes: string[]): Promise<void> => {
+      await api.redis.zadd(`${space}:heartbeat:owners`, Date.now() + 30_000, owner);
+      await api.redis.set(`${space}:serves:${owner}`, JSON.stringify({ version: 1, lanes }), "PX", 30_000);
+    },
+    add: async (pool: string, lane: string): Promise<string> => {
+      const queue = new LaneQueue({
+        redis: api.redis,
+        keySpace: space,
+        pool,
+        lane,
+        clock: Date.now,
+        onError: () => {},
+      });
+      const now = Date.now();
+      const job: JobData = {
+        version: 1,
+        id: newJobId(pool, lane, now),
+        tenant: "default",
+        pool,
+        lane,
+        kind: "converse",
+        payload: await encodePayload({
+          messages: [{ role: "user", content: [{ text: "?" }] }],
+          maxTokens: 5,
+        }),
+        acceptedAt: now,
+        deadlineAt: now + 60_000,
+        maxAttempts: 1,
+      };
+      await queue.add(job);
+      await queue.close();
+      return job.id;
+    },
+  };
+}
+
+const NOBODY = "No worker serves this lane: the one that runs does not have it in its pools file";
+
+test("a pool that no worker has started is no outage: what waits there is told, and why", async () => {
+  const { api, serve, add } = await start();
+  const id = await add("claude", "bulk");
+  expect(await api.get("/v1/pools/claude")).toMatchObject({
+    status: 200,
+    body: { pool: "claude", takesCalls: false, unservedLanes: { bulk: "No worker is running" } },
+  });
+  expect(await api.get(`/v1/jobs/${id}/explain`)).toMatchObject({
+    status: 200,
+    body: { state: "waiting", reason: "no-worker", ahead: 0 },
+  });
+  await serve("one", "claude.critical");
+  expect((await api.get("/v1/pools/claude")).body).toMatchObject({ unservedLanes: { bulk: NOBODY } });
+  expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ why: NOBODY });
+  await serve("two", "claude.bulk", "claude.critical");
+  expect((await api.get("/v1/pools/claude")).body).not.toHaveProperty("unservedLanes");
+  expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({
+    why: "No worker has started with this lane yet",
+  });
+});
+
+test.each([
+  ["a lane that was taken out of the file", "claude", "removed"],
+  ["a pool that was", "gone", "standard"],
+])("jobs of %s are read, explained and cancelled", async (_what, pool, lane) => {
+  const { api, serve, add } = await start();
+  const id = await add(pool, lane);
+  await serve("one", "claude.critical");
+  expect(await api.get(`/v1/jobs/${id}`)).toMatchObject({ status: 200, body: { id, state: "waiting" } });
+  expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ why: NOBODY });
+  const cancelled = await fetch(`${api.url}/v1/jobs/${id}/cancel`, { method: "POST" });
+  expect(cancelled.status).toBe(200);
+  expect((await api.get(`/v1/jobs/${id}`)).body).toMatchObject({ state: "cancelled" });
+  // Nothing new goes there, and a guess at a name opens nothing.
+  expect(await api.post({ pool, lane, prompt: "?", maxTokens: 5 })).toMatchObject({ status: 404 });
+  expect(await api.get(`/v1/jobs/${newJobId("claude", "guessed", Date.now())}`)).toMatchObject({
+    status: 404,
+  });
+});
+
+test("a job of a newer version is shown and cancelled; what only such an API can say is 503", async () => {
+  const { api, serve } = await start();
+  await serve("one", "claude.critical");
+  await api.configure();
+  const accepted = await api.post({
+    pool: "claude",
+    lane: "critical",
+    prompt: "?",
+    maxTokens: 5,
+    idempotencyKey: "k",
+  });
+  const { id } = z.object({ id: z.string() }).parse(accepted.body);
+  const key = `${keySpace(api.name, "lab")}:claude.critical:${id}`;
+  const data = JSON.parse((await api.redis.hget(key, "data")) ?? "");
+  await api.redis.hset(key, "data", JSON.stringify({ ...data, version: 2, payload: { parts: [] } }));
+  expect((await api.get(`/v1/jobs/${id}`)).body).toMatchObject({ state: "waiting" });
+  expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({
+    why: expect.stringContaining("it waits for a worker of that version"),
+  });
+  const [claim = ""] = await api.redis.keys(`${api.name}:*:claim:*`);
+  await api.redis.hset(claim, "version", 2);
+  const again = await api.post({
+    pool: "claude",
+    lane: "critical",
+    prompt: "?",
+    maxTokens: 5,
+    idempotencyKey: "k",
+  });
+  expect(again).toMatchObject({
+    status: 503,
+    body: { error: { code: "newer-version", message: expect.stringContaining("A newer version of Sluice") } },
+  });
+  const cancelled = await fetch(`${api.url}/v1/jobs/${id}/cancel`, { method: "POST" });
+  expect(cancelled.status).toBe(200);
+});

@@ -1,0 +1,178 @@
+/**
+ * The time that all processes of a deployment share: that of Redis. Each process measures how far its own clock is from it
+ * every few seconds, and reckons with that in between, so that no job costs a question.
+ *
+ * The time is reckoned from the process's monotonic clock: when somebody sets the machine's, nothing moves. How far that one
+ * is off is measured beside it, as it is what tells an operator that a clock is wrong.
+ */
+import type { Redis } from "ioredis";
+
+export interface RedisClockOptions {
+  /** Answers with the time of Redis. A question's way there and back bounds the error, so it must be bounded itself. */
+  readonly redis: Pick<Redis, "time">;
+  /** The machine's clock, milliseconds since the epoch. Default: `Date.now`. */
+  readonly machine?: () => number;
+  /** Milliseconds that only go forward. Default: `performance.now`. */
+  readonly monotonic?: () => number;
+}
+
+/** What one question told: the time of Redis minus the monotonic one, milliseconds, and by how much that may be wrong. */
+interface Sample {
+  readonly offsetMs: number;
+  readonly errorMs: number;
+  readonly at: number;
+}
+
+/** Questions of the start, before anything is decided: a process that loads its modules answers itself late. */
+const FIRST_SAMPLES = 3;
+
+/** Samples of which the best is used. */
+const WINDOW = 8;
+
+/** How fast two clocks drift apart at most, while their machines are kept in time. */
+const DRIFT = 0.000_5;
+
+/** Redis tells whole microseconds, and we keep whole milliseconds. */
+const ROUNDING_MS = 1;
+
+/** A new measurement may set the time back by so much: then it stands still for as long instead. Milliseconds. */
+const STANDSTILL_MS = 1_000;
+
+/** From here on the clock of a machine is worth a word, and from here on nothing that was decided by it can be trusted. */
+export const SKEW_MS = { told: 1_000, apart: 30_000 } as const;
+
+/** A skew is over when it is smaller than this share of what it was told at. */
+const OVER = 0.8;
+
+export class RedisClock {
+  readonly #redis: Pick<Redis, "time">;
+  readonly #machine: () => number;
+  readonly #monotonic: () => number;
+  #samples: readonly Sample[] = [];
+  #offsetMs: number | undefined;
+  #skewMs = 0;
+  #isSkewed = false;
+  #isApart = false;
+  #last = -Infinity;
+  #measuring: Promise<void> | undefined;
+  #together = Promise.withResolvers<void>();
+
+  constructor({ redis, machine = Date.now, monotonic = () => performance.now() }: RedisClockOptions) {
+    this.#redis = redis;
+    this.#machine = machine;
+    this.#monotonic = monotonic;
+  }
+
+  /**
+   * The time of Redis, whole milliseconds since the epoch; the machine's until it has been measured. It goes back only when
+   * the clock of Redis was set back, by more than a second.
+   */
+  readonly now = (): number => {
+    if (this.#offsetMs === undefined) return Math.floor(this.#machine());
+    const now = Math.floor(this.#monotonic() + this.#offsetMs);
+    this.#last = now < this.#last && this.#last - now < STANDSTILL_MS ? this.#last : now;
+    return this.#last;
+  };
+
+  /** Whether the time of Redis is known. */
+  get isMeasured(): boolean {
+    return this.#offsetMs !== undefined;
+  }
+
+  /** Resolves when it is, at once but for the first time. Rejects when Redis does not answer. */
+  async known(): Promise<void> {
+    if (!this.isMeasured) await this.measure();
+  }
+
+  /** How far the machine's clock is ahead of Redis's, as of the last measurement, milliseconds; negative when it is behind. */
+  get skewMs(): number {
+    return this.#skewMs;
+  }
+
+  /** The machine's clock and Redis's are so far from each other that it is told. */
+  get isSkewed(): boolean {
+    return this.#isSkewed;
+  }
+
+  /**
+   * They are so far from each other that one must be wrong by any measure, and nobody can say which. While that is so, `now`
+   * goes on as it was before, so that a Redis whose clock was set ends nobody's job before its time.
+   */
+  get isApart(): boolean {
+    return this.#isApart;
+  }
+
+  /** Resolves as soon as the clocks are not apart, at once when they are not; or when the signal fires. */
+  async together(signal: AbortSignal): Promise<void> {
+    while (this.#isApart && !signal.aborted) {
+      const gone = Promise.withResolvers<void>();
+      const leave = (): void => gone.resolve();
+      signal.addEventListener("abort", leave, { once: true });
+      await Promise.race([this.#together.promise, gone.promise]);
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** Asks Redis once; at the first time a few times. Rejects when Redis does not answer. */
+  async measure(): Promise<void> {
+    this.#measuring ??= this.#measure().finally(() => {
+      this.#measuring = undefined;
+    });
+    await this.#measuring;
+  }
+
+  async #measure(): Promise<void> {
+    const count = this.isMeasured ? 1 : FIRST_SAMPLES;
+    const samples: Sample[] = [];
+    for (let asked = 0; asked < count; asked += 1) samples.push(await this.#ask());
+    for (const sample of samples) this.#samples = withSample(this.#samples, sample);
+    this.#conclude();
+  }
+
+  async #ask(): Promise<Sample> {
+    const sentAt = this.#monotonic();
+    const [seconds, micros] = await this.#redis.time();
+    const at = this.#monotonic();
+    const told = Number(seconds) * 1_000 + Number(micros) / 1_000;
+    return { offsetMs: told - (sentAt + at) / 2, errorMs: (at - sentAt) / 2 + ROUNDING_MS, at };
+  }
+
+  #conclude(): void {
+    const at = this.#monotonic();
+    const best = bestOf(this.#samples, at);
+    this.#skewMs = Math.round(this.#machine() - (at + best.offsetMs));
+    const far = Math.abs(this.#skewMs);
+    this.#isSkewed = far >= SKEW_MS.told * (this.#isSkewed ? OVER : 1);
+    const isApart = far > SKEW_MS.apart * (this.#isApart ? OVER : 1);
+    if (isApart && !this.#isApart) this.#together = Promise.withResolvers();
+    this.#isApart = isApart;
+    if (!isApart || this.#offsetMs === undefined) this.#offsetMs = best.offsetMs;
+    if (!isApart) this.#together.resolve();
+  }
+}
+
+/**
+ * The window with one more sample. What a sample tells lies within its error; two that cannot both be true mean that Redis's
+ * clock was set, that another server answers, or that this machine slept: then the older ones are of another time. Pure.
+ */
+function withSample(samples: readonly Sample[], sample: Sample): readonly Sample[] {
+  const agrees = samples.every(
+    (each) => Math.abs(each.offsetMs - sample.offsetMs) <= errorAt(each, sample.at) + sample.errorMs,
+  );
+  return [...(agrees ? samples : []), sample].slice(-WINDOW);
+}
+
+/** The sample that can be wrong by the least. */
+function bestOf(samples: readonly Sample[], at: number): Sample {
+  return samples.reduce((best, each) => (errorAt(each, at) <= errorAt(best, at) ? each : best));
+}
+
+function errorAt({ errorMs, at: madeAt }: Sample, at: number): number {
+  return errorMs + (at - madeAt) * DRIFT;
+}
+
+/** In words, for those who have to set a clock. */
+export function describeSkew(skewMs: number): string {
+  const seconds = (Math.abs(skewMs) / 1_000).toFixed(1);
+  return `The clock of this machine is ${seconds} s ${skewMs < 0 ? "behind" : "ahead of"} that of Redis`;
+}
