@@ -1,8 +1,8 @@
 /**
  * The body of a request as JSON, exactly as it was sent or not at all. Parsers that repair what they read (bytes that are
- * no UTF-8, numbers that a double cannot hold) would queue another prompt than the caller's.
+ * no UTF-8, numbers that a double cannot hold, keys that come twice) would queue another prompt than the caller's.
  */
-import { contentProblem } from "@sluice/job";
+import { parseExact } from "@sluice/job";
 import express, { type RequestHandler } from "express";
 import { Problem } from "./problem.ts";
 
@@ -30,12 +30,7 @@ export const jsonBody: readonly RequestHandler[] = [
   (request, _response, next) => {
     const bytes: unknown = request.body;
     const text = decode(Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0));
-    const body = parse(text);
-    const problem = contentProblem(body);
-    if (problem !== undefined) throw new Problem(400, "invalid-request", problem);
-    // After its depth is known: a reviver recurses.
-    if (LONG_NUMBER.test(text)) JSON.parse(text, exactNumbers);
-    request.body = body;
+    request.body = parse(text);
     next();
   },
 ];
@@ -49,33 +44,12 @@ function decode(bytes: Uint8Array): string {
 }
 
 function parse(text: string): object {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw noJson();
-  }
-  if (typeof value !== "object" || value === null) throw noJson();
-  return value;
+  const read = parseExact(text);
+  if (read.type === "changed") throw new Problem(400, "invalid-request", read.problem);
+  if (read.type === "no-json" || typeof read.value !== "object" || read.value === null) throw noJson();
+  return read.value;
 }
 
 function noJson(): Problem {
   return new Problem(400, "malformed-json", "The body is not JSON. Send one JSON object");
-}
-
-/** A double holds every whole number of 15 digits. */
-const LONG_NUMBER = /\d{16}|\d[eE]/;
-
-/** Reads numbers and refuses those that would come out as others. Node tells a reviver how the number was written. */
-function exactNumbers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  const source = context?.source;
-  if (typeof value !== "number" || source === undefined) return value;
-  const isWhole = /^-?\d+$/.test(source);
-  const isExact = Number.isFinite(value) && (!isWhole || BigInt(source) === BigInt(value));
-  if (isExact) return value;
-  throw new Problem(
-    400,
-    "invalid-request",
-    "Expected numbers that a double can hold, got one that it would change. Send it as a text",
-  );
 }

@@ -297,6 +297,19 @@ const cases: readonly Case[] = [
         `{"kind":"invoke","pool":"claude","lane":"bulk","maxTokens":1,"body":{"seed":12345678901234567890}}`,
         "a double can hold",
       ],
+      ...["9007199254740993.0", "12345678901234567e1", "1e-400"].map(
+        (seed) =>
+          [
+            `the number ${seed}`,
+            `{"kind":"invoke","pool":"claude","lane":"bulk","maxTokens":1,"body":{"seed":${seed}}}`,
+            "a double can hold",
+          ] as const,
+      ),
+      [
+        "two idempotency keys",
+        `{"idempotencyKey":"one","pool":"claude","lane":"bulk","prompt":"Hi","idempotencyKey":"two"}`,
+        "each key of an object once",
+      ],
       [
         "a number beyond all doubles",
         `{"kind":"invoke","pool":"claude","lane":"bulk","maxTokens":1,"body":{"seed":1e999}}`,

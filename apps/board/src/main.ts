@@ -3,7 +3,7 @@ import { readPools } from "@sluice/config";
 import { createDynamoDbStore } from "@sluice/dead-letter";
 import { describe } from "@sluice/drain";
 import { endProgram, leaveOnSignal, parseEnv, runProgram, tellParent } from "@sluice/process";
-import { createLogger, logEvents, quiet } from "@sluice/telemetry";
+import { auditLogger, createLogger, logEvents, quiet } from "@sluice/telemetry";
 import { accessSettings } from "./access/settings.ts";
 import { Board } from "./board.ts";
 import { envSchema } from "./env.ts";
@@ -12,6 +12,7 @@ await runProgram("sluice board", async () => {
   const env = parseEnv(envSchema, process.env);
   const access = accessSettings(env);
   const logger = createLogger({ name: "board", level: env.LOG_LEVEL });
+  const audit = auditLogger(logger);
   const listener = quiet(logEvents(logger));
   const deadLetters = createDynamoDbStore({
     tableName: env.SLUICE_DEAD_LETTER_TABLE,
@@ -30,7 +31,7 @@ await runProgram("sluice board", async () => {
     host: env.HOST,
     port: env.PORT,
     allowedHosts: env.SLUICE_ALLOWED_HOSTS,
-    audit: (entry) => logger.info(entry, "board:audit"),
+    audit: (entry) => audit.info(entry, "board:audit"),
     onError: (error) => listener("worker:error", { part: "board", error: describe(error) }),
     listener,
     onUnfit: (sentence) => endProgram("sluice board", sentence),

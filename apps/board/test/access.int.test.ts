@@ -111,6 +111,14 @@ describe("with passwords", () => {
     expect((await fetch(`${base}/${id}/clean`, { method: "PUT", headers })).status).toBe(403);
     expect((await fetch(`${letter}/purge`, { method: "POST", headers })).status).toBe(403);
     expect((await fetch(`${letter}?prompt=full`, { headers })).status).toBe(403);
+    // A look at a prompt is on record whether it was granted or not.
+    await vi.waitFor(() => {
+      const looks = board.audit.filter(({ method, user }) => method === "GET" && user === "o-user");
+      expect(looks).toMatchObject([
+        { phase: "intent", detail: "read the prompt" },
+        { phase: "result", status: 403, detail: "read the prompt" },
+      ]);
+    });
     const shown = await (await fetch(letter, { headers })).text();
     expect(shown).toContain("⟦redacted");
     expect(shown).not.toContain(MARKER);

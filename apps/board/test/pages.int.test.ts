@@ -222,14 +222,17 @@ test("a letter is edited, parked, taken back, noted, replayed and deleted from i
     messages: [{ role: "user", content: [{ text: "short" }] }],
     maxTokens: 5,
   });
-  expect(
-    (
-      await post(`/letter/${id}/edit`, [
-        ["revision", revision],
-        ["request", "{not json"],
-      ])
-    ).status,
-  ).toBe(400);
+  for (const bad of [
+    "{not json",
+    request.replace("5", "9007199254740993"),
+    request.replace("{", '{"maxTokens":4,'),
+  ]) {
+    const reply = await post(`/letter/${id}/edit`, [
+      ["revision", revision],
+      ["request", bad],
+    ]);
+    expect(reply.status).toBe(400);
+  }
   expect(
     (
       await post(`/letter/${id}/edit`, [

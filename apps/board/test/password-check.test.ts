@@ -115,3 +115,38 @@ describe("a login", () => {
     expect(checks()).toBe(2);
   });
 });
+
+const outcomes = async (name: string): Promise<readonly string[]> => {
+  const { attempt } = given(["ann"]);
+  const told: string[] = [];
+  // From an address that has used up what it has for all names.
+  for (let index = 0; index < 25; index += 1) await attempt({ name: `name ${index}`, password: guess() });
+  for (let index = 0; index < 8; index += 1) told.push(await attempt({ name, password: guess() }));
+  return told;
+};
+
+describe("whether there is such a user", () => {
+  test("is not to be told from what a wrong password is answered", async () => {
+    expect(await outcomes("ann")).toEqual(await outcomes("nobody"));
+    const { attempt } = given(["ann"]);
+    for (let index = 0; index < 6; index += 1) await attempt({ name: `name ${index}`, password: guess() });
+    for (const name of ["zoe", "ann", "eve"])
+      expect(await attempt({ name, password: guess() })).toBe("wrong");
+    expect(await outcomes("ann")).toContain("later");
+  });
+
+  test("makes no difference under a flood of names either, and the flood is bounded", async () => {
+    const { attempt, checks } = given(["ann"]);
+    const flood = Array.from({ length: 200 }, async (_, index) =>
+      attempt({ name: `name ${index}`, password: guess() }),
+    );
+    const told = await Promise.all([
+      attempt({ password: guess() }),
+      attempt({ name: "nobody", password: guess() }),
+    ]);
+    expect(told[0]).toBe(told[1]);
+    expect(await attempt({ address: "10.0.0.2" })).toBe("known");
+    await Promise.all(flood);
+    expect(checks()).toBeLessThan(50);
+  });
+});

@@ -8,6 +8,8 @@ import {
   type Grouping,
   type Letter,
 } from "@sluice/dead-letter";
+import { openDeployment } from "./deployment.ts";
+import { accountHere } from "./operator.ts";
 import { print, printable, printJson } from "./terminal.ts";
 
 /** Which letters, as the options say it. Without a class, lane or tenant: all classes. */
@@ -44,7 +46,10 @@ export async function listDeadLetters({ limit, cursor, json, ...selection }: Lis
   });
 }
 
-/** @throws Error when there is no such letter. */
+/**
+ * With `prompt` the look is on record with the letter's pool, and there is none while Redis does not take the record.
+ * @throws Error when there is no such letter.
+ */
 export async function showDeadLetter(
   id: string,
   { table, prompt }: { readonly table: string; readonly prompt: boolean },
@@ -52,11 +57,21 @@ export async function showDeadLetter(
   await withStore(table, async (store) => {
     const found = await store.get(id);
     if (found === undefined) throw new Error(`There is no dead letter '${id}' in table '${table}'`);
+    if (prompt) await recordLook(found.pool, found.id);
     const { data, ...letter } = found;
     const { payload, ...job } = data;
     const stored = prompt ? { request: requestOf(payload) } : { prompt: "hidden; --prompt shows it" };
     printJson({ ...letter, job: { ...job, ...stored } }, 2);
   });
+}
+
+async function recordLook(poolName: string, id: string): Promise<void> {
+  await using deployment = await openDeployment();
+  // A pool that has left the pools file has its record beside another one's.
+  const pool = deployment.pools.find(({ name }) => name === poolName) ?? deployment.pools[0];
+  if (pool === undefined) throw new Error("Expected the pools file to have a pool");
+  const act = { by: accountHere(), from: accountHere(), action: `read the prompt of dead letter ${id}` };
+  await deployment.operations(pool).record(poolName, act, async () => {});
 }
 
 /**

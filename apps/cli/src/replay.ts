@@ -2,6 +2,7 @@
 import { readPools, type Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
 import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
+import { createOperations, type Operations } from "@sluice/limits";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
@@ -9,7 +10,7 @@ import { Lineage, OutcomeStore } from "@sluice/results";
 import { z } from "zod";
 import { openRedis, sharedClock, type OpenRedis } from "./redis.ts";
 import { groupsOf, withStore, type LetterSelection } from "./letters.ts";
-import { accountHere } from "./operator.ts";
+import { accountHere, actorHere } from "./operator.ts";
 import { print, printable, printJson, tell } from "./terminal.ts";
 
 export interface ReplayCommand extends Omit<LetterSelection, "state"> {
@@ -49,13 +50,39 @@ export async function replayDeadLetters(ids: readonly string[], command: ReplayC
       const file = await readPools(env.SLUICE_POOLS);
       const { pools, close } = openLanes(file, env.SLUICE_NAMESPACE, { redis, clock });
       const replayer = new Replayer({ letters: store, pools, perLane: command.perLane, clock });
-      await replay(replayer, letters, command);
+      const operations = new Map(
+        Object.values(file.pools).map(({ name, scope }) => [
+          name,
+          createOperations(redis, keySpace(env.SLUICE_NAMESPACE, scope), clock),
+        ]),
+      );
+      await onRecord(operations, letters, command, async () => replay(replayer, letters, command));
       await close();
     } finally {
       redis.disconnect();
     }
   };
   await withStore(command.table, replayAll, () => clock());
+}
+
+/** Does the work between two lines of the record of each pool that has some of the letters. */
+async function onRecord(
+  operations: ReadonlyMap<string, Operations>,
+  letters: readonly LetterRef[],
+  { by = accountHere() }: ReplayCommand,
+  work: () => Promise<void>,
+): Promise<void> {
+  let recorded = work;
+  for (const [pool, theirs] of Map.groupBy(letters, (letter) => letter.pool)) {
+    const record = operations.get(pool);
+    // Of a pool that has left the pools file nothing is replayed.
+    if (record === undefined) continue;
+    const what = theirs.length === 1 ? `dead letter ${theirs[0]?.id}` : `${theirs.length} dead letters`;
+    const inner = recorded;
+    recorded = async () =>
+      record.record(pool, { by, from: accountHere(), action: `replay of ${what}` }, inner);
+  }
+  await recorded();
 }
 
 async function replay(
@@ -68,7 +95,7 @@ async function replay(
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   await replayer.run(letters, {
-    by: `cli:${by ?? accountHere()}`,
+    by: actorHere(by),
     signal: stop.signal,
     onResult: (result) => {
       const outcome = result.outcome === "refused" ? result.reason : result.outcome;

@@ -2,11 +2,12 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createDynamoDbStore, ensureTable } from "@sluice/dead-letter";
 import { newJobId } from "@sluice/job";
+import { createOperations } from "@sluice/limits";
 import { LaneQueue } from "@sluice/queue";
 import { connect, keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
@@ -83,11 +84,14 @@ async function world() {
       });
     });
   }
-  return { store, lane, dead, run };
+  const operations = createOperations(redis, keySpace(name, "lab"));
+  /** What is on record for the pool, oldest first. */
+  const recorded = async () => (await operations.entries(LANE.pool, 100)).toReversed();
+  return { store, lane, dead, run, recorded };
 }
 
 test("list and show tell everything but the prompt, and nothing that a terminal obeys", async () => {
-  const { dead, run } = await world();
+  const { dead, run, recorded } = await world();
   const a = await dead("ValidationException");
   const b = await dead("ThrottlingException");
   const all = await run("list");
@@ -99,7 +103,14 @@ test("list and show tell everything but the prompt, and nothing that a terminal 
   const shown = await run("show", a);
   expect(JSON.parse(shown.out)).toMatchObject({ id: a, state: "dead", history: [{ event: "died" }] });
   for (const { out } of [all, one, shown]) expect(out).not.toContain(SECRET);
+  expect(await recorded()).toEqual([]);
   expect((await run("show", a, "--prompt")).out).toContain(SECRET);
+  const here = expect.stringContaining(`@${hostname()}`) as unknown;
+  const look = { by: here, from: here, action: `read the prompt of dead letter ${a}` };
+  expect(await recorded()).toMatchObject([
+    { ...look, phase: "intent" },
+    { ...look, phase: "done" },
+  ]);
   expect(await run("show", "unknown")).toMatchObject({
     code: 1,
     err: expect.stringContaining("no dead letter"),
@@ -125,6 +136,21 @@ test("replay says first what it would do, then does it, once", async () => {
   expect((await store.get(other))?.state).toBe("dead");
   const again = await run("replay", ...ids, "--json");
   expect([again.code, JSON.parse(again.out)]).toEqual([1, { letters: 0, state: 2 }]);
+});
+
+test("a replay is on record before and after, with who does it and from where", async () => {
+  const { store, dead, run, recorded } = await world();
+  const id = await dead("ValidationException");
+  expect((await run("replay", id, "--by", "anna")).code).toBe(0);
+  const here = expect.stringContaining(`@${hostname()}`) as unknown;
+  const act = { by: "anna", from: here, action: `replay of dead letter ${id}` };
+  expect(await recorded()).toMatchObject([
+    { ...act, phase: "intent" },
+    { ...act, phase: "done" },
+  ]);
+  expect((await store.get(id))?.history.at(-1)).toMatchObject({
+    by: expect.stringMatching(/^cli:anna \(\S+@\S+\)$/),
+  });
 });
 
 test("three who replay everything at once count each letter once, also one that is named twice", async () => {

@@ -33,7 +33,7 @@ const STRUCTURE = new Set(
  * What IAM says of a denial is kept whole but for who was denied: it ends with the reason.
  */
 export function safeMessage(message: string): string {
-  const line = printable(message.split(/[\r\n]/, 1)[0] ?? "").trim();
+  const line = onOneLine(message.split(/[\r\n]/, 1)[0] ?? "").trim();
   const denied = denial(line);
   if (denied !== undefined) return denied;
   const end = firstForeignQuote(line);
@@ -81,6 +81,6 @@ function quotedPath(text: string): string | undefined {
     : undefined;
 }
 
-function printable(text: string): string {
+function onOneLine(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, " ");
 }

@@ -27,8 +27,22 @@ const MOST_ERRORS = 3;
 /** `//user:password@`, up to the last `@` before a space or quote: passwords hold `@` and `/` more often than they should. */
 const PASSWORD_IN_URL = /(\/\/[^\s:@/"'`<>]*):[^\s"'`<>]*@/g;
 
-/** `?password=…`: ioredis reads its options from there. */
-const PASSWORD_IN_QUERY = /([?&][^=&\s"']*(?:pass|secret|token|auth)[^=&\s"']*=)[^&\s"'`<>]*/gi;
+/**
+ * The same of any scheme but http: there nothing follows but the host, so all up to the last `@` of the line is taken for
+ * the password, with its spaces, quotes and brackets. A port that a space, a `/` or the like ends is none.
+ */
+const PASSWORD_OF_STORE =
+  /\b((?!https?:)[a-z][a-z0-9+.-]{0,20}:\/\/[^\s:@/"'`<>]{0,200}):(?!\d{2,5}(?:[\s"'`,;)]|$))[^\n]{0,1000}@/gi;
+
+/** `?password=…`: ioredis reads its options from there. `X-Amz-Signature=…`: whoever has the URL may do what it says. */
+const PASSWORD_IN_QUERY =
+  /([?&][^=&\s"']*(?:pass|secret|token|auth|signature|credential|api-?_?key|accesskey)[^=&\s"']*=)[^&\s"'`<>]*/gi;
+
+/** `AUTH user password`, as Redis and its drivers quote it; also within `HELLO`. `AUTH <password>` is how Redis explains it. */
+const AUTH_COMMAND = /\b(AUTH)(?! failed| called| <)(?:\s+(?:"[^"]*"|'[^']*'|[^\s"']+)){1,2}/g;
+
+/** A header as it is printed. */
+const AUTHORIZATION = /(authorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer)\s+)?[^\s"',]+/gi;
 
 /** V8 quotes what it could not parse. */
 const QUOTED_JSON = /(?:Unexpected token [^]{1,8}, )?(?:\.{3})?"[^]*"(?:\.{3})? is not valid JSON/g;
@@ -39,8 +53,11 @@ const QUOTED_ARGUMENTS = /,? with args beginning with:[^]*/g;
 /** A text without passwords of URLs, and without what it quotes of a JSON text or of a command's arguments. */
 export function scrubText(text: string): string {
   return text
+    .replace(PASSWORD_OF_STORE, "$1:***@")
     .replace(PASSWORD_IN_URL, "$1:***@")
     .replace(PASSWORD_IN_QUERY, "$1***")
+    .replace(AUTH_COMMAND, "$1 ***")
+    .replace(AUTHORIZATION, "$1***")
     .replace(QUOTED_JSON, "The text is not valid JSON")
     .replace(QUOTED_ARGUMENTS, "");
 }

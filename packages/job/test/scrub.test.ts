@@ -17,6 +17,24 @@ describe("scrubText", () => {
     ["redis://h:6379?password=hunter2&db=1", "redis://h:6379?password=***&db=1"],
     ["'http://a:hunter2@x' and 'http://b:hunter2@y'", "'http://a:***@x' and 'http://b:***@y'"],
     ["http://127.0.0.1:3000/v1/jobs", "http://127.0.0.1:3000/v1/jobs"],
+    ["at redis://:hun ter2@host/0, then", "at redis://:***@host/0, then"],
+    ['rediss://default:abc"hunter2@host', "rediss://default:***@host"],
+    ["Invalid URL: redis://u:hun<ter'2@h", "Invalid URL: redis://u:***@h"],
+    ["redis://u:12/34hunter2@h:6379/0", "redis://u:***@h:6379/0"],
+    ["redis://u:1?hunter2=x@h", "redis://u:***@h"],
+    ["AUTH default hunter2", "AUTH ***"],
+    ["HELLO 3 AUTH default 'hunter 2' SETNAME x", "HELLO 3 AUTH *** SETNAME x"],
+    ["NOAUTH Authentication required.", "NOAUTH Authentication required."],
+    ["WRONGPASS invalid username-password pair", "WRONGPASS invalid username-password pair"],
+    [
+      "https://b/k?X-Amz-Signature=hunter2&X-Amz-Credential=AKIA&X-Amz-Date=1",
+      "https://b/k?X-Amz-Signature=***&X-Amz-Credential=***&X-Amz-Date=1",
+    ],
+    ["Authorization: Bearer hunter2", "Authorization: ***"],
+    [
+      "ann@desk said redis://h:6379 is away, and ben@desk too",
+      "ann@desk said redis://h:6379 is away, and ben@desk too",
+    ],
     ["ERR unknown command 'X', with args beginning with: 'hunter2'", "ERR unknown command 'X'"],
   ])("%s is told as %s", (text, told) => {
     expect(scrubText(text)).toBe(told);

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { newsChannel, poolKeys } from "./keys.ts";
+import { recordLine } from "./record-script.ts";
 
 /** Longest name of who acts, and longest text of what was done, in UTF-16 code units. */
 export const ACTOR_LENGTH = 200;
@@ -38,8 +39,6 @@ export interface Operations {
   entries(pool: string, limit: number): Promise<readonly Operation[]>;
 }
 
-const KEPT = 100;
-
 /** @param clock the time that all who read the records share. Default: the machine's. */
 export function createOperations(
   redis: Redis,
@@ -49,12 +48,11 @@ export function createOperations(
   const add = async (pool: string, operation: Operation): Promise<void> => {
     const { operations } = poolKeys(keySpace, pool);
     const news = JSON.stringify([{ type: "operated", pool, ...operation }]);
-    await redis
-      .multi()
-      .lpush(operations, JSON.stringify(operation))
-      .ltrim(operations, 0, KEPT - 1)
-      .publish(newsChannel(keySpace), news)
-      .exec();
+    await recordLine.run(redis, {
+      key: operations,
+      line: JSON.stringify(operation),
+      news: { channel: newsChannel(keySpace), text: news },
+    });
   };
   return {
     async record(pool, { by, from, action }, work) {

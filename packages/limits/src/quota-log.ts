@@ -3,6 +3,7 @@ import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { poolKeys } from "./keys.ts";
 import type { Quota } from "./limits.ts";
+import { recordLine } from "./record-script.ts";
 
 export interface QuotaEntry {
   /** Milliseconds since the epoch, by the operator's clock. */
@@ -20,17 +21,11 @@ export interface QuotaLog {
   entries(pool: string, limit: number): Promise<readonly QuotaEntry[]>;
 }
 
-const KEPT = 100;
-
 export function createQuotaLog(redis: Redis, keySpace: KeySpace): QuotaLog {
   return {
     async add(pool, entry) {
       const { changes } = poolKeys(keySpace, pool);
-      await redis
-        .multi()
-        .lpush(changes, JSON.stringify(entry))
-        .ltrim(changes, 0, KEPT - 1)
-        .exec();
+      await recordLine.run(redis, { key: changes, line: JSON.stringify(entry) });
     },
     async entries(pool, limit) {
       const stored = await redis.lrange(poolKeys(keySpace, pool).changes, 0, limit - 1);

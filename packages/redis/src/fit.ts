@@ -16,6 +16,8 @@ export type ProblemCode =
   /** It takes no writes while it cannot store them on disk. */
   | "disk"
   | "evicts"
+  /** Its version does not know what scripts ask of it. */
+  | "old"
   | "cluster"
   /** The database of the URL cannot be used. */
   | "database"
@@ -42,13 +44,14 @@ const NOT_READY: ReadonlySet<ProblemCode> = new Set([
   "full",
   "disk",
   "evicts",
+  "old",
   "cluster",
   "database",
   "persistence-lost",
 ]);
 
 /** What ends the start of a program. */
-const UNFIT: ReadonlySet<ProblemCode> = new Set(["evicts", "cluster", "database", "clock-apart"]);
+const UNFIT: ReadonlySet<ProblemCode> = new Set(["evicts", "old", "cluster", "database", "clock-apart"]);
 
 /** Redis takes the job, and may lose it. */
 export function isUnsafe({ code }: Problem): boolean {
@@ -63,9 +66,12 @@ export function isUnfitting({ code }: Problem): boolean {
   return UNFIT.has(code);
 }
 
+/** Scripts that may run on a full Redis say so in a first line that is a syntax error before it. */
+const OLDEST_MAJOR = 7;
+
 /**
- * Checks what would lose jobs silently, or half of them: a server that evicts keys when its memory is full, a node of a
- * cluster, a database that does not exist.
+ * Checks what would lose jobs silently, or half of them: a server that evicts keys when its memory is full, one that is
+ * too old for the scripts, a node of a cluster, a database that does not exist.
  * @throws UnfitRedisError saying what to change; the error of Redis when it does not answer.
  */
 export async function assertFit(redis: Redis): Promise<void> {
@@ -83,11 +89,18 @@ export function throwUnfit(problems: readonly Problem[]): void {
 
 /**
  * What is wrong with a server by what it says of itself. Pure.
- * @param before the server as this program found it; default: it is the first look.
+ * @param before what it is compared with, see `baselineOf`; default: it is the first look.
  */
 export function serverProblems(server: ServerState, before: ServerState = server): Problem[] {
   const problems: Problem[] = [];
   const found = (code: ProblemCode, message: string): unknown => problems.push({ code, message });
+  if (server.version !== undefined && Number.parseInt(server.version, 10) < OLDEST_MAJOR) {
+    found(
+      "old",
+      `This Redis is version ${server.version}, and what ends jobs cannot run there: scripts need ${OLDEST_MAJOR}.0 or ` +
+        "newer. Give Sluice a newer one",
+    );
+  }
   if (server.isCluster) {
     found(
       "cluster",
@@ -137,6 +150,16 @@ export function serverProblems(server: ServerState, before: ServerState = server
     );
   }
   return problems;
+}
+
+/**
+ * What the next look at a server is compared with. Counts begin anew with each life of a server, and with another server:
+ * those of the former one would hide what is dropped now, or take what the other one has dropped before for it. Whether it
+ * has to write an append-only file is how it was when the program started, whichever server answers. Pure.
+ */
+export function baselineOf(first: ServerState | undefined, server: ServerState): ServerState {
+  if (first === undefined) return server;
+  return server.runId === first.runId ? first : { ...server, appendOnly: first.appendOnly };
 }
 
 /** What is wrong with the machine's clock, or with that of Redis. Pure. */

@@ -5,6 +5,11 @@ const count = z.coerce.number().int().nonnegative();
 const flag = z.enum(["0", "1"]).transform((value) => value === "1");
 /** Servers that are like Redis leave some out; what is left out, or new, is taken for good. */
 const fieldsSchema = z.object({
+  redis_version: z
+    .string()
+    .regex(/^\d{1,4}(\.|$)/)
+    .optional()
+    .catch(undefined),
   run_id: z.string().max(100).catch(""),
   role: z.string().catch("master"),
   cluster_enabled: flag.catch(false),
@@ -16,6 +21,8 @@ const fieldsSchema = z.object({
 });
 
 export interface ServerState {
+  /** The version of Redis whose commands it has, e.g. `7.2.4`; `undefined` when it does not say. */
+  readonly version: string | undefined;
   /** Names this life of this server. */
   readonly runId: string;
   readonly isReplica: boolean;
@@ -34,6 +41,7 @@ export function parseServer(info: string): ServerState {
   const lines = info.split(/\r?\n/).map((line) => line.split(":", 2));
   const fields = fieldsSchema.parse(Object.fromEntries(lines));
   return {
+    version: fields.redis_version?.slice(0, 20),
     runId: fields.run_id,
     isReplica: fields.role === "slave",
     isCluster: fields.cluster_enabled,

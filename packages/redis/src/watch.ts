@@ -9,6 +9,7 @@ import type { Redis } from "ioredis";
 import { z } from "zod";
 import { RedisClock } from "./clock.ts";
 import {
+  baselineOf,
   clockProblems,
   isNotReady,
   isUnfitting,
@@ -99,7 +100,7 @@ export class RedisWatch {
   readonly #onClose = (): void => {
     if (!this.#troubles.has("away")) void this.look();
   };
-  #first: ServerState | undefined;
+  #before: ServerState | undefined;
   #looking: Promise<Health> | undefined;
   #looked: { readonly at: number; readonly health: Health } | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -175,10 +176,11 @@ export class RedisWatch {
     try {
       const [info] = await Promise.all([redis.info(), this.clock.measure()]);
       const server = parseServer(info);
-      problems.push(...serverProblems(server, this.#first));
+      const before = baselineOf(this.#before, server);
+      problems.push(...serverProblems(server, before));
       problems.push(...clockProblems(this.clock));
-      if (this.#first === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
-      this.#first ??= server;
+      if (this.#before === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
+      this.#before = before;
       for (const keySpace of keySpaces) news.push(...(await this.#mark(keySpace, server.runId)));
     } catch (error) {
       const problem = problemOf(error, redis);

@@ -63,7 +63,7 @@ export const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
 export interface LoggerOptions {
   /** The program that logs, e.g. `worker`. */
   readonly name: string;
-  /** Default `info`. */
+  /** Default `info`. It holds for all but what is on record, see `auditLogger`. */
   readonly level?: Level | "silent";
   /** Default: standard output. */
   readonly destination?: DestinationStream;
@@ -101,11 +101,23 @@ export function createLogger({ name, level = "info", destination }: LoggerOption
   );
 }
 
+/** What people have done. It is on record however quiet a program is told to be. */
+const ON_RECORD: ReadonlySet<keyof SluiceEvents> = new Set(["operator:acted"]);
+
+/**
+ * A logger beside another one for what must be on record: it has its destination, and a level of its own. `LOG_LEVEL` is
+ * for what a program says of itself; whoever may set it must not be able to act unseen by it.
+ */
+export function auditLogger(logger: Logger): Logger {
+  return logger.child({}, { level: "info" });
+}
+
 /** Logs every event with its name as message and its data as fields. */
 export function logEvents(logger: Logger): Listener {
+  const audit = auditLogger(logger);
   return (name, event) => {
     const fields: object = event;
-    logger[LEVELS[name]](fields, name);
+    (ON_RECORD.has(name) ? audit : logger)[LEVELS[name]](fields, name);
   };
 }
 

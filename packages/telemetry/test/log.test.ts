@@ -1,6 +1,6 @@
 import type { SluiceEvents } from "@sluice/job";
 import { beforeEach, describe, expect, test } from "vitest";
-import { createLogger, logEvents } from "../src/index.ts";
+import { auditLogger, createLogger, logEvents } from "../src/index.ts";
 
 const job = { id: "p.bulk.01j9z3n4q5r6s7t8v9w0x1y2z3", tenant: "acme", pool: "p", lane: "bulk" };
 const usage = { inputTokens: 10, outputTokens: 5, cacheReadTokens: 0, cacheWriteTokens: 0 };
@@ -133,5 +133,12 @@ describe("logEvents", () => {
     const logger = createLogger({ name: "worker", level: "silent", destination });
     logEvents(logger)("job:dead", examples["job:dead"]);
     expect(lines).toEqual([]);
+  });
+
+  test.each(["warn", "error", "silent"] as const)("records what people do at level %s too", (level) => {
+    const logger = createLogger({ name: "worker", level, destination });
+    logEvents(logger)("operator:acted", examples["operator:acted"]);
+    auditLogger(logger).info({ user: "anna" }, "board:audit");
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(["operator:acted", "board:audit"]);
   });
 });

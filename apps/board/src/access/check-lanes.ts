@@ -1,12 +1,13 @@
 /**
- * Whose password is checked next. Each user has a lane of bounded length, and the lanes take turns: whoever floods the
- * board with tries for one name, or for names that do not exist, holds up nobody else by more than a turn.
+ * Whose password is checked next. Each name that is given has a lane of bounded length, whether there is such a user or
+ * not, and the lanes take turns: whoever floods the board with tries for one name holds up nobody else by more than a turn,
+ * and with tries for many names by no more than what may wait of one address.
  */
 
 export interface Check {
   /** Equal for equal name and password: such checks are one. */
   readonly key: string;
-  /** The account; '' for all names that are none. */
+  /** Equal for equal names. */
   readonly user: string;
   readonly address: string;
 }
@@ -17,6 +18,10 @@ const AT_ONCE = 2;
 /** Waiting in one lane, and of these from one address. */
 const MOST_WAITING = 8;
 const MOST_OF_ADDRESS = 2;
+
+/** Waiting in all lanes together, and of these from one address. */
+const MOST_IN_ALL = 256;
+const MOST_OF_ADDRESS_IN_ALL = 32;
 
 interface Waiting {
   readonly address: string;
@@ -29,13 +34,16 @@ export class CheckLanes {
   readonly #lanes = new Map<string, Waiting[]>();
   #running = 0;
 
-  /** Resolves to what `work` does, or to `undefined` when too many wait in the same lane. */
+  /** Resolves to what `work` does, or to `undefined` when too many wait before it. */
   async check({ key, user, address }: Check, work: () => Promise<boolean>): Promise<boolean | undefined> {
     const shared = this.#underWay.get(key);
     if (shared !== undefined) return shared;
     const lane = this.#lanes.get(user) ?? [];
     const ofAddress = lane.filter((each) => each.address === address).length;
     if (lane.length >= MOST_WAITING || ofAddress >= MOST_OF_ADDRESS) return undefined;
+    const all = [...this.#lanes.values()].flat();
+    const allOfAddress = all.filter((each) => each.address === address).length;
+    if (all.length >= MOST_IN_ALL || allOfAddress >= MOST_OF_ADDRESS_IN_ALL) return undefined;
     const checked = new Promise<void>((start) => {
       this.#lanes.set(user, [...lane, { address, start }]);
     })

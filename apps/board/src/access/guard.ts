@@ -1,5 +1,6 @@
 /** What every request passes before it reaches a page: who is it, does it come from our own pages, and the record of it. */
-import type { Request, RequestHandler } from "express";
+import { isFromElsewhere } from "@sluice/process";
+import type { RequestHandler } from "express";
 import helmet from "helmet";
 import { asUser } from "./user.ts";
 import type { FailedLogins } from "./failed-logins.ts";
@@ -65,17 +66,9 @@ export function authenticated(
  * no browser, and had to bring its own credentials.
  */
 export const sameOrigin: RequestHandler = (request, response, next) => {
-  if (request.method === "GET" || request.method === "HEAD" || isFromHere(request)) {
+  if (request.method === "GET" || request.method === "HEAD" || !isFromElsewhere(request.headers)) {
     next();
     return;
   }
   response.status(403).json({ error: "Forbidden", message: "This request comes from another site" });
 };
-
-function isFromHere({ headers }: Request): boolean {
-  const site = headers["sec-fetch-site"];
-  if (site !== undefined) return site === "same-origin";
-  const { origin, host } = headers;
-  if (origin === undefined) return true;
-  return URL.canParse(origin) && new URL(origin).host === host;
-}

@@ -67,6 +67,8 @@ export function createPasswordCheck({
   const addresses = new Allowance(OF_ADDRESS, clock);
   const users = new Allowance(OF_USER, clock);
 
+  const digest = (text: string): string => createHash("sha256").update(salt).update(text).digest("hex");
+
   function isRemembered(key: string): boolean {
     const login = logins.get(key);
     if (login === undefined) return false;
@@ -85,8 +87,9 @@ export function createPasswordCheck({
     const isFirst = pairs.isUntouched(pair);
     return Math.max(
       pairs.waitMs(pair),
-      // Many sit behind one address: the first try of each is not refused for what the others have got wrong.
-      isFirst && user !== "" ? 0 : addresses.waitMs(address),
+      // Many sit behind one address: the first try of each is not refused for what the others have got wrong. A name
+      // that is none has the same, or an answer would say which names are some.
+      isFirst ? 0 : addresses.waitMs(address),
       proven.has(pair) ? 0 : users.waitMs(user),
     );
   }
@@ -94,14 +97,15 @@ export function createPasswordCheck({
   return async ({ name, password, address: from }) => {
     const account = byName.get(name);
     const told = account === undefined ? {} : { user: name };
-    const key = createHash("sha256").update(salt).update(`${name}\0${password}`).digest("hex");
+    const key = digest(`${name}\0${password}`);
     const known = (): Identity =>
       account === undefined
         ? { type: "wrong", reason: "no such user" }
         : { type: "known", user: { name: account.name, role: account.role } };
     if (isRemembered(key)) return known();
     const address = countedAddress(from);
-    const user = account?.name ?? "";
+    // The name as it was given, whether somebody has it or not; hashed, as it may be long, or a password.
+    const user = digest(name);
     if ((wrong.get(key) ?? 0) > clock())
       return { type: "wrong", ...told, reason: "the same wrong password again" };
     const wait = waitMs(user, address);

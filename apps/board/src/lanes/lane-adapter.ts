@@ -90,7 +90,8 @@ export class LaneAdapter extends BullMQAdapter {
     end = start + 9,
   ): ReturnType<BullMQAdapter["getJobs"]> {
     const states = LISTED.filter((state) => statuses.includes(state));
-    const what = `${this.getName()} ${states.join(" ")} ${start} ${end}`;
+    // Not to be made by an id: whoever asks for a job chooses it.
+    const what = `page ${this.getName()} ${states.join(" ")} ${start} ${end}`;
     const read = async (): Promise<Job[]> =>
       (await this.#listing.page(states, start, end - start + 1)).map((job) => asJob(listedLaneJob(job)));
     return this.#orElse(() => this.#turns.take(what, read), []);
@@ -133,7 +134,7 @@ export class LaneAdapter extends BullMQAdapter {
 
   override async getJob(id: string): ReturnType<BullMQAdapter["getJob"]> {
     const job = await this.#ask(() =>
-      this.#turns.take(`${this.getName()} ${id}`, async () => this.#listing.open(id)),
+      this.#turns.take(`job ${this.getName()} ${id}`, async () => this.#listing.open(id)),
     );
     return job && asJob(openedLaneJob(job));
   }

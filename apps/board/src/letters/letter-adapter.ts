@@ -10,6 +10,7 @@ import type {
 } from "@bull-board/api/typings/app";
 import type { DeadLetterState } from "@sluice/dead-letter";
 import { adviceFor, type Clock } from "@sluice/job";
+import { letterUrl } from "../pages/layout.ts";
 import { Refused } from "../refusal.ts";
 import { readRequest } from "./edit.ts";
 import { historyLines } from "./history.ts";
@@ -39,9 +40,6 @@ const UNKNOWN_CLASS = "No table knows this class. Its letters have Bedrock's own
 /** Deletes at most so many with one click. */
 const MOST_CLEANED = 1_000;
 
-/** Names of the letters' own page. */
-export const PAGE = "/dead-letters";
-
 export class LetterAdapter extends BaseAdapter {
   readonly #options: LetterAdapterOptions;
   #isDeleting = false;
@@ -53,7 +51,7 @@ export class LetterAdapter extends BaseAdapter {
       delimiter: ".",
       externalJobUrl: ({ id }) => ({
         displayText: "Open letter",
-        href: `${PAGE}/letter/${encodeURIComponent(String(id))}`,
+        href: letterUrl(String(id)),
       }),
     });
     this.#options = options;

@@ -10,7 +10,7 @@ import {
   type ShownLetter,
 } from "@sluice/dead-letter";
 import type { JobView, LetterRef, Replayer } from "@sluice/drain";
-import { parseJobId, replayId } from "@sluice/job";
+import { parseExact, parseJobId, replayId } from "@sluice/job";
 import type { Request, Response } from "express";
 import { z } from "zod";
 import { auditOf } from "../access/audit.ts";
@@ -77,7 +77,11 @@ export async function showLetter(
 ): Promise<void> {
   const user = currentUser();
   const wantsPrompt = request.query["prompt"] === "full";
-  if (wantsPrompt) demand(user, "admin");
+  if (wantsPrompt) {
+    // First the record: who may not is on it too.
+    auditOf(response).intent("read the prompt");
+    demand(user, "admin");
+  }
   const id = String(request.params["id"]);
   const letter = await loadShown(store, id);
   if ("damage" in letter) {
@@ -86,7 +90,6 @@ export async function showLetter(
   }
   const read = await readRequest(letter);
   const open = wantsPrompt && may(user, "admin");
-  if (open) auditOf(response).intent("read the prompt");
   const stored = read.readable ? read.request : undefined;
   const redacted = (whole: unknown): unknown =>
     may(user, "operator") ? redactRequest(whole, letter.kind, letter.revision) : sizeOfRequest(whole);
@@ -198,11 +201,10 @@ export function formOf<T extends z.ZodType>(schema: T, body: unknown): z.output<
 }
 
 function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Refused(400, "Expected the request to be JSON. Go back, and check its commas and quotes");
-  }
+  const read = parseExact(text);
+  if (read.type === "value") return read.value;
+  if (read.type === "changed") throw new Refused(400, read.problem);
+  throw new Refused(400, "Expected the request to be JSON. Go back, and check its commas and quotes");
 }
 
 function settled(change: Change | Purge): void {
