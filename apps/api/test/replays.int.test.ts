@@ -56,6 +56,7 @@ async function deadJob(key: string) {
           lineage,
           outcomes,
           lane: () => api.lane,
+          polls: { find: async () => undefined },
         },
       ],
     ]),

@@ -73,6 +73,7 @@ export async function startReplays({ perLane = 20 } = {}) {
             lineage,
             outcomes,
             lane: () => lane,
+            polls: { find: async () => undefined },
           },
         ],
       ]),
@@ -95,9 +96,9 @@ export async function startReplays({ perLane = 20 } = {}) {
         },
       ],
       letters: {
-        dead: async (of, { from, until }, cursor) => {
+        died: async (of, state, { from, until }, cursor) => {
           const at = cursor === undefined ? {} : { cursor };
-          return store.list({ state: "dead", by: { lane: of }, from, until, limit: 100, ...at });
+          return store.list({ state, by: { lane: of }, from, until, limit: 100, ...at });
         },
         async replaying(of, cursor) {
           const from = cursor === undefined ? {} : { cursor };

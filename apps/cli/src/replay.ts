@@ -4,7 +4,7 @@ import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-lett
 import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
 import { createOperations, type Operations } from "@sluice/limits";
 import { deploymentEnv, parseEnv } from "@sluice/process";
-import { LaneQueue } from "@sluice/queue";
+import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { z } from "zod";
@@ -175,6 +175,7 @@ function openLanes(
           lineage: new Lineage(redis, keySpace(namespace, scope)),
           outcomes: new OutcomeStore(redis, keySpace(namespace, scope)),
           lane: (lane: string) => laneOf(name, scope, lane),
+          polls: laneOf(name, scope, POLLS_LANE),
         },
       ]),
     ),

@@ -2,7 +2,7 @@
 import type { Pool } from "@sluice/config";
 import { insist } from "@sluice/drain";
 import type { Clock, Emit } from "@sluice/job";
-import type { KeySpace, RedisNews } from "@sluice/redis";
+import type { KeySpace, RedisChange, RedisNews } from "@sluice/redis";
 import { OUTCOME_TTL_MS } from "@sluice/results";
 import type { Replays } from "./replays.ts";
 
@@ -29,7 +29,7 @@ export class Recovery {
 
   /** Limits that were lost are published again by every worker, and what the fleet knew of the quota is gone. */
   afterNews(news: RedisNews): void {
-    if (news.type === "restarted") this.#compare(news.keySpace, news.at);
+    if (news.type === "restarted") this.#compare(news.keySpace, news);
     if (news.type !== "emptied") return;
     const { pools, signal, emit } = this.#options;
     for (const { pool, scope } of pools) {
@@ -40,18 +40,19 @@ export class Recovery {
   }
 
   /** At the start: Redis may have changed while no worker ran. */
-  lookBack(changedAt: (space: KeySpace) => number): void {
+  lookBack(lastChange: (space: KeySpace) => RedisChange | undefined): void {
     for (const space of new Set(this.#options.pools.map(({ scope }) => scope.keySpace))) {
-      const at = changedAt(space);
-      if (this.#options.clock() - at < LOOK_BACK_MS) this.#compare(space, at);
+      const change = lastChange(space);
+      if (change === undefined) continue;
+      if (this.#options.clock() - change.at < LOOK_BACK_MS) this.#compare(space, change);
     }
   }
 
-  #compare(space: KeySpace, changedAt: number): void {
+  #compare(space: KeySpace, { at, seenAt }: RedisChange): void {
     const pools = this.#options.pools.filter(({ scope }) => scope.keySpace === space);
     this.#options.replays.redisChanged(
       pools.map(({ pool }) => pool.name),
-      changedAt,
+      { at, seenAt },
     );
   }
 }

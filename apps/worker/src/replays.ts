@@ -1,7 +1,7 @@
 /** The reconciler of replays, wired: the lanes of every pool, how their jobs ended, and the dead letter store. */
 import type { Pool } from "@sluice/config";
 import type { DeadLetterStore } from "@sluice/dead-letter";
-import { Reconciler, type Outcomes, type ReconciledLane } from "@sluice/drain";
+import { laneOrPolls, Reconciler, type Outcomes, type ReconciledLane } from "@sluice/drain";
 import type { Clock, Emit, Listener } from "@sluice/job";
 import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
@@ -48,9 +48,9 @@ export class Replays {
           }
           return { ...page, items };
         },
-        dead: async (lane, { from, until }, cursor) => {
+        died: async (lane, state, { from, until }, cursor) => {
           const at = cursor === undefined ? {} : { cursor };
-          return letters.list({ state: "dead", by: { lane }, from, until, limit: PAGE, ...at });
+          return letters.list({ state, by: { lane }, from, until, limit: PAGE, ...at });
         },
         claim: async (id, command) => letters.claim(id, command),
         resolve: async (id) => letters.resolve(id),
@@ -68,9 +68,9 @@ export class Replays {
     if (ANSWERED.has(name) && "id" in event) this.#reconciler.ended(event.id);
   };
 
-  /** Another Redis, or another life of it, answers for these pools since then: what was written last may be lost. */
-  redisChanged(pools: readonly string[], changedAt: number): void {
-    this.#reconciler.redisChanged(pools, changedAt);
+  /** As `Reconciler.redisChanged`. */
+  redisChanged(...change: Parameters<Reconciler["redisChanged"]>): void {
+    this.#reconciler.redisChanged(...change);
   }
 
   start(): void {
@@ -93,12 +93,7 @@ export class Replays {
         deadlineMs: pool.deadlineMs,
         outcomes: scope.outcomes,
         lineage,
-        // A started async call has left its lane for the polls.
-        find: async (id) => {
-          const found = await queue.find(id);
-          if (found !== undefined && found.state !== "completed") return found;
-          return (await polls.find(id)) ?? found;
-        },
+        find: laneOrPolls(queue, polls),
         add: async (job) => queue.add(job),
       };
     });

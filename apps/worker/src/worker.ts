@@ -226,7 +226,7 @@ export class Worker {
     this.#started = true;
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
-    this.#recovery.lookBack((space) => this.#standing.changedAt(space));
+    this.#recovery.lookBack((space) => this.#standing.lastChange(space));
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();
@@ -434,11 +434,7 @@ export class Worker {
           return undefined;
         },
         onError: this.#onError(`intake ${pool.name}.${lane}`),
-        onUnreadable: (id) => {
-          const error = `What Redis holds of job ${id.slice(0, ID_TOLD)} cannot be read`;
-          this.#emit("worker:error", { part: "intake", error });
-          this.#mover.nudge();
-        },
+        onUnreadable: this.#onUnreadable,
         stalledIntervalMs: this.#settings.stalledIntervalMs,
       }),
     );
@@ -450,6 +446,7 @@ export class Worker {
         // A poll that is due later is no retry.
         ...(lane === POLLS_LANE ? {} : { isIdle: async () => scope.isIdle(pool.name) }),
         onExpired: (id) => this.#emit("job:expired", { id }),
+        onUnreadable: this.#onUnreadable,
         onError: this.#onError(`sweeper ${pool.name}.${lane}`),
       }),
     );
@@ -467,6 +464,12 @@ export class Worker {
       drop: async (job) => failed.drop(job),
     };
   }
+
+  readonly #onUnreadable = (id: string): void => {
+    const error = `What Redis holds of job ${id.slice(0, ID_TOLD)} cannot be read`;
+    this.#emit("worker:error", { part: "intake", error });
+    this.#mover.nudge();
+  };
 
   /** What calls of dead jobs hold, in the pool and in its fallbacks. */
   #leftOf(parts: PoolParts): LeftCalls {

@@ -143,8 +143,8 @@ export async function runDeadLetters(options: DeadLettersOptions): Promise<DeadL
             const page = await store.list({ state: "replaying", by: { lane: of }, limit: 100, ...from });
             return { ...page, items: page.items.filter((letter) => letter.state === "replaying") };
           },
-          dead: async (of, { from, until }, cursor) =>
-            store.list({ state: "dead", by: { lane: of }, from, until, limit: 100, ...at(cursor) }),
+          died: async (of, state, { from, until }, cursor) =>
+            store.list({ state, by: { lane: of }, from, until, limit: 100, ...at(cursor) }),
           claim: async (id, command) => crashes.around(async () => store.claim(id, command)),
           resolve: async (id) => crashes.around(async () => store.resolve(id)),
           release: async (id, command) => crashes.around(async () => store.release(id, command)),
@@ -271,6 +271,7 @@ async function operate(
           deadlineMs: DEADLINE_MS,
           lineage: { mark: async (job) => crashes.around(async () => lineage.mark(job)) },
           outcomes,
+          polls: { find: async () => undefined },
           lane: () => ({
             find: async (id) => lane.find(id),
             add: async (job) => crashes.around(async () => lane.add(job)),

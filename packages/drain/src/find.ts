@@ -11,6 +11,7 @@ import {
   type Failure,
   type Outcome,
 } from "@sluice/job";
+import { isUnderWay } from "./former-life.ts";
 import { poolOf, type PoolsAsked } from "./pools.ts";
 
 /** What every view says. */
@@ -191,10 +192,6 @@ function byLetter(letter: ReadLetter, id: string, deadlineMs: number): JobView |
 
 function numbered(replay: number): { readonly replay?: number } {
   return replay === 0 ? {} : { replay };
-}
-
-function isUnderWay(state: string): state is "waiting" | "delayed" | "active" {
-  return state === "waiting" || state === "delayed" || state === "active";
 }
 
 function ofOutcome(outcome: Outcome, seen: Seen): Life {

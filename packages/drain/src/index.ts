@@ -28,6 +28,7 @@ export {
   type ReadingPool,
   type ReadLetter,
 } from "./find.ts";
+export { laneOrPolls, type FormerLife, type LifeRecords } from "./former-life.ts";
 export {
   anyReady,
   createProcessGuard,

@@ -3,17 +3,33 @@
  * Redis brought back. It runs again, and if it is answered its letter is resolved; else a replay would be paid and delivered
  * a second time.
  */
+import { formerLife, type FormerLife } from "./former-life.ts";
 import type { ReconciledLane } from "./reconcile.ts";
 
 export interface LookedBackLetters {
   /** The job `jobId` was answered after all. */
   resolve(jobId: string): Promise<unknown>;
-  /** A page of the dead letters of a lane whose jobs died in this span of time, milliseconds since the epoch. */
-  dead(
+  /** A page of the letters of a lane in this state whose jobs died in this span of time, milliseconds since the epoch. */
+  died(
     lane: { pool: string; lane: string },
-    span: { readonly from: number; readonly until: number },
+    state: (typeof STATES)[number],
+    span: Span,
     cursor: string | undefined,
   ): Promise<{ readonly items: readonly { readonly jobId: string }[]; readonly cursor?: string }>;
+}
+
+/** A change of Redis. Milliseconds since the epoch. */
+export interface Change {
+  /** When it was found: after an outage, long after it took place. */
+  readonly at: number;
+  /** When what answered before was looked at last. */
+  readonly seenAt: number;
+}
+
+/** Milliseconds since the epoch. */
+interface Span {
+  readonly from: number;
+  readonly until: number;
 }
 
 /**
@@ -26,13 +42,13 @@ const LOST_AFTER_MS = 60_000;
 /** Jobs that run again are kept in mind, so many of them; what is beyond is found out when it is replayed. */
 const MOST_REVIVED = 10_000;
 
-/** Where a job is that may still be answered. */
-const UNDER_WAY: ReadonlySet<string> = new Set(["waiting", "delayed", "active"]);
+/** Letters of jobs that have a death and no answer. A replay may have been claimed while Redis was away. */
+const STATES = ["dead", "parked", "replaying"] as const;
 
 export class LookBack {
   readonly #letters: LookedBackLetters;
-  /** Lanes whose letters have yet to be looked at, with when Redis was found to be another. */
-  readonly #due = new Map<ReconciledLane, number>();
+  /** Lanes whose letters have yet to be looked at, and those of which time. */
+  readonly #due = new Map<ReconciledLane, Span>();
   /** Jobs that run again although there is a letter of their death. */
   readonly #revived = new Map<string, ReconciledLane>();
 
@@ -40,9 +56,14 @@ export class LookBack {
     this.#letters = letters;
   }
 
-  /** Redis was found to be another at `changedAt`, milliseconds since the epoch. */
-  expect(lanes: readonly ReconciledLane[], changedAt: number): void {
-    for (const lane of lanes) this.#due.set(lane, changedAt);
+  /** Redis was found to be another. What is due of an earlier change stays due. */
+  expect(lanes: readonly ReconciledLane[], { at, seenAt }: Change): void {
+    const from = Math.max(0, Math.min(seenAt, at) - LOST_BEFORE_MS);
+    const until = at + LOST_AFTER_MS;
+    for (const lane of lanes) {
+      const due = this.#due.get(lane) ?? { from, until };
+      this.#due.set(lane, { from: Math.min(due.from, from), until: Math.max(due.until, until) });
+    }
   }
 
   /** Whether the job runs again although there is a letter of its death. */
@@ -52,18 +73,19 @@ export class LookBack {
 
   /** Looks at the letters of a lane, if that is due. Resolves to how many it resolved; what fails comes again. */
   async at(lane: ReconciledLane): Promise<number> {
-    const changedAt = this.#due.get(lane);
-    if (changedAt === undefined) return 0;
-    const span = { from: Math.max(0, changedAt - LOST_BEFORE_MS), until: changedAt + LOST_AFTER_MS };
+    const span = this.#due.get(lane);
+    if (span === undefined) return 0;
     let resolved = 0;
-    let cursor: string | undefined;
-    do {
-      const page = await this.#letters.dead(lane, span, cursor);
-      const settled = await Promise.all(page.items.map(async ({ jobId }) => this.#settle(lane, jobId)));
-      resolved += settled.filter((each) => each === "answered").length;
-      ({ cursor } = page);
-    } while (cursor !== undefined);
-    if (this.#due.get(lane) === changedAt) this.#due.delete(lane);
+    for (const state of STATES) {
+      let cursor: string | undefined;
+      do {
+        const page = await this.#letters.died(lane, state, span, cursor);
+        const settled = await Promise.all(page.items.map(async ({ jobId }) => this.#settle(lane, jobId)));
+        resolved += settled.filter((each) => each === "answered").length;
+        ({ cursor } = page);
+      } while (cursor !== undefined);
+    }
+    if (this.#due.get(lane) === span) this.#due.delete(lane);
     return resolved;
   }
 
@@ -76,19 +98,12 @@ export class LookBack {
     return resolved;
   }
 
-  async #settle(lane: ReconciledLane, jobId: string): Promise<"answered" | "dead" | "under-way"> {
-    const state = await stateOf(lane, jobId);
+  /** The letter of a claimed replay resolves by itself no sooner than its claim is given up, which the reconciler does. */
+  async #settle(lane: ReconciledLane, jobId: string): Promise<FormerLife> {
+    const state = await formerLife(lane, jobId);
     if (state === "answered") await this.#letters.resolve(jobId);
     if (state !== "under-way") this.#revived.delete(jobId);
     else if (this.#revived.size < MOST_REVIVED) this.#revived.set(jobId, lane);
     return state;
   }
-}
-
-async function stateOf(lane: ReconciledLane, jobId: string): Promise<"answered" | "dead" | "under-way"> {
-  const outcome = await lane.outcomes.get(jobId);
-  if (outcome !== undefined) return outcome.outcome === "dead" ? "dead" : "answered";
-  const job = await lane.find(jobId);
-  if (job?.state === "completed") return "answered";
-  return job !== undefined && UNDER_WAY.has(job.state) ? "under-way" : "dead";
 }

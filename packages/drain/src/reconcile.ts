@@ -5,14 +5,17 @@
  * added under one id, so two reconcilers with the same letter do no harm.
  */
 import { lifeOf, type Clock, type Emit, type JobData, type Random } from "@sluice/job";
+import { formerLife } from "./former-life.ts";
 import { describe } from "./insist.ts";
-import { LookBack, type LookedBackLetters } from "./look-back.ts";
+import { LookBack, type Change, type LookedBackLetters } from "./look-back.ts";
 import type { Outcomes } from "./ports.ts";
 import { revived, type ClaimRefusal } from "./replay.ts";
 
 /** A letter whose replay has been claimed. */
 export interface Replaying {
   readonly id: string;
+  /** The life that died last. */
+  readonly jobId: string;
   readonly replays: number;
   readonly claim: {
     readonly jobId: string;
@@ -99,14 +102,13 @@ export class Reconciler {
   }
 
   /**
-   * Another life of Redis, or another server, was found at `changedAt` (milliseconds since the epoch) to answer for these
-   * pools: what was written last may be lost. The next sweep compares the letters of that time with what became of their
-   * jobs.
+   * Another life of Redis, or another server, was found to answer for these pools: what was written last may be lost. The
+   * next sweep compares the letters of that time with what became of their jobs.
    */
-  redisChanged(pools: readonly string[], changedAt: number): void {
+  redisChanged(pools: readonly string[], change: Change): void {
     this.#lookBack.expect(
       this.#options.lanes.filter(({ pool }) => pools.includes(pool)),
-      changedAt,
+      change,
     );
   }
 
@@ -178,7 +180,17 @@ export class Reconciler {
     return job === undefined && this.#takeOver(lane, letter);
   }
 
+  /**
+   * The life that died is looked at first: a replay that was claimed while Redis was away would be paid and delivered
+   * beside it, where Redis has come back with it.
+   */
   async #takeOver(lane: ReconciledLane, letter: Replaying): Promise<boolean> {
+    const former = await formerLife(lane, letter.jobId);
+    if (former === "under-way") return false;
+    if (former === "answered") {
+      const note = `${letter.claim.jobId} is not needed: ${letter.jobId} was answered after all`;
+      return (await this.#release(letter, note)) && this.#resolve(letter.jobId);
+    }
     const { letters, clock, leaseMs = DEFAULTS.leaseMs, giveUpMs = DEFAULTS.giveUpMs } = this.#options;
     const { id, replays, claim } = letter;
     const taken = await letters.claim(id, { by: NAME, replays, leaseMs });

@@ -4,6 +4,7 @@
  * thousands of them do not stand before live jobs.
  */
 import { localTime, type Clock, type JobData, type LocalTime } from "@sluice/job";
+import { formerLife, laneOrPolls, type LifeRecords } from "./former-life.ts";
 import { describe } from "./insist.ts";
 import { LanePlaces } from "./lane-places.ts";
 import type { Outcomes } from "./ports.ts";
@@ -44,6 +45,8 @@ export interface ReplayPool {
   /** Notes that the job lives on as this replay, for those who ask for it by its first id. Safe to repeat. */
   readonly lineage: { mark(job: JobData): Promise<void> };
   readonly outcomes: Pick<Outcomes, "get">;
+  /** Where started async calls wait for their next poll. */
+  readonly polls: Pick<LifeRecords, "find">;
   lane(name: string): {
     /** Where a job of the lane is; `undefined` when it knows none of this id. */
     find(id: string): Promise<{ readonly state: string } | undefined>;
@@ -148,10 +151,13 @@ export class Replayer {
       giveBack();
       return { outcome: "refused", id, reason: "no-lane" };
     }
-    const alive = await this.#lifeOf(pool, lane, jobId);
-    if (alive !== undefined) {
+    // While Redis does not answer the claim is only noted: it may come back with the life that died.
+    const find = laneOrPolls(pool.lane(lane), pool.polls);
+    const former = await formerLife({ outcomes: pool.outcomes, find }, jobId).catch(toError);
+    if (former === "answered") await letters.resolve(jobId);
+    if (former === "answered" || former === "under-way") {
       giveBack();
-      return { outcome: "refused", id, reason: alive };
+      return { outcome: "refused", id, reason: former };
     }
     const claim = await letters.claim(id, { by, replays, leaseMs });
     if (claim.outcome === "refused") {
@@ -159,6 +165,7 @@ export class Replayer {
       return { outcome: "refused", id, reason: claim.reason };
     }
     const job = revived(claim.data, pool.deadlineMs, clock());
+    if (former !== "dead") return { outcome: "claimed", id, jobId: job.id, error: describe(former) };
     try {
       // Noted first: who finds the replay anywhere must find it by the job's own id too.
       await pool.lineage.mark(job);
@@ -168,30 +175,11 @@ export class Replayer {
     }
     return { outcome: "queued", id, jobId: job.id };
   }
-
-  /**
-   * What has become of the life that died, where Redis had lost its death and brought it back. Its letter is resolved if
-   * it was answered: a replay would be paid and delivered a second time.
-   */
-  async #lifeOf(
-    pool: ReplayPool,
-    lane: string,
-    jobId: string,
-  ): Promise<"answered" | "under-way" | undefined> {
-    const found = async (): Promise<"answered" | "under-way" | undefined> => {
-      const [outcome, job] = await Promise.all([pool.outcomes.get(jobId), pool.lane(lane).find(jobId)]);
-      if (outcome !== undefined) return outcome.outcome === "dead" ? undefined : "answered";
-      return job !== undefined && UNDER_WAY.has(job.state) ? "under-way" : undefined;
-    };
-    // While Redis does not answer nothing runs, and the claim is honoured later.
-    const life = await found().catch(() => undefined);
-    if (life === "answered") await this.#options.letters.resolve(jobId);
-    return life;
-  }
 }
 
-/** Not ended, or on the way to it. */
-const UNDER_WAY: ReadonlySet<string> = new Set(["waiting", "delayed", "active"]);
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
 
 /** Each letter once, however often it was ticked, named or met. */
 export function distinct(letters: readonly LetterRef[]): readonly LetterRef[] {

@@ -23,12 +23,14 @@ interface Given {
   readonly outcomeOf?: (id: string) => Outcome | undefined;
   /** Jobs that died lately, by their letters. */
   readonly deaths?: readonly string[];
+  /** The state of those letters. Default `dead`. */
+  readonly deathState?: string;
   readonly stateOf?: (id: string) => string | undefined;
 }
 
 function world({ stale, outcome, state, fails = false, ...more }: Given) {
   const { at = NOW, addFails = false, unreadable = false, others = [], outcomeOf } = more;
-  const { deaths = [], stateOf = () => state } = more;
+  const { deaths = [], deathState = "dead", stateOf = () => state } = more;
   const data = newData();
   const jobId = replayId(data.id, 1);
   const added: JobData[] = [];
@@ -76,13 +78,18 @@ function world({ stale, outcome, state, fails = false, ...more }: Given) {
         return {
           items: [
             ...others,
-            { id: data.id, replays: 1, claim: { jobId, at, leaseUntil: stale ? NOW - 1 : NOW + 1 } },
+            {
+              id: data.id,
+              jobId: data.id,
+              replays: 1,
+              claim: { jobId, at, leaseUntil: stale ? NOW - 1 : NOW + 1 },
+            },
           ],
         };
       },
-      async dead(_lane, span) {
-        spans.push(span);
-        return { items: deaths.map((id) => ({ jobId: id })) };
+      async died(_lane, of, span) {
+        if (of === "dead") spans.push(span);
+        return { items: of === deathState ? deaths.map((id) => ({ jobId: id })) : [] };
       },
       async claim(_id, command) {
         claims.push(command);
@@ -154,11 +161,14 @@ describe("a sweep", () => {
   });
 
   test("a letter that cannot be decided about holds up no other", async () => {
-    const others = [{ id: "p.l.x", replays: 1, claim: { jobId: "p.l.x.r1", at: NOW, leaseUntil: NOW - 1 } }];
+    const others = [
+      { id: "p.l.x", jobId: "p.l.x", replays: 1, claim: { jobId: "p.l.x.r1", at: NOW, leaseUntil: NOW - 1 } },
+    ];
     const { reconciler, added, events, jobId } = world({
       stale: true,
       others,
-      outcomeOf: () => {
+      outcomeOf: (id) => {
+        if (!id.startsWith("p.l.x")) return undefined;
         throw new Error("The outcome of p.l.x.r1 is not of a version that can be read");
       },
     });
@@ -243,12 +253,55 @@ describe("after Redis has lost its last writes", () => {
       deaths: [answered, "p.bulk.dead"],
       outcomeOf: (id) => (id === answered ? cancelled(id) : undefined),
     });
-    reconciler.redisChanged([data.pool], 2_000_000);
-    reconciler.redisChanged(["another"], 2_000_000);
+    reconciler.redisChanged([data.pool], { at: 2_000_000, seenAt: 2_000_000 });
+    reconciler.redisChanged(["another"], { at: 2_000_000, seenAt: 2_000_000 });
     expect(await reconciler.sweep()).toBe(1);
     expect(await reconciler.sweep()).toBe(0);
     expect(resolved).toEqual([answered]);
     expect(spans).toEqual([{ from: 1_100_000, until: 2_060_000 }]);
+  });
+
+  test("the time that is compared begins before Redis went away, and that of two changes is one", async () => {
+    const { data, reconciler, spans } = world({ stale: false });
+    // Away for an hour and a half; and again, before anybody could look.
+    reconciler.redisChanged([data.pool], { at: 9_400_000, seenAt: 4_000_000 });
+    reconciler.redisChanged([data.pool], { at: 9_500_000, seenAt: 9_490_000 });
+    await reconciler.sweep();
+    expect(spans).toEqual([{ from: 3_100_000, until: 9_560_000 }]);
+  });
+
+  test.each(["parked", "replaying"])("letters that are %s are compared too", async (deathState) => {
+    const id = "p.bulk.answered";
+    const outcomeOf = (of: string): Outcome | undefined => (of === id ? cancelled(of) : undefined);
+    const { data, reconciler, resolved } = world({ stale: false, deaths: [id], deathState, outcomeOf });
+    reconciler.redisChanged([data.pool], { at: NOW, seenAt: NOW });
+    await reconciler.sweep();
+    expect(resolved).toEqual([id]);
+  });
+
+  test("a replay that was claimed meanwhile is given up where the life that died was answered", async () => {
+    const { data, jobId, reconciler, added, released, resolved } = world({
+      stale: true,
+      outcomeOf: (id) => (id.endsWith(".r1") ? undefined : cancelled(id)),
+    });
+    expect(await reconciler.sweep()).toBe(1);
+    expect(added).toEqual([]);
+    const note = `${jobId} is not needed: ${data.id} was answered after all`;
+    expect(released).toEqual([{ id: data.id, jobId, by: "reconciler", note }]);
+    expect(resolved).toEqual([data.id]);
+  });
+
+  test("a replay that was claimed meanwhile waits for the life that died, and runs if that dies again", async () => {
+    let state: string | undefined = "active";
+    const { reconciler, jobId, added, claims } = world({
+      stale: true,
+      stateOf: (id) => (id.endsWith(".r1") ? undefined : state),
+    });
+    expect(await reconciler.sweep()).toBe(0);
+    expect({ added, claims }).toEqual({ added: [], claims: [] });
+    state = "failed";
+    expect(await reconciler.sweep()).toBe(1);
+    expect(added).toMatchObject([{ id: jobId }]);
   });
 
   test("a job that runs again is kept in mind until it has ended", async () => {
@@ -260,7 +313,7 @@ describe("after Redis has lost its last writes", () => {
       outcomeOf: () => end,
       stateOf: () => (end === undefined ? "active" : undefined),
     });
-    reconciler.redisChanged([data.pool], NOW);
+    reconciler.redisChanged([data.pool], { at: NOW, seenAt: NOW });
     expect(await reconciler.sweep()).toBe(0);
     expect(await reconciler.sweep()).toBe(0);
     end = cancelled(id);
@@ -273,7 +326,7 @@ describe("after Redis has lost its last writes", () => {
     const { data, reconciler, resolved } = world({ stale: false, deaths: [id], stateOf: () => "active" });
     reconciler.ended(id);
     expect(resolved).toEqual([]);
-    reconciler.redisChanged([data.pool], NOW);
+    reconciler.redisChanged([data.pool], { at: NOW, seenAt: NOW });
     await reconciler.sweep();
     reconciler.ended(id);
     await reconciler.stop();

@@ -17,8 +17,23 @@ function endOf(id: string, outcome: string): Outcome {
   return { ...end, outcome, failure: { kind: "terminal", errorClass: "X", message: "" } };
 }
 
+interface Given {
+  readonly perLane?: number;
+  readonly letters?: number;
+  readonly addFails?: boolean;
+  /** Redis does not tell what became of a job, and takes one all the same. */
+  readonly redisAway?: boolean;
+  /** How the job ended, where its lane has it, and where the polls do. */
+  readonly outcome?: string;
+  readonly found?: string;
+  readonly polled?: string;
+}
+
+const NOTHING: Given = {};
+
 /** Letters of one pool with two lanes; `now` moves only by hand. */
-function world({ perLane = 20, letters = 1, addFails = false, outcome = "", found = "" } = {}) {
+function world({ perLane = 20, letters = 1, addFails = false, redisAway = false, ...redis } = NOTHING) {
+  const { outcome = "", found = "", polled = "" } = redis;
   let now = 1_000_000;
   const kept = new Map<string, Kept>();
   const lanes = new Map<string, JobData[]>();
@@ -66,7 +81,13 @@ function world({ perLane = 20, letters = 1, addFails = false, outcome = "", foun
           lanes: ["bulk", "critical"],
           deadlineMs: 30_000,
           lineage: { mark: async ({ id }) => void marked.push(id) },
-          outcomes: { get: async (id) => (outcome === "" ? undefined : endOf(id, outcome)) },
+          outcomes: {
+            async get(id) {
+              if (redisAway) throw new Error("Redis is away");
+              return outcome === "" ? undefined : endOf(id, outcome);
+            },
+          },
+          polls: { find: async () => (polled === "" ? undefined : { state: polled }) },
           lane: (name) => ({
             find: async () => (found === "" ? undefined : { state: found }),
             async add(job) {
@@ -136,6 +157,25 @@ describe("one", () => {
     if (ref === undefined) throw new Error("Expected a letter");
     expect(await replayer.one(ref, "ann")).toMatchObject({ outcome: "claimed", jobId: `${ref.id}.r1` });
     expect(kept.get(ref.id)?.state).toBe("replaying");
+  });
+
+  test("claims, and adds nothing, while Redis does not tell what became of the life that died", async () => {
+    const { refs, replayer, kept, inLane } = world({ redisAway: true });
+    const [ref] = refs;
+    if (ref === undefined) throw new Error("Expected a letter");
+    expect(await replayer.one(ref, "ann")).toMatchObject({
+      outcome: "claimed",
+      error: "Error: Redis is away",
+    });
+    expect(kept.get(ref.id)?.state).toBe("replaying");
+    expect(inLane()).toEqual([]);
+  });
+
+  test("refuses a letter whose async call is under way again: its lane has it as completed", async () => {
+    const { refs, replayer } = world({ found: "completed", polled: "delayed" });
+    const [ref] = refs;
+    if (ref === undefined) throw new Error("Expected a letter");
+    expect(await replayer.one(ref, "ann")).toMatchObject({ outcome: "refused", reason: "under-way" });
   });
 
   test("refuses a letter whose job was answered after all, and resolves it: Redis had lost the death", async () => {

@@ -72,8 +72,8 @@ export class Standing {
     return this.#watch.unsafe?.message;
   }
 
-  /** As `RedisWatch.changedAt`. */
-  changedAt(...place: Parameters<RedisWatch["changedAt"]>): number {
-    return this.#watch.changedAt(...place);
+  /** As `RedisWatch.lastChange`. */
+  lastChange(...place: Parameters<RedisWatch["lastChange"]>): ReturnType<RedisWatch["lastChange"]> {
+    return this.#watch.lastChange(...place);
   }
 }

@@ -4,7 +4,7 @@
 
   KEYS[1] wait (list)          KEYS[2] prioritized (zset)   KEYS[3] delayed (zset)
   KEYS[4] failed (zset)        KEYS[5] events (stream)      KEYS[6] deadlines (zset)
-  KEYS[7] the job's hash
+  KEYS[7] the job's hash       KEYS[8] active (list)
 
   ARGV[1] job id               ARGV[2] now, ms              ARGV[3] failed reason, text
   ARGV[4] failure field name   ARGV[5] failure, JSON
@@ -13,7 +13,8 @@
 ]]
 local id, now = ARGV[1], ARGV[2]
 
-if redis.call("EXISTS", KEYS[7]) == 0 then
+local type = redis.call("TYPE", KEYS[7]).ok
+if type == "none" then
   redis.call("ZREM", KEYS[6], id)
   return 0
 end
@@ -22,13 +23,22 @@ local waiting = redis.call("ZREM", KEYS[2], id) == 1
   or redis.call("ZREM", KEYS[3], id) == 1
   or redis.call("LREM", KEYS[1], 1, id) == 1
 if not waiting then
-  -- An active job ends itself at its deadline. A finished one only left its entry behind.
-  if redis.call("HEXISTS", KEYS[7], "finishedOn") == 1 then
+  -- A finished job only left its entry behind.
+  if type == "hash" and redis.call("HEXISTS", KEYS[7], "finishedOn") == 1 then
     redis.call("ZREM", KEYS[6], id)
+    return 0
   end
-  return 0
+  -- An active one ends itself at its deadline. One that is in no list and no set will not: nobody has it.
+  if redis.call("LPOS", KEYS[8], id) or redis.call("ZSCORE", KEYS[4], id) then
+    return 0
+  end
 end
 
+-- Whatever stands where a hash should.
+if type ~= "hash" then
+  redis.call("DEL", KEYS[7])
+  redis.call("HSET", KEYS[7], "data", "null")
+end
 redis.call("HSET", KEYS[7], "failedReason", ARGV[3], "finishedOn", now, ARGV[4], ARGV[5])
 redis.call("ZADD", KEYS[4], now, id)
 redis.call("ZREM", KEYS[6], id)

@@ -32,7 +32,9 @@ count = math.min(most, count and tonumber(count) * 2 or 1)
 -- BullMQ's scores: the time times 4096, plus a sequence. A job may have been put off again since it failed, because
 -- another run of it is under way or an equal one is being answered: only its failure's own delay is cut short.
 local function isRetry(id, due)
-  local priority, delay, stored = unpack(redis.call("HMGET", prefix .. id, "priority", "delay", ARGV[8]))
+  local fields = redis.pcall("HMGET", prefix .. id, "priority", "delay", ARGV[8])
+  if fields.err then return false end
+  local priority, delay, stored = unpack(fields)
   if priority ~= ARGV[9] or not delay or not stored then return false end
   local readable, notes = pcall(cjson.decode, stored)
   if not readable or type(notes) ~= "table" or notes.apart or type(notes.failedAt) ~= "number" then return false end

@@ -11,8 +11,15 @@
 local longest, left = tonumber(ARGV[1]), tonumber(ARGV[2])
 local jobs = {}
 for place, hash in ipairs(KEYS) do
-  if redis.call('EXISTS', hash) == 0 then
+  local type = redis.call('TYPE', hash).ok
+  if type == 'none' then
     jobs[place] = false
+  elseif type ~= 'hash' then
+    -- The job is there all the same, and whoever lists the lane has to see it.
+    local numbers, texts = {}, {}
+    for at = 1, 8 do numbers[at] = false end
+    for at = 3, #ARGV do texts[at - 2] = false end
+    jobs[place] = { 0, numbers, texts }
   else
     local numbers = redis.call('HMGET', hash,
       'timestamp', 'delay', 'priority', 'processedOn', 'finishedOn', 'atm', 'ats', 'stc')

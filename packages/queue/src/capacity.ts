@@ -47,6 +47,8 @@ interface LaneReading {
 interface KnownLane {
   readonly accepted: Accepted;
   bytes?: LaneReading;
+  /** A reading that is on its way. */
+  reading?: Promise<LaneReading> | undefined;
 }
 
 /** One for each process and Redis. */
@@ -89,7 +91,9 @@ export class CapacityGuard {
     if (counts.waiting + counts.delayed + accepted.unseenBy(began).jobs >= bounds.jobs) {
       return { type: "full", reason: "lane-length", retryAfterMs: LANE_RETRY_MS };
     }
-    if (bytes.bytes + accepted.unseenBy(bytes.began).bytes >= bounds.bytes) {
+    const held = bytes.bytes + accepted.unseenBy(bytes.began).bytes;
+    // A lane that holds nothing takes any job: one that is larger than the bound would be put off for ever.
+    if (held > 0 && held + job.bytes > bounds.bytes) {
       return { type: "full", reason: "lane-bytes", retryAfterMs: LANE_RETRY_MS };
     }
     this.#memory.heard(lane, job.answerBytes);
@@ -97,12 +101,20 @@ export class CapacityGuard {
     return { type: "free", written: () => written.forEach((tell) => tell()) };
   }
 
+  /** A reading that is new enough. Many who ask at once share one. */
   async #bytesOf(lane: LaneQueue, known: KnownLane): Promise<LaneReading> {
-    const readAt = this.#monotonic();
-    if (known.bytes !== undefined && readAt - known.bytes.readAt <= READING_AGE_MS) return known.bytes;
+    if (known.bytes !== undefined && this.#monotonic() - known.bytes.readAt <= READING_AGE_MS)
+      return known.bytes;
+    known.reading ??= this.#readBytes(lane, known).finally(() => {
+      known.reading = undefined;
+    });
+    return known.reading;
+  }
+
+  async #readBytes(lane: LaneQueue, known: KnownLane): Promise<LaneReading> {
     const began = known.accepted.begin();
-    const reading = { began, readAt, bytes: await lane.waitingBytes() };
-    known.bytes = reading;
-    return reading;
+    const readAt = this.#monotonic();
+    known.bytes = { began, readAt, bytes: await lane.waitingBytes() };
+    return known.bytes;
   }
 }

@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import { z } from "zod";
 import { parseJson } from "./json.ts";
 import { FAILURE_FIELD, laneKeys, type LaneKeys } from "./keys.ts";
+import { unlessWrongType } from "./wrong-type.ts";
 
 /** A dead job in the outbox. */
 export interface FailedJob {
@@ -59,7 +60,8 @@ export class FailedSet {
 
   /**
    * The oldest dead jobs but the first `skip`, at most `limit`. An id without a job (it vanished between the two reads,
-   * or something else deleted it) is taken out of the set: there is nothing to move.
+   * or something else deleted it) is taken out of the set: there is nothing to move. One whose key is no hash is a dead
+   * job of which nothing can be read.
    */
   async oldest(limit: number, skip = 0): Promise<FailedJob[]> {
     const flat = await this.#redis.zrangebyscore(
@@ -74,12 +76,12 @@ export class FailedSet {
     const found: FailedJob[] = [];
     for (let index = 0; index + 1 < flat.length; index += 2) {
       const id = flat[index] ?? "";
-      const fields = await this.#redis.hgetall(this.#keys.jobPrefix + id);
-      if (Object.keys(fields).length === 0) {
+      const fields = await unlessWrongType(this.#redis.hgetall(this.#keys.jobPrefix + id), undefined);
+      if (fields !== undefined && Object.keys(fields).length === 0) {
         await this.#redis.zrem(this.#keys.failed, id);
         continue;
       }
-      const hash = hashSchema.parse(fields);
+      const hash = hashSchema.parse(fields ?? {});
       found.push({
         id,
         data: parseJson(hash.data),

@@ -17,6 +17,7 @@ import type { LockKeeper } from "./lock-keeper.ts";
 import { afterRefusal } from "./refused-fetch.ts";
 import type { ReleaseSlot, Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
+import { setDueAside } from "./unreadable.ts";
 import type { LaneGrants, WaitingGrants } from "./waiting-grants.ts";
 
 /** Starts a call. It settles when the call is over. */
@@ -66,6 +67,9 @@ export interface IntakeOptions extends Pick<Time, "clock" | "sleep"> {
  * decides, by the job's own counter.
  */
 const NEVER_BY_BULLMQ = 1_000_000;
+
+/** Before a fetch: jobs that fall due while it is on its way are looked at too, milliseconds. */
+const DUE_AHEAD_MS = 1_000;
 
 /** Pause after an error, so that a full Redis yields one error a second and not thousands. */
 const ERROR_PAUSE_MS = 1_000;
@@ -214,12 +218,14 @@ export class Intake {
   }
 
   async #fetchBy(token: string): Promise<HeldJob | undefined> {
-    // Sent before the fetch, so carried out before it: nobody waits for the answer.
-    this.#turns.next().catch(this.#options.onError);
+    // Sent before the fetch, so carried out before it: nobody waits for the answers.
+    const { redis, onUnreadable, onError } = this.#options;
+    setDueAside(redis, this.#keys, DUE_AHEAD_MS, onUnreadable).catch(onError);
+    this.#turns.next().catch(onError);
     const job = await this.#worker.getNextJob(token);
     this.#turns.fetched(job?.priority);
     if (job === undefined) return undefined;
-    const { redis, locks, clock, keepCompleted = DEFAULT_KEEP } = this.#options;
+    const { locks, clock, keepCompleted = DEFAULT_KEEP } = this.#options;
     const parts = { job, token, worker: this.#worker, redis, keys: this.#keys };
     const held = new HeldJob({ ...parts, keepCompleted, clock });
     locks.keep(held, this.#laneLocks);

@@ -3,6 +3,7 @@ import { failureSchema, readNotes, type Failure, type Notes } from "@sluice/job"
 import type { Redis } from "ioredis";
 import { parseJson } from "./json.ts";
 import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
+import { unlessWrongType } from "./wrong-type.ts";
 
 export interface JobWait {
   /** Redis's clock, milliseconds since the epoch. */
@@ -26,7 +27,7 @@ export async function readJobWait(redis: Redis, keys: LaneKeys, id: string): Pro
   const hash = keys.jobPrefix + id;
   const [[seconds, micros], [fetched, notes, failure], score, locks] = await Promise.all([
     redis.time(),
-    redis.hmget(hash, "ats", NOTES_FIELD, FAILURE_FIELD),
+    unlessWrongType(redis.hmget(hash, "ats", NOTES_FIELD, FAILURE_FIELD), []),
     redis.zscore(keys.delayed, id),
     redis.exists(`${hash}:lock`),
   ]);
@@ -35,7 +36,7 @@ export async function readJobWait(redis: Redis, keys: LaneKeys, id: string): Pro
     dueAt: score === null ? undefined : Math.floor(Number(score) / SCORE_PER_MS),
     fetched: Number(fetched) || 0,
     locked: locks === 1,
-    notes: readNotes(notes),
+    notes: readNotes(notes ?? null),
     failure: failureSchema.safeParse(parseJson(failure ?? "")).data,
   };
 }

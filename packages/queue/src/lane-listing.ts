@@ -103,7 +103,10 @@ export class LaneListing {
     const state = await this.#queue.getJobState(id);
     const [job] = await this.#read([{ id, state }]);
     if (job === undefined) return undefined;
-    const data = job.dataBytes > LONGEST_DATA ? null : await this.#redis.hget(this.#queue.toKey(id), "data");
+    const data =
+      job.dataBytes === 0 || job.dataBytes > LONGEST_DATA
+        ? null
+        : await this.#redis.hget(this.#queue.toKey(id), "data");
     return { ...job, data: data === null ? undefined : parsed(data) };
   }
 

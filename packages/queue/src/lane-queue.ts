@@ -9,6 +9,7 @@ import { noteLanes } from "./known-lanes.ts";
 import { EVENTS_KEPT, laneKeys, type LaneKeys } from "./keys.ts";
 import { FRESH, PRIORITY_SCORE, RETURNED, SCHEDULED } from "./priorities.ts";
 import { othersAhead } from "./turns.ts";
+import { unlessWrongType } from "./wrong-type.ts";
 
 /** Jobs looked at to judge the bytes of a lane. */
 const SAMPLE = 30;
@@ -139,7 +140,7 @@ export class LaneQueue {
     const sample = await redis.zrandmember(set, SAMPLE);
     if (sample.length === 0) return 0;
     const lengths = await Promise.all(
-      sample.map(async (id) => redis.hstrlen(this.#keys.jobPrefix + id, "data")),
+      sample.map(async (id) => unlessWrongType(redis.hstrlen(this.#keys.jobPrefix + id, "data"), 0)),
     );
     const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
     return Math.round(mean * (await redis.zcard(set)));
@@ -151,12 +152,13 @@ export class LaneQueue {
    */
   async find(id: string): Promise<LaneJob | undefined> {
     const hash = this.#keys.jobPrefix + id;
+    const read = this.#options.redis.hmget(hash, "name", "data", "atm", "ats", "stc");
     const [fields, state] = await Promise.all([
-      this.#options.redis.hmget(hash, "name", "data", "atm", "ats", "stc"),
+      unlessWrongType(read, undefined),
       this.#queue.getBackend().getState(id),
     ]);
-    if (fields.every((field) => field === null)) return undefined;
-    const [, data, attempts, fetched, stalls] = fields;
+    if (fields?.every((field) => field === null) === true) return undefined;
+    const [, data, attempts, fetched, stalls] = fields ?? [];
     return {
       state: toLaneState(state),
       data: parseJson(data ?? ""),

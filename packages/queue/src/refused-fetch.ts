@@ -3,7 +3,9 @@ import type { Clock } from "@sluice/job";
 import type { Redis } from "ioredis";
 import { isFull, letThrough } from "./full.ts";
 import type { LaneKeys } from "./keys.ts";
+import { requeueLost } from "./lost.ts";
 import { endUnreadable, mayBeUnreadable } from "./unreadable.ts";
+import { isWrongType } from "./wrong-type.ts";
 
 export interface Fetched {
   /** The connection that fetches. */
@@ -31,7 +33,10 @@ export async function afterRefusal(
   }
   if (!mayBeUnreadable(error)) return "give-up";
   const id = await endUnreadable(redis, keys, token, clock());
-  if (id === undefined) return "give-up";
-  onUnreadable?.(id);
-  return "again";
+  if (id !== undefined) {
+    onUnreadable?.(id);
+    return "again";
+  }
+  // The fetch got none: it broke off before, at a job that was due, and may have left others in no set.
+  return isWrongType(error) && (await requeueLost(redis, keys)) > 0 ? "again" : "give-up";
 }

@@ -13,6 +13,8 @@ import { shortenLives, type Lives } from "./lives.ts";
 import { recoverStalled } from "./full.ts";
 import { DEFAULT_KEEP } from "./held-job.ts";
 import { EVENTS_KEPT, FAILURE_FIELD, laneKeys, NOTES_FIELD, type LaneKeys } from "./keys.ts";
+import { setDueAside } from "./unreadable.ts";
+import { isWrongType, unlessWrongType } from "./wrong-type.ts";
 
 /** By what a sweeper judges times. */
 export interface SweeperTimes {
@@ -42,6 +44,8 @@ export interface SweeperOptions extends SweeperTimes {
    */
   readonly recoverEveryMs?: number;
   readonly onExpired: (id: string) => void;
+  /** A delayed job could not be read, and is in the failed set now. Default: nobody hears of it. */
+  readonly onUnreadable?: (id: string) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -50,6 +54,9 @@ const BATCH = 200;
 
 /** An intake promotes what is due whenever it fetches; the sweeper only helps where none does. */
 const OVERDUE_MS = 1_000;
+
+/** Longer than an intake sleeps at most before it fetches what falls due meanwhile, milliseconds. */
+const DUE_AHEAD_MS = 15_000;
 
 /** How often completed jobs are looked at, milliseconds. */
 const SHED_EVERY_MS = 60_000;
@@ -74,6 +81,7 @@ const expire: Script<{ keys: LaneKeys; id: string; now: number; failure: Failure
       keys.events,
       keys.deadlines,
       keys.jobPrefix + id,
+      keys.active,
     ],
     argv: [id, now, `${failure.errorClass}: ${failure.message}`, FAILURE_FIELD, JSON.stringify(failure)],
   }),
@@ -133,6 +141,14 @@ export class Sweeper {
     return (await this.#expireAll(now)) + (await this.#promoteOverdue(now)) + (await this.#bringForward(now));
   }
 
+  /** Ends one job whose deadline has passed. */
+  async #expire(id: string, now: number): Promise<boolean> {
+    const { redis } = this.#options;
+    const keys = this.#keys;
+    const notes = await unlessWrongType(redis.hget(keys.jobPrefix + id, NOTES_FIELD), null);
+    return expire.run(redis, { keys, id, now, failure: deadlineFailure(readNotes(notes).last) });
+  }
+
   #schedule(): void {
     const everyMs = this.#options.everyMs ?? 1_000;
     // Jitter, so that the workers of a fleet do not sweep in step.
@@ -167,13 +183,18 @@ export class Sweeper {
   }
 
   async #expireAll(now: number): Promise<number> {
-    const { redis, onExpired } = this.#options;
+    const { redis, onExpired, onError } = this.#options;
     const keys = this.#keys;
     const due = await redis.zrangebyscore(keys.deadlines, "-inf", now, "LIMIT", 0, BATCH);
     let expired = 0;
     for (const id of due) {
-      const failure = deadlineFailure(readNotes(await redis.hget(keys.jobPrefix + id, NOTES_FIELD)).last);
-      if (!(await expire.run(redis, { keys, id, now, failure }))) continue;
+      // One that Redis refuses holds up none of the others.
+      const ended = await this.#expire(id, now).catch((error: unknown) => {
+        if (!isWrongType(error)) throw error;
+        onError(error);
+        return false;
+      });
+      if (!ended) continue;
       expired += 1;
       onExpired(id);
     }
@@ -181,6 +202,7 @@ export class Sweeper {
   }
 
   async #promoteOverdue(now: number): Promise<number> {
+    await setDueAside(this.#options.redis, this.#keys, DUE_AHEAD_MS, this.#options.onUnreadable);
     const latest = (now - OVERDUE_MS) * DELAYED_SCORE_FACTOR;
     const overdue = await this.#options.redis.zrangebyscore(
       this.#keys.delayed,

@@ -5,6 +5,7 @@
 import { OWN_FAILURES, type Failure } from "@sluice/job";
 import { defineScript, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
+import { z } from "zod";
 import { FAILURE_FIELD, type LaneKeys } from "./keys.ts";
 
 const FAILURE: Failure = {
@@ -40,6 +41,35 @@ const setAside: Script<SetAside, boolean> = defineScript(
   (reply) => reply === 1,
   { whenFull: true },
 );
+
+/** Jobs of one promotion of BullMQ's, twice: those that are set aside let others into it. */
+const LOOKED_AT = 2_000;
+
+const dueAside: Script<{ keys: LaneKeys; aheadMs: number }, readonly string[]> = defineScript(
+  new URL("../lua/set-due-aside.lua", import.meta.url),
+  ({ keys, aheadMs }) => ({
+    keys: [keys.delayed, keys.failed, keys.events, keys.deadlines],
+    argv: [
+      keys.jobPrefix,
+      aheadMs,
+      LOOKED_AT,
+      REASON,
+      ...Object.entries({ data: "null", ...failureFields() }).flat(),
+    ],
+  }),
+  (reply) => z.array(z.string()).parse(reply),
+  { whenFull: true },
+);
+
+/** Ends delayed jobs that fall due within `aheadMs` and whose key holds no hash: a promotion would break off at one. */
+export async function setDueAside(
+  redis: Redis,
+  keys: LaneKeys,
+  aheadMs: number,
+  onUnreadable: ((id: string) => void) | undefined,
+): Promise<void> {
+  for (const id of await dueAside.run(redis, { keys, aheadMs })) onUnreadable?.(id);
+}
 
 function failureFields(): Record<string, string> {
   return { stacktrace: JSON.stringify([REASON]), [FAILURE_FIELD]: JSON.stringify(FAILURE) };

@@ -62,6 +62,28 @@ test("a lane is full when the data of its waiting jobs, by a sample, reaches the
   });
 });
 
+test("a job counts itself: a lane takes none that would be too much for it, and any while it is empty", async () => {
+  const lane = testLane();
+  const guard = new CapacityGuard(lane.redis);
+  const large = { bytes: 1_000, answerBytes: 100 };
+  const bounds = { jobs: 1_000, bytes: 900 };
+  const first = await guard.check(lane.queue, bounds, large);
+  expect(first).toMatchObject({ type: "free" });
+  expect(await check(guard, lane.queue, bounds, JOB)).toMatchObject({ type: "full", reason: "lane-bytes" });
+  expect(await check(guard, lane.queue, { ...bounds, bytes: 1_099 }, JOB)).toMatchObject({ type: "full" });
+  expect(await check(guard, lane.queue, { ...bounds, bytes: 1_100 }, JOB)).toMatchObject({ type: "free" });
+});
+
+test("40 who ask at once share one look at the lane", async () => {
+  const lane = testLane();
+  const guard = new CapacityGuard(lane.redis);
+  await lane.addMany(3);
+  const looks = vi.spyOn(lane.queue, "waitingBytes");
+  const bounds = { jobs: 1_000, bytes: MANY_BYTES };
+  await Promise.all(Array.from({ length: 40 }, async () => check(guard, lane.queue, bounds, JOB)));
+  expect(looks).toHaveBeenCalledTimes(1);
+});
+
 test("a Redis without a limit is never short of memory", async () => {
   const { url } = await ownRedis();
   const redis = testRedis("command", url);

@@ -124,6 +124,36 @@ test("an active job past its deadline is left to its worker", async () => {
   expect(await lane.queue.find(job.id)).toMatchObject({ state: "completed" });
 });
 
+test("a job whose key is no hash holds up no deadline and no promotion of its lane", async () => {
+  const lane = testLane();
+  const [bad, late] = [lane.newJob({ deadlineAt: PAST - 10 }), lane.newJob({ deadlineAt: PAST })];
+  for (const job of [bad, late]) await lane.queue.add(job);
+  const [soon, overdue] = [lane.newJob(), lane.newJob()];
+  for (const job of [soon, overdue]) await lane.queue.add(job, 10_000);
+  for (const { id } of [bad, soon]) {
+    await lane.redis.del(lane.keys.jobPrefix + id);
+    await lane.redis.set(lane.keys.jobPrefix + id, "text");
+  }
+  const { sweeper, expired } = sweeperOf(lane);
+  await sweeper.sweep(Date.now() + 20_000);
+  expect(expired).toEqual([bad.id, late.id]);
+  expect((await lane.failed.oldest(5)).map(({ id }) => id).toSorted()).toEqual(
+    [bad.id, late.id, soon.id].toSorted(),
+  );
+  expect(await lane.queue.find(overdue.id)).toMatchObject({ state: "waiting" });
+});
+
+test("a job past its deadline that is in no list and no set ends too", async () => {
+  const lane = testLane();
+  const job = lane.newJob({ deadlineAt: PAST });
+  await lane.queue.add(job, 1_000);
+  await lane.redis.zrem(lane.keys.delayed, job.id);
+  const { sweeper, expired } = sweeperOf(lane);
+  expect(await sweeper.sweep()).toBe(1);
+  expect(expired).toEqual([job.id]);
+  expect(await lane.failed.oldest(5)).toMatchObject([{ id: job.id, data: job, failure: deadline }]);
+});
+
 test("an expired job never runs", async () => {
   const lane = testLane();
   await lane.queue.add(lane.newJob({ deadlineAt: PAST }));

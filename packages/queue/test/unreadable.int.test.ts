@@ -1,5 +1,6 @@
 /** Jobs of a lane that cannot be read: each ends at once, in the failed set, and holds up nobody. */
 import { expect, test, vi } from "vitest";
+import { requeueLost } from "../src/lost.ts";
 import { completeAll, testLane, type TestLane } from "./lane.ts";
 
 /** Ways in which what Redis holds of a waiting job can be damaged. */
@@ -38,6 +39,49 @@ test.each(Object.entries(DAMAGE))(
     expect(await lane.redis.zscore(lane.keys.deadlines, bad)).toBeNull();
   },
 );
+
+/** Adds jobs that start so long from now. */
+async function addDelayed(lane: TestLane, count: number, delayMs: number): Promise<string[]> {
+  const jobs = Array.from({ length: count }, () => lane.newJob());
+  for (const job of jobs) await lane.queue.add(job, delayMs);
+  return jobs.map(({ id }) => id);
+}
+
+test.each(Object.entries(DAMAGE))(
+  "a delayed job with %s takes none of those with it that fall due beside it",
+  async (_, damage) => {
+    const lane = testLane();
+    const ids = await addDelayed(lane, 10, 20);
+    const bad = ids[3] ?? "";
+    await damage(lane, bad);
+    const taken: string[] = [];
+    const unreadable: string[] = [];
+    const { errors } = await lane.startIntake(completeAll(taken), {
+      onUnreadable: (id) => unreadable.push(id),
+    });
+    await vi.waitFor(() => expect(taken).toHaveLength(9), { timeout: 4_000, interval: 20 });
+    await vi.waitFor(() => expect(unreadable).toEqual([bad]));
+    expect(taken.toSorted()).toEqual(ids.filter((id) => id !== bad).toSorted());
+    expect(errors).toEqual([]);
+    expect(await lane.failed.oldest(10)).toMatchObject([
+      { id: bad, failure: { kind: "terminal", errorClass: "MalformedJob" } },
+    ]);
+    expect(await lane.redis.zscore(lane.keys.deadlines, bad)).toBeNull();
+  },
+);
+
+test("jobs that a promotion which broke off has left in no set run all the same", async () => {
+  const lane = testLane();
+  const lost = await addDelayed(lane, 600, 20);
+  // As a version that looks at nothing before it promotes.
+  await lane.redis.zrem(lane.keys.delayed, ...lost);
+  await lane.redis.set(`${lane.keys.jobPrefix}bad`, "text");
+  expect(await requeueLost(lane.redis, lane.keys)).toBe(600);
+  expect(await requeueLost(lane.redis, lane.keys)).toBe(0);
+  const taken: string[] = [];
+  await lane.startIntake(completeAll(taken));
+  await vi.waitFor(() => expect(taken).toHaveLength(600), { timeout: 8_000, interval: 20 });
+});
 
 test("data that is no JSON is kept as a text", async () => {
   const lane = testLane();

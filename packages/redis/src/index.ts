@@ -3,5 +3,11 @@ export { connect, connectionOptions, type ConnectionProfile } from "./connection
 export { assertFit, type Problem, type ProblemCode } from "./fit.ts";
 export { keySpace, type KeySpace } from "./keyspace.ts";
 export { isUnfit, UnfitRedisError } from "./unfit.ts";
-export { RedisWatch, type Health, type RedisNews, type RedisWatchOptions } from "./watch.ts";
+export {
+  RedisWatch,
+  type Health,
+  type RedisChange,
+  type RedisNews,
+  type RedisWatchOptions,
+} from "./watch.ts";
 export { defineScript, type Script, type ScriptCall, type ScriptOptions } from "./script.ts";

@@ -33,7 +33,15 @@ export type RedisNews =
   /** The key space was there, and is not any more. */
   | { readonly type: "emptied"; readonly keySpace: KeySpace }
   /** Another life of the server answers, or another server: what was written last may be lost. */
-  | { readonly type: "restarted"; readonly keySpace: KeySpace; readonly at: number };
+  | ({ readonly type: "restarted"; readonly keySpace: KeySpace } & RedisChange);
+
+/** Another server, or another life of it, that answers for a key space. Milliseconds since the epoch, by Redis's clock. */
+export interface RedisChange {
+  /** When it was found. That may be long after it took place, when no program could look. */
+  readonly at: number;
+  /** When what answered before was looked at last: nothing that was written sooner is in doubt. */
+  readonly seenAt: number;
+}
 
 export interface RedisWatchOptions {
   /** A connection whose commands are bounded in time (profile `command` or `producer`). Its owner ends it. */
@@ -62,7 +70,7 @@ const LOOK_AGE_MS = 1_000;
 /** Pause between two looks at a Redis that does not answer at the start, milliseconds. */
 const ASK_AGAIN_MS = 500;
 
-const markReply = z.tuple([z.string(), z.number(), z.number(), z.number()]);
+const markReply = z.tuple([z.string(), z.number(), z.number(), z.number(), z.number()]);
 
 const mark: Script<
   { keySpace: KeySpace; id: string; runId: string },
@@ -75,7 +83,7 @@ const mark: Script<
 
 interface Known {
   readonly id: string;
-  readonly changedAt: number;
+  readonly change: RedisChange;
 }
 
 interface Trouble {
@@ -133,12 +141,10 @@ export class RedisWatch {
     return this.#looked?.health.problems.find(isUnsafe);
   }
 
-  /**
-   * When another server, or another life of it, was last found to answer for a key space; milliseconds since the epoch by
-   * the clock of Redis, 0 when that is not known to have happened.
-   */
-  changedAt(keySpace: KeySpace): number {
-    return this.#known.get(keySpace)?.changedAt ?? 0;
+  /** The last change of what answers for a key space; `undefined` when none is known to have happened. */
+  lastChange(keySpace: KeySpace): RedisChange | undefined {
+    const change = this.#known.get(keySpace)?.change;
+    return change === undefined || change.at === 0 ? undefined : change;
   }
 
   /**
@@ -195,18 +201,20 @@ export class RedisWatch {
 
   async #mark(keySpace: KeySpace, runId: string): Promise<RedisNews[]> {
     const before = this.#known.get(keySpace);
-    const [id, made, changedAt, changed] = await mark.run(this.#options.redis, {
+    const [id, made, at, changed, seenBefore] = await mark.run(this.#options.redis, {
       keySpace,
       id: randomUUID(),
       runId,
     });
-    this.#known.set(keySpace, { id, changedAt });
+    // Found by a version that does not say when it had looked last: as if that had been just before.
+    const change = { at, seenAt: seenBefore === 0 ? at : seenBefore };
+    this.#known.set(keySpace, { id, change });
     if (before === undefined) {
       if (made === 1) return [{ type: "new", keySpace }];
-      return changed === 1 ? [{ type: "restarted", keySpace, at: changedAt }] : [];
+      return changed === 1 ? [{ type: "restarted", keySpace, ...change }] : [];
     }
     if (before.id !== id) return [{ type: "emptied", keySpace }];
-    return changedAt > before.changedAt ? [{ type: "restarted", keySpace, at: changedAt }] : [];
+    return at > before.change.at ? [{ type: "restarted", keySpace, ...change }] : [];
   }
 
   /** What has come and what has gone since the last look. */

@@ -127,9 +127,18 @@ const begin: Script<Begin & { run: string; keySpace: KeySpace; graceMs: number }
   { whenFull: true },
 );
 
-const end: Script<{ key: string; owner: string; change: 0 | -1; settled: boolean }, boolean> = defineScript(
+interface End {
+  readonly key: string;
+  readonly owner: string;
+  /** '' for whichever is in flight. */
+  readonly run: string;
+  readonly change: 0 | -1;
+  readonly settled: boolean;
+}
+
+const end: Script<End, boolean> = defineScript(
   new URL("../lua/ledger-end.lua", import.meta.url),
-  ({ key, owner, change, settled }) => ({ keys: [key], argv: [owner, change, settled ? 1 : 0] }),
+  ({ key, owner, run, change, settled }) => ({ keys: [key], argv: [owner, change, settled ? 1 : 0, run] }),
   (reply) => reply === 1,
   { whenFull: true },
 );
@@ -150,8 +159,8 @@ export class CallLedger {
   readonly #graceMs: number;
   /** Questions that may have been granted although nobody heard it, by owner and job. */
   readonly #unanswered = new Map<string, string>();
-  /** Jobs that this process has a call for, or may have: asked for and not known to be over. */
-  readonly #open = new Set<string>();
+  /** Jobs that this process has a call for, or may have, with its run, '' for one of two: asked for, not known to be over. */
+  readonly #open = new Map<string, string>();
 
   constructor({ redis, keySpace, graceMs = HEARTBEAT_TTL_MS }: CallLedgerOptions) {
     this.#redis = redis;
@@ -169,7 +178,7 @@ export class CallLedger {
     const run = this.#unanswered.get(question) ?? randomUUID();
     this.#unanswered.delete(question);
     const had = this.#open.has(asked.id);
-    this.#open.add(asked.id);
+    if (!had) this.#open.set(asked.id, run);
     try {
       const permission = await begin.run(this.#redis, {
         ...asked,
@@ -177,10 +186,12 @@ export class CallLedger {
         keySpace: this.#keySpace,
         graceMs: this.#graceMs,
       });
-      if (permission.type !== "go" && !had) this.#open.delete(asked.id);
+      if (permission.type === "go") this.#open.set(asked.id, run);
+      else if (!had) this.#over(asked.id, run);
       return permission;
     } catch (error) {
       this.#unanswered.set(question, run);
+      if (had && this.#open.get(asked.id) !== run) this.#open.set(asked.id, "");
       throw error;
     }
   }
@@ -229,18 +240,32 @@ export class CallLedger {
     const asked = Object.entries(await this.#redis.hgetall(key)).filter(([, of]) => of === owner);
     const denied: string[] = [];
     for (const [id] of asked) {
-      // What it held was brought back with it.
-      if (!this.#open.has(id) && (await this.#close(id, owner, 0, false))) denied.push(id);
+      if (await this.#deny(id, owner)) denied.push(id);
       await this.#redis.hdel(key, id);
     }
     return denied;
   }
 
-  async #close(id: string, owner: string, change: 0 | -1, settled = true): Promise<boolean> {
+  /** Ends a call that this process does not have. By its run: the job may be called from here before that is done. */
+  async #deny(id: string, owner: string): Promise<boolean> {
+    const key = ledgerKey(this.#keySpace, id);
+    const run = await this.#redis.hget(key, "run");
+    if (run === null || this.#open.has(id)) return false;
+    // What it held was brought back with it.
+    return end.run(this.#redis, { key, owner, run, change: 0, settled: false });
+  }
+
+  async #close(id: string, owner: string, change: 0 | -1): Promise<boolean> {
     this.#unanswered.delete(`${owner} ${id}`);
     const key = ledgerKey(this.#keySpace, id);
-    const wasOurs = await end.run(this.#redis, { key, owner, change, settled });
-    this.#open.delete(id);
+    const run = this.#open.get(id) ?? "";
+    const wasOurs = await end.run(this.#redis, { key, owner, run, change, settled: true });
+    this.#over(id, run);
     return wasOurs;
+  }
+
+  /** Unless another call has been begun since. */
+  #over(id: string, run: string): void {
+    if (this.#open.get(id) === run) this.#open.delete(id);
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
 import { CallLedger, Heartbeat } from "../src/index.ts";
 import { heartbeatKeys } from "../src/keys.ts";
@@ -77,6 +77,52 @@ describe("a call", () => {
       // And so was its reservation.
       go(2, { left: [held(1)] }),
     );
+  });
+
+  test("that begins while one that Redis brought back is denied stays known, and is confirmed", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    a.ledger.closed(id);
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+    // Both are on their way at once, the denial first.
+    const send = a.redis.sendCommand.bind(a.redis);
+    let begun: Promise<unknown> | undefined;
+    const spy = vi.spyOn(a.redis, "sendCommand").mockImplementation((command, stream) => {
+      const sent = send(command, stream);
+      if (command.name === "evalsha") {
+        spy.mockRestore();
+        begun = a.ledger.begin({ ...call, owner: a.owner });
+      }
+      return sent;
+    });
+    expect(await a.ledger.answerDoubts(a.owner)).toEqual([id]);
+    expect(await begun).toMatchObject({ type: "go", call: 2 });
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+    expect(await a.ledger.answerDoubts(a.owner)).toEqual([]);
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+  });
+
+  test("is not ended by a denial of the one before it that comes late", async () => {
+    const space = testKeySpace();
+    const [a, b] = [await member(space), await member(space)];
+    await a.ledger.begin({ ...call, owner: a.owner });
+    a.ledger.closed(id);
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
+    const send = a.redis.sendCommand.bind(a.redis);
+    const late = async (...sent: Parameters<typeof send>): Promise<unknown> => {
+      // As after a connection that broke: the denial is sent again.
+      await a.ledger.end({ id, owner: a.owner });
+      expect(await a.ledger.begin({ ...call, owner: a.owner })).toMatchObject({ type: "go", call: 2 });
+      return send(...sent);
+    };
+    const spy = vi.spyOn(a.redis, "sendCommand").mockImplementation((command, stream) => {
+      if (command.name !== "evalsha") return send(command, stream);
+      spy.mockRestore();
+      return late(command, stream);
+    });
+    expect(await a.ledger.answerDoubts(a.owner)).toEqual([]);
+    expect((await b.ledger.begin({ ...call, owner: b.owner })).type).toBe("busy");
   });
 
   test("that others wait for is confirmed by its owner while it has it", async () => {
