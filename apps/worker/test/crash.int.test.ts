@@ -1,4 +1,5 @@
 /** A worker that is killed, with the times that production has: how soon its jobs run again, and what stays behind. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { createEstimator, sizedPart } from "@sluice/bedrock/estimate";
 import { addFaults, countInFlight } from "@sluice/chaos";
 import { jobRequestSchema } from "@sluice/job";
@@ -45,6 +46,9 @@ test("a killed worker's calls are made again within 20 s, and its reservations d
   expect((await fleet.limiter.inspect("test")).reservations).toBe(JOBS);
 });
 
+/** Long enough for four calls to be out on a busy machine. */
+const DEADLINE_MS = 5_000;
+
 /** On every way in which such a job may go on or end. Its calls hang until it dies. */
 test("the day counts what a killed worker's calls cost, and nothing of theirs stays reserved", async () => {
   await using fleet = await startFleet({
@@ -60,8 +64,9 @@ test("the day counts what a killed worker's calls cost, and nothing of theirs st
     { request },
     { request, kind: "stream" },
     { request },
-    { request, deadlineMs: 3_000 },
+    { request, deadlineMs: DEADLINE_MS },
   ]);
+  const overdueAt = Date.now() + DEADLINE_MS;
   const [, , cancelled = ""] = ids;
   await vi.waitFor(async () => expect(await countInFlight(fleet.simulatorUrl)).toBe(ids.length), PATIENTLY);
 
@@ -69,6 +74,8 @@ test("the day counts what a killed worker's calls cost, and nothing of theirs st
   await killed.exit;
   await fleet.cancels.request(cancelled, "default");
   await fetch(`${fleet.simulatorUrl}/_sim/faults?id=${hangs}`, { method: "DELETE" });
+  // With its deadline past, nobody makes its call again.
+  await sleep(overdueAt - Date.now());
   await fleet.startWorker();
   await vi.waitFor(
     async () => expect(await fleet.ends(ids)).toEqual(["completed", "completed", "cancelled", "dead"]),
