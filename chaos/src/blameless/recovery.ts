@@ -29,6 +29,12 @@ export const EXCEPTIONS: readonly Exception[] = [
     reason: "No other job is answered that could bring its retry forward: its own backoff counts",
   },
   {
+    faults: ["half-throttled", "half-throttled-mid-stream", "half-unavailable"],
+    withinS: 30,
+    reason:
+      "Half is answered throughout: what is left has failed lately and waits out its backoff, or a chance probe",
+  },
+  {
     faults: ["retry-after"],
     withinS: 20,
     reason: "The last call of the fault is told to stay away for 10 s, and the whole pool does",
