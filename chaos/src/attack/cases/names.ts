@@ -254,7 +254,10 @@ export const names: AttackCase = {
         ran.forEach(({ code, text }, index) => {
           const command = commands[index]?.join(" ");
           must(code !== 0, `sluice ${command} is done`);
-          must(/Expected|Allowed choices|There is no pool/.test(text), `sluice ${command} says ${text.slice(0, 200)}`);
+          must(
+            /Expected|Allowed choices|There is no pool/.test(text),
+            `sluice ${command} says ${text.slice(0, 200)}`,
+          );
         });
       },
     },
