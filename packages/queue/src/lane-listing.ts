@@ -6,6 +6,7 @@ import { defineScript, type Script } from "@sluice/redis";
 import type { JobType, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { z } from "zod";
+import { parseJson } from "./json.ts";
 
 /** A job as a list shows it. */
 export interface ListedJob {
@@ -162,10 +163,5 @@ function shown(value: string | number | null | undefined): string | undefined {
 }
 
 function parsed(value: string | number | null | undefined): unknown {
-  if (typeof value !== "string") return undefined;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return undefined;
-  }
+  return typeof value === "string" ? parseJson(value) : undefined;
 }
