@@ -1,5 +1,6 @@
 export type { Clock } from "./clock.ts";
-export type { Call, CallOutcome, ThrottleKind } from "./evidence/call.ts";
+export type { Call, CallOutcome } from "./evidence/call.ts";
+export type { ThrottleKind } from "./quota/throttle.ts";
 export type { CallPage, ModelStats } from "./evidence/ledger.ts";
 export type { Peak } from "./evidence/peak.ts";
 export type { BreakPlace, ErrorPlace, Fault } from "./faults/fault.ts";

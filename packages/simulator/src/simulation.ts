@@ -1,11 +1,11 @@
 /** The state behind one simulator: nothing of it outlives the process. */
-import { type AsyncInvokeStore, createAsyncInvokeStore } from "./async-invoke/store.ts";
+import { type AsyncInvokeStore, createAsyncInvokeStore } from "./async-invokes.ts";
 import type { Clock } from "./clock.ts";
 import { createLedger, type Ledger } from "./evidence/ledger.ts";
 import { createFaultScript, type FaultScript } from "./faults/script.ts";
 import { findModel } from "./models/find.ts";
 import type { Model, ModelTable } from "./models/model.ts";
-import type { PrefixCache } from "./operations/input-usage.ts";
+import type { PrefixCache } from "./dialects/input-usage.ts";
 import { createDailyWindow, createMeter, type Meter } from "./quota/meter.ts";
 import type { Window } from "./quota/window.ts";
 import { type Random, seeded } from "./random.ts";

@@ -1,17 +1,15 @@
 /** Starts a simulator: a port in front of a simulation. */
 import { hostCheck, isSafeFromOtherSites, misdirected } from "@sluice/process";
 import { z } from "zod";
+import { listen, openExchange, sendError, sendJson, ServiceError } from "@sluice/wire";
 import { type Clock, systemClock } from "./clock.ts";
-import { control } from "./evidence/control.ts";
+import { control } from "./control.ts";
 import type { CallPage, ModelStats } from "./evidence/ledger.ts";
 import { type ModelTable, modelTableSchema } from "./models/model.ts";
 import { serve } from "./operations/serve.ts";
 import { faultRuleSchema, type FaultRuleInput } from "./faults/rule.ts";
 import { peaksByPool, type Peak } from "./evidence/peak.ts";
 import { createSimulation } from "./simulation.ts";
-import { openExchange, sendError, sendJson } from "./wire/exchange.ts";
-import { listen } from "./wire/port.ts";
-import { ServiceError } from "./wire/service-error.ts";
 
 /** Load balancers ask by address. */
 const HEALTH = "/_sim/health";

@@ -1,8 +1,8 @@
 /** Vercel's client: signs, frames and parses in its own way. */
 import { createAmazonBedrock } from "@ai-sdk/amazon-bedrock";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { errorStatus, isServiceErrorName } from "@sluice/wire";
 import { type Simulator, start } from "../src/index.ts";
-import { errorStatus, isServiceErrorName } from "../src/wire/service-error.ts";
 import { failureOf } from "./failure.ts";
 
 const SONNET = "us.anthropic.claude-sonnet-4-6-v1:0";

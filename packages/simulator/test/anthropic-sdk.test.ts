@@ -1,8 +1,8 @@
 /** Anthropic's own client: signs, frames and parses without the AWS SDK's client. */
 import { AnthropicBedrock } from "@anthropic-ai/bedrock-sdk";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { errorStatus, isServiceErrorName } from "@sluice/wire";
 import { type Simulator, start } from "../src/index.ts";
-import { errorStatus, isServiceErrorName } from "../src/wire/service-error.ts";
 import { failureOf } from "./failure.ts";
 
 const SONNET = "us.anthropic.claude-sonnet-4-6-v1:0";

@@ -1,9 +1,9 @@
 /** The page about the simulator names what there is, and nothing else. */
 import { readFile } from "node:fs/promises";
 import { beforeAll, expect, test } from "vitest";
+import { errorStatus } from "@sluice/wire";
 import { faultWords, parseFault } from "../src/faults/spelling.ts";
 import { baseline } from "../src/models/defaults.ts";
-import { errorStatus } from "../src/wire/service-error.ts";
 
 let page: string;
 

@@ -1,7 +1,7 @@
 import { ConverseCommand } from "@aws-sdk/client-bedrock-runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { errorStatus, isServiceErrorName } from "@sluice/wire";
 import { type Simulator, start } from "../src/index.ts";
-import { errorStatus, isServiceErrorName } from "../src/wire/service-error.ts";
 import { ask, createClient, type Transport, transports } from "./clients.ts";
 
 const NOVA = "us.amazon.nova-pro-v1:0";

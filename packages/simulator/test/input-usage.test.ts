@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { measureInput, type PrefixCache, touchPrefix } from "../src/operations/input-usage.ts";
-import type { PromptPart } from "../src/operations/model-request.ts";
+import { measureInput, type PrefixCache, touchPrefix } from "../src/dialects/input-usage.ts";
+import type { PromptPart } from "../src/dialects/model-request.ts";
 
 const point: PromptPart = { kind: "cache-point" };
 const text = (tokens: number): PromptPart => ({ kind: "text", text: "x".repeat(tokens * 4) });

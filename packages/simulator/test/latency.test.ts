@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { baseline } from "../src/models/defaults.ts";
-import { drawPace, generate, type Pace } from "../src/operations/generate.ts";
+import { drawPace, generate, type Pace } from "../src/calls/generate.ts";
 import { seeded } from "../src/random.ts";
 import { virtualClock } from "./virtual-clock.ts";
 

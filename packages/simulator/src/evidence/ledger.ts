@@ -1,5 +1,6 @@
 /** The simulator's own account of what happened: counters per model and the last calls one by one. */
-import type { Call, FinishedCall, ThrottleKind } from "./call.ts";
+import type { ThrottleKind } from "../quota/throttle.ts";
+import type { Call, FinishedCall } from "./call.ts";
 
 /** Older calls are forgotten; counters are not. */
 const CALLS_KEPT = 100_000;

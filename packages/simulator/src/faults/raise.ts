@@ -1,6 +1,6 @@
 /** From a scripted error to the one on the wire. */
-import { throttleMessage } from "../evidence/call.ts";
-import { ServiceError, type ServiceErrorName } from "../wire/service-error.ts";
+import { ServiceError, type ServiceErrorName } from "@sluice/wire";
+import { throttleMessage } from "../quota/throttle.ts";
 import type { Fault } from "./fault.ts";
 
 /** A scripted exception. */

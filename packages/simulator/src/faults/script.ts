@@ -1,8 +1,8 @@
 /** The faults in force: from a header of the request, from a marker in its prompt, then from the rules in order. */
+import { invalid } from "@sluice/wire";
 import { hashText, type Random } from "../random.ts";
 import type { Fault } from "./fault.ts";
 import { type FaultedCall, type FaultRule, meets, type RuleProgress, strikes } from "./rule.ts";
-import { invalid } from "../wire/service-error.ts";
 import { parseFault } from "./spelling.ts";
 
 /** Header that asks for a fault on one request. */

@@ -2,8 +2,8 @@
  * Faults in one word, for a prompt marker, a header or a rule: `ThrottlingException`, `reset@mid`,
  * `ModelNotReadyException*2`. `@first` and `@mid` say where; `*2` means the first two times only.
  */
-import { type ThrottleKind, throttleMessage } from "../evidence/call.ts";
-import { isServiceErrorName } from "../wire/service-error.ts";
+import { isServiceErrorName } from "@sluice/wire";
+import { type ThrottleKind, throttleMessage } from "../quota/throttle.ts";
 import type { Fault } from "./fault.ts";
 
 /** A fault read from its spelling. */

@@ -1,6 +1,6 @@
 /** ApplyGuardrail in its simple form: a marker in the text intervenes, everything else passes. */
 import { z } from "zod";
-import { parseJsonBody } from "../wire/parse.ts";
+import { parseJsonBody } from "@sluice/wire";
 
 const BLOCKED_TEXT = "Sorry, the guardrail has blocked this content.";
 const MARKER = "[[sim:guardrail_intervened]]";

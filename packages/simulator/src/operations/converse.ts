@@ -1,10 +1,13 @@
 /** Converse and ConverseStream: one body, one answer, whole or in events. */
-import { type Frame, padded } from "../wire/frames.ts";
-import { parseJsonBody } from "../wire/parse.ts";
-import { conversationEvents, type ConversationEvent, conversationUsage } from "./conversation-events.ts";
-import { type ConverseBody, converseBodySchema, readConverse } from "./converse-request.ts";
-import { without } from "./omit.ts";
-import type { Generation, Read } from "./reply.ts";
+import { type Frame, padded, parseJsonBody } from "@sluice/wire";
+import {
+  conversationEvents,
+  type ConversationEvent,
+  conversationUsage,
+} from "../dialects/conversation-events.ts";
+import { type ConverseBody, converseBodySchema, readConverse } from "../dialects/converse-request.ts";
+import { without } from "../dialects/omit.ts";
+import type { Generation, Read } from "../dialects/reply.ts";
 
 /** Reads a Converse request. */
 export function converse(body: Buffer): Read {

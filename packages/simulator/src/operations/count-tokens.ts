@@ -1,11 +1,15 @@
 /** CountTokens: free of quota, but a call like any other in the evidence and to the faults. */
 import { z } from "zod";
-import { parseJsonBody } from "../wire/parse.ts";
-import { invalid } from "../wire/service-error.ts";
-import { type Conversation, checkConversation, conversationSchema, promptParts } from "./converse-request.ts";
+import { invalid, parseJsonBody } from "@sluice/wire";
+import {
+  type Conversation,
+  checkConversation,
+  conversationSchema,
+  promptParts,
+} from "../dialects/converse-request.ts";
 import { readInvocation } from "./invoke.ts";
-import type { PromptPart } from "./model-request.ts";
-import type { Read } from "./reply.ts";
+import type { PromptPart } from "../dialects/model-request.ts";
+import type { Read } from "../dialects/reply.ts";
 
 interface CountTokensBody {
   readonly input: {

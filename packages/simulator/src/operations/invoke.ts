@@ -1,20 +1,18 @@
 /** InvokeModel and InvokeModelWithResponseStream: the model's own body, options in headers. */
 import type { IncomingHttpHeaders } from "node:http";
 import { z } from "zod";
-import { anthropicFormat } from "../bodies/anthropic.ts";
-import type { BodyFormat, Invocation } from "../bodies/body-format.ts";
-import { cohereEmbeddingFormat, titanEmbeddingFormat } from "../bodies/embeddings.ts";
-import { novaFormat } from "../bodies/nova.ts";
-import { openAiFormat } from "../bodies/openai.ts";
-import { cohereFormat, llamaFormat, mistralFormat, titanTextFormat } from "../bodies/prompted.ts";
+import { checkBody, type Frame, invalid, padded, readJson, ServiceError } from "@sluice/wire";
+import { anthropicFormat } from "../dialects/anthropic.ts";
+import type { BodyFormat, Invocation } from "../dialects/body-format.ts";
+import { cohereEmbeddingFormat, titanEmbeddingFormat } from "../dialects/embeddings.ts";
+import { novaFormat } from "../dialects/nova.ts";
+import { openAiFormat } from "../dialects/openai.ts";
+import { cohereFormat, llamaFormat, mistralFormat, titanTextFormat } from "../dialects/prompted.ts";
 import { matchesPattern } from "../models/find.ts";
 import type { Model } from "../models/model.ts";
-import { type Frame, padded } from "../wire/frames.ts";
-import { checkBody, readJson } from "../wire/parse.ts";
-import { invalid, ServiceError } from "../wire/service-error.ts";
-import type { ModelRequest } from "./model-request.ts";
-import { without } from "./omit.ts";
-import type { Generation, Read } from "./reply.ts";
+import type { ModelRequest } from "../dialects/model-request.ts";
+import { without } from "../dialects/omit.ts";
+import type { Generation, Read } from "../dialects/reply.ts";
 
 const formats: readonly (readonly [pattern: string, format: BodyFormat])[] = [
   ["*anthropic.*", anthropicFormat],

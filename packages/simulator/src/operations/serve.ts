@@ -1,26 +1,34 @@
 /** Answers one request for the service: who calls, for what, on which model. */
 import {
+  callerKey,
+  callerRegion,
+  type Exchange,
+  invalid,
+  type ModelOperation,
+  readBody,
+  route,
+  sendAnswer,
+  ServiceError,
+  type WireRequest,
+} from "@sluice/wire";
+import {
   findAsyncInvoke,
   getAsyncInvoke,
   listAsyncInvokes,
   parseStart,
   startAsyncInvoke,
-} from "../async-invoke/operations.ts";
+} from "./async-invoke.ts";
 import { raise } from "../faults/raise.ts";
 import { FAULT_HEADER } from "../faults/script.ts";
 import { parseModelName } from "../models/find.ts";
 import type { Simulation } from "../simulation.ts";
-import { callerKey, callerRegion } from "../wire/caller.ts";
-import { type Exchange, readBody, sendJson, type WireRequest } from "../wire/exchange.ts";
-import { invalid, ServiceError } from "../wire/service-error.ts";
 import { applyGuardrail } from "./apply-guardrail.ts";
-import { callModel } from "./call-model.ts";
+import { callModel } from "../calls/call-model.ts";
 import { converse, converseStream } from "./converse.ts";
 import { countTokensOf } from "./count-tokens.ts";
 import { invokeModel, invokeModelWithResponseStream } from "./invoke.ts";
-import type { Target } from "./open-call.ts";
-import type { Read } from "./reply.ts";
-import { type ModelOperation, route } from "./route.ts";
+import type { Target } from "../calls/open-call.ts";
+import type { Read } from "../dialects/reply.ts";
 
 /** The documented limit of a body, bytes. */
 const BODY_LIMIT = 25_000_000;
@@ -63,10 +71,10 @@ export async function serve(simulation: Simulation, exchange: Exchange, request:
     }
     case "ListAsyncInvokes":
       raiseScripted(simulation, exchange, operation, region);
-      return sendJson(exchange, 200, listAsyncInvokes(simulation, region, exchange.query));
+      return sendAnswer(exchange, 200, listAsyncInvokes(simulation, region, exchange.query));
     case "ApplyGuardrail":
       raiseScripted(simulation, exchange, operation, region);
-      return sendJson(exchange, 200, applyGuardrail(body));
+      return sendAnswer(exchange, 200, applyGuardrail(body));
     case "Converse":
     case "ConverseStream":
     case "CountTokens":

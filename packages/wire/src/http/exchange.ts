@@ -2,7 +2,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
-import { errorTypeHeader, type ServiceError } from "./service-error.ts";
 
 /** The part of a request that node:http and node:http2 have in common. */
 export interface WireRequest extends AsyncIterable<Buffer> {
@@ -72,20 +71,9 @@ export function sendJson(
   exchange.response.writeHead(status, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(text),
-    "x-amzn-requestid": exchange.requestId,
     ...headers,
   });
   exchange.response.end(text);
-}
-
-/** Sends an error as the service does. */
-export function sendError(exchange: Exchange, error: ServiceError): void {
-  sendJson(
-    exchange,
-    error.status,
-    { message: error.message, ...error.details },
-    { "x-amzn-errortype": errorTypeHeader(error.name), ...error.headers },
-  );
 }
 
 /** Sends a page as a proxy in front of the service would: no request id, no JSON. */

@@ -1,21 +1,27 @@
 /** The way of one model call: read it, look for a fault, admit it, let the answer grow, settle, record. */
+import {
+  callerKey,
+  type Exchange,
+  invalid,
+  sendError,
+  sendHtml,
+  sendAnswer,
+  ServiceError,
+} from "@sluice/wire";
 import { composeAnswer } from "../answer/answer.ts";
 import { countTokens } from "../answer/tokens.ts";
 import type { Fault } from "../faults/fault.ts";
 import { isModelFailure } from "../faults/raise.ts";
 import { FAULT_HEADER } from "../faults/script.ts";
 import type { Simulation } from "../simulation.ts";
-import { callerKey } from "../wire/caller.ts";
-import { type Exchange, sendError, sendHtml, sendJson } from "../wire/exchange.ts";
-import { invalid, ServiceError } from "../wire/service-error.ts";
 import { hang, resetNow } from "./break-off.ts";
 import { deliverStream } from "./deliver-stream.ts";
 import { deliverWhole } from "./deliver-whole.ts";
 import { type Answer, raiseIn } from "./delivery.ts";
-import { measureInput, tokensOf, touchPrefix } from "./input-usage.ts";
-import { promptText } from "./model-request.ts";
+import { measureInput, tokensOf, touchPrefix } from "../dialects/input-usage.ts";
+import { promptText } from "../dialects/model-request.ts";
 import { openCall, outcomeOf, type Target } from "./open-call.ts";
-import type { Read } from "./reply.ts";
+import type { Read } from "../dialects/reply.ts";
 
 /** What a guardrail says instead of the model. */
 const BLOCKED_TEXT = "Sorry, the model cannot answer this question.";
@@ -46,7 +52,7 @@ export async function callModel(
     }
     if (fault?.type === "body") {
       call.end({ outcome: "error", error: "body" });
-      return sendJson(exchange, 200, fault.body);
+      return sendAnswer(exchange, 200, fault.body);
     }
     // Only a stream can break off with an exception; without one it comes at the start.
     const early = fault?.type === "error" && (reply.kind === "whole" || isAtStart(fault)) ? fault : undefined;

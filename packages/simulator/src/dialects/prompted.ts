@@ -1,7 +1,7 @@
 /** Families that take a prompt and no conversation: Titan text, Llama, Mistral and Cohere Command. */
 import { z } from "zod";
 import type { Model } from "../models/model.ts";
-import type { Generation } from "../operations/reply.ts";
+import type { Generation } from "./reply.ts";
 import { type BodyFormat, guardrail, type Invocation } from "./body-format.ts";
 import { checkModelBody } from "./check.ts";
 

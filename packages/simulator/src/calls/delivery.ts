@@ -1,13 +1,12 @@
 /** One admitted call on its way out, and how fast its answer grows. */
+import type { Exchange, ServiceError } from "@sluice/wire";
 import type { CallOutcome } from "../evidence/call.ts";
 import type { AnswerPart, Fault } from "../faults/fault.ts";
 import { raise } from "../faults/raise.ts";
 import type { Simulation } from "../simulation.ts";
-import type { Exchange } from "../wire/exchange.ts";
-import type { ServiceError } from "../wire/service-error.ts";
 import { drawPace, generate, type Pace } from "./generate.ts";
 import type { OpenCall, Target } from "./open-call.ts";
-import type { Generation } from "./reply.ts";
+import type { Generation } from "../dialects/reply.ts";
 
 /** What is to be said. */
 export interface Answer {

@@ -1,12 +1,18 @@
 /** `/_sim/…`: the simulator's own side, for tests and operators. Needs no credentials. */
 import { z } from "zod";
-import { faultRuleSchema } from "../faults/rule.ts";
-import { modelTableSchema } from "../models/model.ts";
-import type { Simulation } from "../simulation.ts";
-import { type Exchange, readBody, sendJson, type WireRequest } from "../wire/exchange.ts";
-import { readJson } from "../wire/parse.ts";
-import { invalid, ServiceError } from "../wire/service-error.ts";
-import { peaksByPool } from "./peak.ts";
+import {
+  type Exchange,
+  invalid,
+  readBody,
+  readJson,
+  sendJson,
+  ServiceError,
+  type WireRequest,
+} from "@sluice/wire";
+import { faultRuleSchema } from "./faults/rule.ts";
+import { modelTableSchema } from "./models/model.ts";
+import type { Simulation } from "./simulation.ts";
+import { peaksByPool } from "./evidence/peak.ts";
 
 const BODY_LIMIT = 1_000_000;
 const LARGEST_PAGE = 10_000;

@@ -1,17 +1,8 @@
 /** Nova's native bodies: close to Converse, with a few names of their own. */
 import { z } from "zod";
-import {
-  type ConversationEvent,
-  conversationEvents,
-  conversationUsage,
-} from "../operations/conversation-events.ts";
-import {
-  checkConversation,
-  type Conversation,
-  conversationSchema,
-  promptParts,
-} from "../operations/converse-request.ts";
-import { invalid } from "../wire/service-error.ts";
+import { invalid } from "@sluice/wire";
+import { type ConversationEvent, conversationEvents, conversationUsage } from "./conversation-events.ts";
+import { checkConversation, type Conversation, conversationSchema, promptParts } from "./converse-request.ts";
 import type { BodyFormat } from "./body-format.ts";
 import { checkModelBody } from "./check.ts";
 

@@ -1,7 +1,7 @@
 /** Embeddings: Titan takes one text, Cohere a list. The vector follows from the text alone. */
 import { z } from "zod";
 import { countTokens } from "../answer/tokens.ts";
-import type { PromptPart } from "../operations/model-request.ts";
+import type { PromptPart } from "./model-request.ts";
 import { hashText, seeded } from "../random.ts";
 import type { BodyFormat } from "./body-format.ts";
 import { checkModelBody } from "./check.ts";

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { invalid } from "../wire/service-error.ts";
+import { invalid } from "@sluice/wire";
 
 /**
  * Checks a model's native body. The model server words this, not the service: every problem is a

@@ -1,10 +1,10 @@
 /** Brings an answer to the client in frames, as it grows. */
+import { encodeFrame, type Frame } from "@sluice/wire";
 import { CHARACTERS_PER_TOKEN } from "../answer/tokens.ts";
 import type { Fault } from "../faults/fault.ts";
-import { encodeFrame, type Frame } from "../wire/frames.ts";
 import { breakOff, breaksStream, damage, endWithException } from "./break-off.ts";
 import { type Delivery, generationOf, grow, omittedBy, outcomeOfStop, raiseIn } from "./delivery.ts";
-import type { StreamReply } from "./reply.ts";
+import type { StreamReply } from "../dialects/reply.ts";
 
 /** Frames come at least this far apart, and with at least so much text. */
 const FRAME_EVERY_MS = 25;

@@ -1,5 +1,5 @@
 /** From a request line to an operation of the service. */
-import { invalid } from "../wire/service-error.ts";
+import { invalid } from "./service-error.ts";
 
 const MODEL_VERBS = {
   converse: "Converse",

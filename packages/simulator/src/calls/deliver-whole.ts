@@ -1,8 +1,8 @@
 /** Brings an answer to the client in one piece. */
-import { sendJson } from "../wire/exchange.ts";
+import { sendAnswer } from "@sluice/wire";
 import { breakOff, breaksBody } from "./break-off.ts";
 import { type Delivery, generationOf, grow, outcomeOfStop } from "./delivery.ts";
-import type { WholeReply } from "./reply.ts";
+import type { WholeReply } from "../dialects/reply.ts";
 
 /** The client sees nothing of a growing answer; its quota is metered about this often. */
 const METERED_EVERY_MS = 1_000;
@@ -18,7 +18,7 @@ export async function deliverWhole(delivery: Delivery, reply: WholeReply): Promi
   const { body, headers = {} } = reply.render(generationOf(delivery));
   if (fault === undefined || !breaksBody(fault)) {
     call.end(outcomeOfStop(answer.stopReason));
-    return sendJson(exchange, 200, body, headers);
+    return sendAnswer(exchange, 200, body, headers);
   }
   const bytes = Buffer.from(JSON.stringify(body));
   // A cleanly ended half is no breach of the protocol only where no length was announced.

@@ -1,8 +1,8 @@
 /** The body of Converse and ConverseStream: what it may hold, and what the service refuses about it. */
 import { z } from "zod";
+import { invalid } from "@sluice/wire";
 import { countTokens, TOKENS_PER_IMAGE } from "../answer/tokens.ts";
 import type { Model } from "../models/model.ts";
-import { invalid } from "../wire/service-error.ts";
 import type { ModelRequest, PromptPart } from "./model-request.ts";
 
 /** A content block, as far as it matters here. */

@@ -1,9 +1,7 @@
 /** Ways for a response to end badly. */
+import { encodeFrame, type Exchange, type ServiceError } from "@sluice/wire";
 import { systemClock } from "../clock.ts";
 import type { Fault } from "../faults/fault.ts";
-import type { Exchange } from "../wire/exchange.ts";
-import { encodeFrame, spoilChecksum } from "../wire/frames.ts";
-import type { ServiceError } from "../wire/service-error.ts";
 import { type OpenCall, outcomeOf } from "./open-call.ts";
 
 /** The call whose response breaks. */
@@ -47,6 +45,13 @@ export function breaksBody(fault: Fault): boolean {
 export function damage(bytes: Buffer, fault: Fault): Buffer {
   if (fault.type === "truncated-frame") return bytes.subarray(0, bytes.length / 2);
   return fault.type === "bad-checksum" ? spoilChecksum(bytes) : bytes;
+}
+
+/** The same frame with one bit of its last checksum turned. */
+export function spoilChecksum(bytes: Buffer): Buffer {
+  const spoilt = Buffer.from(bytes);
+  spoilt.writeUInt8(spoilt.readUInt8(spoilt.length - 1) ^ 1, spoilt.length - 1);
+  return spoilt;
 }
 
 /** Ends a response that is under way in the manner of a fault. */

@@ -1,11 +1,10 @@
 /** One call from its arrival to its record: what it holds of the quota, what it has spent, how it ended. */
-import { type CallOutcome, throttleKind, throttleMessage } from "../evidence/call.ts";
+import { type Exchange, sdkAttempt, ServiceError } from "@sluice/wire";
+import type { CallOutcome } from "../evidence/call.ts";
+import { throttleKind, throttleMessage } from "../quota/throttle.ts";
 import { reservedTokens, settledTokens, type Usage } from "../quota/cost.ts";
 import type { Reservation } from "../quota/meter.ts";
 import type { Pool, Simulation } from "../simulation.ts";
-import { sdkAttempt } from "../wire/caller.ts";
-import type { Exchange } from "../wire/exchange.ts";
-import { ServiceError } from "../wire/service-error.ts";
 
 /** Where a call goes. */
 export interface Target {

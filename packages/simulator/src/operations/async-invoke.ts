@@ -1,12 +1,11 @@
 /** StartAsyncInvoke, GetAsyncInvoke and ListAsyncInvokes on the wire. */
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import type { Read } from "../operations/reply.ts";
+import { checkBody, invalid, parseJsonBody, ServiceError } from "@sluice/wire";
+import type { Read } from "../dialects/reply.ts";
 import { lognormal } from "../random.ts";
 import type { Simulation } from "../simulation.ts";
-import { checkBody, parseJsonBody } from "../wire/parse.ts";
-import { invalid, ServiceError } from "../wire/service-error.ts";
-import { type AsyncInvoke, statusAt } from "./store.ts";
+import { type AsyncInvoke, statusAt } from "../async-invokes.ts";
 
 /** In the model's input, this text lets the invocation be accepted and fail later. */
 const FAILURE_MARKER = "[[sim:async-failure]]";

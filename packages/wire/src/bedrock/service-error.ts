@@ -43,7 +43,7 @@ export interface ServiceErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** Thrown inside the simulator to answer a request with an error. */
+/** Thrown to answer a request with an error. */
 export class ServiceError extends Error {
   override readonly name: string;
   readonly status: number;

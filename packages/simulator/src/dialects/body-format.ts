@@ -1,7 +1,7 @@
 /** The native bodies of InvokeModel: each family of models has its own. */
 import type { Model } from "../models/model.ts";
-import type { ModelRequest } from "../operations/model-request.ts";
-import type { Generation } from "../operations/reply.ts";
+import type { ModelRequest } from "./model-request.ts";
+import type { Generation } from "./reply.ts";
 import type { Usage } from "../quota/cost.ts";
 
 /** What the bodies of one request need to know. */

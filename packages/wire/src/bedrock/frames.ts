@@ -61,10 +61,3 @@ function encodeHeader(name: string, value: string): Buffer {
   bytes.set(valueBytes, 4 + nameBytes.length);
   return bytes;
 }
-
-/** The same frame with one bit of its last checksum turned. */
-export function spoilChecksum(bytes: Buffer): Buffer {
-  const spoilt = Buffer.from(bytes);
-  spoilt.writeUInt8(spoilt.readUInt8(spoilt.length - 1) ^ 1, spoilt.length - 1);
-  return spoilt;
-}

@@ -1,7 +1,7 @@
 /** Chat completions as OpenAI writes them, and with it gpt-oss, DeepSeek, Jamba, Qwen and Writer. */
 import { z } from "zod";
 import { hashText } from "../random.ts";
-import type { Generation } from "../operations/reply.ts";
+import type { Generation } from "./reply.ts";
 import { type BodyFormat, guardrail } from "./body-format.ts";
 import { checkModelBody } from "./check.ts";
 

@@ -1,11 +1,11 @@
 /** Anthropic Messages as Bedrock carries them. */
 import { z } from "zod";
+import { invalid } from "@sluice/wire";
 import { countTokens, TOKENS_PER_IMAGE } from "../answer/tokens.ts";
-import type { PromptPart } from "../operations/model-request.ts";
-import type { Generation } from "../operations/reply.ts";
+import type { PromptPart } from "./model-request.ts";
+import type { Generation } from "./reply.ts";
 import type { Usage } from "../quota/cost.ts";
 import { hashText } from "../random.ts";
-import { invalid } from "../wire/service-error.ts";
 import { type BodyFormat, guardrail } from "./body-format.ts";
 import { checkModelBody } from "./check.ts";
 

@@ -1,9 +1,9 @@
 /** How an operation puts a generation into words of its protocol. */
 import type { OutgoingHttpHeaders } from "node:http";
+import type { Frame } from "@sluice/wire";
 import type { AnswerPart } from "../faults/fault.ts";
 import type { Model } from "../models/model.ts";
 import type { Usage } from "../quota/cost.ts";
-import type { Frame } from "../wire/frames.ts";
 import type { ModelRequest } from "./model-request.ts";
 
 /** An answer with everything a response reports about it. */
