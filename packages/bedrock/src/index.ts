@@ -14,8 +14,8 @@ export type {
   StartAsyncCall,
   StartResult,
   StreamCall,
-} from "./caller.ts";
-export { classify, type Verdict } from "./classify.ts";
-export { createBedrock, type BedrockOptions } from "./client.ts";
-export { withoutEcho } from "./echo.ts";
-export { safeMessage } from "./message.ts";
+} from "./bedrock-caller.ts";
+export { classify, type Verdict } from "./failures/classify.ts";
+export { createBedrock, type BedrockOptions } from "./create-bedrock.ts";
+export { withoutEcho } from "./failures/echo.ts";
+export { safeMessage } from "./failures/message.ts";

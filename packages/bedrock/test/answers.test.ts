@@ -1,6 +1,6 @@
 /** Answers of Converse that lack something: what was paid for is kept, what a filter stopped is filtered. */
 import { describe, expect, test } from "vitest";
-import { estimateInputTokens } from "../src/estimate.ts";
+import { estimateInputTokens } from "../src/estimate/index.ts";
 import type { CallResult } from "../src/index.ts";
 import { ANSWER } from "./endpoint.ts";
 import { serving } from "./serving.ts";

@@ -6,7 +6,7 @@ import {
 import { FAILURES, failureSchema, type FailureRow, type FailureRule } from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { timedOut } from "../src/classify.ts";
+import { timedOut } from "../src/failures/classify.ts";
 import { classify, type Verdict } from "../src/index.ts";
 import { modelled, named, samples, system, unmodelled } from "./samples.ts";
 

@@ -13,7 +13,7 @@ import { createServer as createTlsServer } from "node:https";
 import { createServer as createRawTlsServer } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createBedrock } from "../src/index.ts";
-import { createConnections, type Trace } from "../src/connections.ts";
+import { createConnections, type Trace } from "../src/sdk/connections.ts";
 import { sendAnswer } from "./endpoint.ts";
 
 const CREDENTIALS = { accessKeyId: "a", secretAccessKey: "b" };

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { ConverseRequest } from "@sluice/job";
 import { describe, expect, test } from "vitest";
-import { estimateInputTokens, reservation, settled } from "../src/estimate.ts";
+import { estimateInputTokens, reservation, settled } from "../src/estimate/index.ts";
 
 function ask(text: string, system?: string): ConverseRequest {
   const request: ConverseRequest = { messages: [{ role: "user", content: [{ text }] }], maxTokens: 100 };
@@ -56,7 +56,7 @@ test("loads nothing but itself: no SDK, no schemas", async () => {
   const visit = async (path: string): Promise<void> => {
     if (seen.has(path)) return;
     seen.add(path);
-    const source = await readFile(new URL(path, new URL("../src/", import.meta.url)), "utf8");
+    const source = await readFile(new URL(path, new URL("../src/estimate/", import.meta.url)), "utf8");
     const loaded = [...source.matchAll(/^(?:import|export) (?!type )[^;]*? from "([^"]+)";/gm)].map(
       ([, from]) => from,
     );
@@ -65,11 +65,11 @@ test("loads nothing but itself: no SDK, no schemas", async () => {
       if (from?.startsWith("./")) await visit(from);
     }
   };
-  await visit("./estimate.ts");
+  await visit("./index.ts");
   expect([...seen].toSorted()).toEqual([
     "./budget.ts",
-    "./estimate.ts",
     "./estimator.ts",
+    "./index.ts",
     "./quota-cost.ts",
     "./size.ts",
   ]);

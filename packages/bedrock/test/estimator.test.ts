@@ -7,7 +7,7 @@ import {
   reservation,
   type Estimator,
   type SizedRequest,
-} from "../src/estimate.ts";
+} from "../src/estimate/index.ts";
 
 function ask(text: string, maxTokens: number): ConverseRequest {
   return { messages: [{ role: "user", content: [{ text }] }], maxTokens };

@@ -1,7 +1,7 @@
 import { start, type Simulator } from "@sluice/simulator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BedrockCaller, CallResult, InvokeCall } from "../src/index.ts";
-import { readReply } from "../src/invoke-reply.ts";
+import { readReply } from "../src/calls/invoke-reply.ts";
 import { open } from "./kinds.ts";
 import { serving, type Serving } from "./serving.ts";
 

@@ -2,7 +2,7 @@
 import { start, type ModelTable, type Simulator } from "@sluice/simulator";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { reservation, settled } from "../src/estimate.ts";
+import { reservation, settled } from "../src/estimate/index.ts";
 import { createBedrock, type BedrockCaller, type CallResult } from "../src/index.ts";
 
 const FREE = "us.anthropic.claude-sonnet-4-6-v1:0";

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { start } from "@sluice/simulator";
 import type { ServerResponse } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { estimateInputTokens } from "../src/estimate.ts";
+import { estimateInputTokens } from "../src/estimate/index.ts";
 import type { CallResult, StreamCall } from "../src/index.ts";
 import { startEndpoint, type Endpoint } from "./endpoint.ts";
 import { beginStream, errorMessage, event, exception } from "./frames.ts";

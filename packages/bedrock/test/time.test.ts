@@ -3,9 +3,9 @@ import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { LONGEST_CALL_MS } from "@sluice/job/time";
-import { callBudgetMs } from "../src/estimate.ts";
+import { callBudgetMs } from "../src/estimate/index.ts";
 import { createBedrock } from "../src/index.ts";
-import { timeLimit, watchLoop } from "../src/time-limit.ts";
+import { timeLimit, watchLoop } from "../src/sdk/time-limit.ts";
 import { startEndpoint } from "./endpoint.ts";
 import { event } from "./frames.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { completeUsage } from "../src/usage.ts";
+import { completeUsage } from "../src/calls/usage.ts";
 
 const guess = { inputTokens: 300, outputTokens: 60 };
 

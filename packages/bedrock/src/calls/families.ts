@@ -4,7 +4,7 @@
  * fits it; most chunks of a stream have the shape of the whole body. What no row knows is kept as it is.
  */
 import { z } from "zod";
-import { list, part, stopWord, text } from "./lenient.ts";
+import { list, part, stopWord, text } from "../lenient.ts";
 import { contentBlockDelta } from "./transcript.ts";
 import { count, type Counts } from "./usage.ts";
 

@@ -3,18 +3,18 @@ import { ConverseCommand, type ConverseCommandInput } from "@aws-sdk/client-bedr
 import type { Clock } from "@sluice/job";
 import { z } from "zod";
 import { answered, NO_STOP_REASON, refusal } from "./answered.ts";
-import { attempt, stopwatch } from "./attempt.ts";
-import type { AnsweredCall, CallResult, ConverseCall } from "./caller.ts";
-import { list, part, stopWord, text, type Lenient } from "./lenient.ts";
-import type { Client } from "./sdk-client.ts";
-import { estimateInputTokens, textTokens } from "./size.ts";
-import { unmasked } from "./unmask.ts";
+import { makeCall, stopwatch } from "./call.ts";
+import type { AnsweredCall, CallResult, ConverseCall } from "../bedrock-caller.ts";
+import { list, part, stopWord, text, type Lenient } from "../lenient.ts";
+import type { Client } from "../sdk/sdk-client.ts";
+import { estimateInputTokens, textTokens } from "../estimate/size.ts";
+import { unmasked } from "../failures/unmask.ts";
 import { completeUsage, count, type Counts } from "./usage.ts";
 
 /** One Converse call. */
 export async function converse(client: Client, clock: Clock, call: ConverseCall): Promise<CallResult> {
   const elapsed = stopwatch(clock);
-  const ended = await attempt(client, clock, call, async ({ send }) => {
+  const ended = await makeCall(client, clock, call, async ({ send }) => {
     const command = new ConverseCommand(toCommandInput(call));
     return toAnswer(call, await send(unmasked(command, "json")), elapsed());
   });

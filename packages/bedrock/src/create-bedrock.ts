@@ -1,15 +1,15 @@
 /** Calls to Bedrock, each made once and never retried here: every request is one the quota has admitted. */
 import type { Clock } from "@sluice/job";
-import { pollAsync, startAsync } from "./async-invoke.ts";
-import { renewIdentity } from "./attempt.ts";
-import type { BedrockCaller } from "./caller.ts";
-import { converse } from "./converse.ts";
-import { countTokens } from "./count-tokens.ts";
-import { withoutEchoes } from "./echo.ts";
-import { invokeStream } from "./invoke-stream.ts";
-import { invoke } from "./invoke.ts";
-import { createClient, type ClientOptions } from "./sdk-client.ts";
-import { stream } from "./stream.ts";
+import { pollAsync, startAsync } from "./calls/async-invoke.ts";
+import { renewIdentity } from "./calls/call.ts";
+import type { BedrockCaller } from "./bedrock-caller.ts";
+import { converse } from "./calls/converse.ts";
+import { countTokens } from "./calls/count-tokens.ts";
+import { withoutEchoes } from "./failures/echo.ts";
+import { invokeStream } from "./calls/invoke-stream.ts";
+import { invoke } from "./calls/invoke.ts";
+import { createClient, type ClientOptions } from "./sdk/sdk-client.ts";
+import { stream } from "./calls/stream.ts";
 
 export interface BedrockOptions extends ClientOptions {
   readonly clock: Clock;

@@ -2,19 +2,19 @@
 import { InvokeModelCommand, type InvokeModelCommandInput } from "@aws-sdk/client-bedrock-runtime";
 import type { Answer, Clock } from "@sluice/job";
 import { answered, refusal } from "./answered.ts";
-import { attempt, stopwatch } from "./attempt.ts";
-import type { CallResult, InvokeCall } from "./caller.ts";
+import { makeCall, stopwatch } from "./call.ts";
+import type { CallResult, InvokeCall } from "../bedrock-caller.ts";
 import { readReply } from "./invoke-reply.ts";
-import type { Client } from "./sdk-client.ts";
-import { unmasked } from "./unmask.ts";
+import type { Client } from "../sdk/sdk-client.ts";
+import { unmasked } from "../failures/unmask.ts";
 
 /** One InvokeModel call. */
 export async function invoke(client: Client, clock: Clock, call: InvokeCall): Promise<CallResult> {
   const { model, request } = call;
   const elapsed = stopwatch(clock);
-  const ended = await attempt(client, clock, call, async (wire) => {
-    const output = await wire.send(unmasked(new InvokeModelCommand(toInvokeInput(call)), "native"));
-    const headers = wire.head?.headers ?? {};
+  const ended = await makeCall(client, clock, call, async (inFlight) => {
+    const output = await inFlight.send(unmasked(new InvokeModelCommand(toInvokeInput(call)), "native"));
+    const headers = inFlight.head?.headers ?? {};
     // The type knows nothing of responses without a body.
     const body = readBody(output.body?.transformToString() ?? "", headers);
     if (body === undefined) return undefined;

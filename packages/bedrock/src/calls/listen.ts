@@ -1,10 +1,17 @@
 /** A streamed answer, whichever operation brings it: complete only if its end was heard, cut otherwise. */
 import type { Clock } from "@sluice/job";
 import { NO_STOP_REASON, refusal } from "./answered.ts";
-import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
-import type { AbortedCall, AnsweredCall, CallResult, FailedCall, InvokeCall, StreamCall } from "./caller.ts";
-import { endedEarly } from "./classify.ts";
-import type { Client } from "./sdk-client.ts";
+import { makeCall, failed, stopwatch, type InFlight } from "./call.ts";
+import type {
+  AbortedCall,
+  AnsweredCall,
+  CallResult,
+  FailedCall,
+  InvokeCall,
+  StreamCall,
+} from "../bedrock-caller.ts";
+import { endedEarly } from "../failures/classify.ts";
+import type { Client } from "../sdk/sdk-client.ts";
 
 /** What a stream has said so far. It is an answer once the model has given its reason to stop. */
 export interface Heard {
@@ -21,7 +28,7 @@ export interface Heard {
 export interface Listening {
   readonly heard: Heard;
   /** Sends the request. Resolves to its events. */
-  readonly open: (send: Wire["send"]) => Promise<AsyncIterable<unknown> | undefined>;
+  readonly open: (send: InFlight["send"]) => Promise<AsyncIterable<unknown> | undefined>;
   /** What was heard, as the end of the call. */
   readonly answer: (stopReason: string, latencyMs: number) => AnsweredCall;
 }
@@ -34,10 +41,10 @@ export async function listen(
   { heard, open, answer }: Listening,
 ): Promise<CallResult> {
   const elapsed = stopwatch(clock);
-  let wire: Pick<Wire, "head"> = { head: undefined };
+  let inFlight: Pick<InFlight, "head"> = { head: undefined };
   let events = 0;
-  const ended = await attempt(client, clock, call, async (opened) => {
-    wire = opened;
+  const ended = await makeCall(client, clock, call, async (opened) => {
+    inFlight = opened;
     for await (const event of (await open(opened.send)) ?? []) {
       // The result is out by then: nothing may follow it.
       if (opened.stop.aborted) break;
@@ -52,7 +59,9 @@ export async function listen(
   if (heard.stopReason !== undefined) return answer(heard.stopReason, elapsed());
   switch (ended.type) {
     case "done":
-      return heard.isOpenEnded ? answer(NO_STOP_REASON, elapsed()) : cut(failed(endedEarly(), wire), heard);
+      return heard.isOpenEnded
+        ? answer(NO_STOP_REASON, elapsed())
+        : cut(failed(endedEarly(), inFlight), heard);
     case "filtered":
       // A filter that spoke by exception, within the answer or before it.
       return heard.outputTokens > 0 ? answer("content_filtered", elapsed()) : refusal(call.model, elapsed());

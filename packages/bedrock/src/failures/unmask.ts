@@ -6,7 +6,7 @@ import type { ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-bedr
 import { buffer } from "node:stream/consumers";
 import { z } from "zod";
 import { errorIn } from "./error-body.ts";
-import type { Command } from "./sdk-client.ts";
+import type { Command } from "../sdk/sdk-client.ts";
 
 /** How the operation answers. `native`: with a model's own body. `stream`: in frames, so that JSON is no answer. */
 export type AnswersIn = "json" | "native" | "stream";

@@ -3,7 +3,7 @@ import type { Answer, InvokeRequest, Usage } from "@sluice/job";
 import { z } from "zod";
 import { NO_STOP_REASON } from "./answered.ts";
 import { readNative } from "./native-body.ts";
-import { estimateInputTokens, textTokens } from "./size.ts";
+import { estimateInputTokens, textTokens } from "../estimate/size.ts";
 import { completeUsage } from "./usage.ts";
 
 export interface Reply {

@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { NO_STOP_REASON } from "./answered.ts";
 import { converseUsage, toCounts } from "./converse.ts";
-import { part, stopWord, text, type Lenient } from "./lenient.ts";
+import { part, stopWord, text, type Lenient } from "../lenient.ts";
 import type { Heard } from "./listen.ts";
-import { textTokens } from "./size.ts";
+import { textTokens } from "../estimate/size.ts";
 import type { Counts } from "./usage.ts";
 
 export interface Transcript extends Heard {

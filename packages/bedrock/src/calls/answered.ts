@@ -1,6 +1,6 @@
 /** Answers, told apart by whether a content filter ended them. Pure. */
 import type { Answer } from "@sluice/job";
-import type { AnsweredCall } from "./caller.ts";
+import type { AnsweredCall } from "../bedrock-caller.ts";
 
 /**
  * Stop reasons of a content filter, in the words of all families: Converse's, Claude's `refusal`, Titan's and SDXL's

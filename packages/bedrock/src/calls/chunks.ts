@@ -5,10 +5,10 @@
 import type { Answer } from "@sluice/job";
 import { z } from "zod";
 import { isFilter, NO_STOP_REASON } from "./answered.ts";
-import { errorIn } from "./error-body.ts";
+import { errorIn } from "../failures/error-body.ts";
 import type { Heard } from "./listen.ts";
 import { readNative } from "./native-body.ts";
-import { textTokens } from "./size.ts";
+import { textTokens } from "../estimate/size.ts";
 import type { Counts } from "./usage.ts";
 
 type Chunk = NonNullable<Answer["body"]> | null;

@@ -2,14 +2,14 @@
 import type { ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-bedrock-runtime";
 import { FAILURES, type Clock } from "@sluice/job";
 import { z } from "zod";
-import type { AbortedCall, CallBounds, FailedCall } from "./caller.ts";
-import { classify, noIdentity, silent, timedOut, unreadable, type Verdict } from "./classify.ts";
-import type { Trace } from "./connections.ts";
-import { NoIdentity } from "./identity.ts";
-import type { Client, Command } from "./sdk-client.ts";
-import { timeLimit, type TimeLimit } from "./time-limit.ts";
+import type { AbortedCall, CallBounds, FailedCall } from "../bedrock-caller.ts";
+import { classify, noIdentity, silent, timedOut, unreadable, type Verdict } from "../failures/classify.ts";
+import type { Trace } from "../sdk/connections.ts";
+import { NoIdentity } from "../sdk/identity.ts";
+import type { Client, Command } from "../sdk/sdk-client.ts";
+import { timeLimit, type TimeLimit } from "../sdk/time-limit.ts";
 
-/** How an attempt ended. `filtered`: a content filter spoke by exception. */
+/** How a call ended. `filtered`: a content filter spoke by exception. */
 export type Ended<T> =
   | { readonly type: "done"; readonly value: T }
   | { readonly type: "filtered" }
@@ -24,9 +24,9 @@ export interface ResponseHead {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The wire of one attempt. */
-export interface Wire {
-  /** Aborts when the attempt has ended otherwise than by its own success. */
+/** A call while it is under way. */
+export interface InFlight {
+  /** Aborts when the call has ended otherwise than by its own success. */
   readonly stop: AbortSignal;
   /** `undefined` until the response begins. */
   readonly head: ResponseHead | undefined;
@@ -44,11 +44,11 @@ const headSchema = z.object({ statusCode: z.int(), headers: z.record(z.string(),
  * Does `work` within the bounds of its call. Never rejects.
  * @param work resolves to `undefined` when the response makes no sense.
  */
-export async function attempt<T>(
+export async function makeCall<T>(
   client: Client,
   clock: Clock,
   { signal, timeoutMs, silenceMs, onSent }: CallBounds,
-  work: (wire: Wire) => Promise<T | undefined>,
+  work: (call: InFlight) => Promise<T | undefined>,
 ): Promise<Ended<T>> {
   if (signal.aborted) return { type: "aborted" };
   const startedAt = performance.now();
@@ -69,9 +69,9 @@ export async function attempt<T>(
     if (silenceMs !== undefined && !stop.signal.aborted) silence?.restart(silenceMs);
   };
   const trace = openTrace(onSent);
-  const wire = openWire(client, stop.signal, trace, heard);
+  const inFlight = openCall(client, stop.signal, trace, heard);
   const fail = (verdict: Failure): FailedCall => {
-    const ended = failed(verdict, wire);
+    const ended = failed(verdict, inFlight);
     return client.loop.stoodAfter(startedAt) ? { ...ended, stood: true } : ended;
   };
   const endOf = (error: unknown): Ended<T> => {
@@ -88,7 +88,7 @@ export async function attempt<T>(
     await Promise.race([client.identify(), rejectOnAbort(stop.signal)]);
     limit(timeoutMs, () => timedOut(timeoutMs, trace));
     if (silenceMs !== undefined) silence = limit(silenceMs, () => silent(silenceMs, trace));
-    const value = await Promise.race([work(wire), rejectOnAbort(stop.signal)]);
+    const value = await Promise.race([work(inFlight), rejectOnAbort(stop.signal)]);
     return value === undefined ? fail(unreadable()) : { type: "done", value };
   } catch (error) {
     const ended = endOf(error);
@@ -114,7 +114,7 @@ export async function renewIdentity(client: Client, clock: Clock): Promise<Faile
 }
 
 /** A verdict as the end of a call. */
-export function failed({ failure, rule }: Failure, { head }: Pick<Wire, "head">): FailedCall {
+export function failed({ failure, rule }: Failure, { head }: Pick<InFlight, "head">): FailedCall {
   const requestId = failure.requestId ?? head?.headers["x-amzn-requestid"];
   return {
     type: "failed",
@@ -137,7 +137,7 @@ function openTrace(onSent: (() => void) | undefined): Trace {
   };
 }
 
-function openWire(client: Client, stop: AbortSignal, trace: Trace, heard: () => void): Wire {
+function openCall(client: Client, stop: AbortSignal, trace: Trace, heard: () => void): InFlight {
   let head: ResponseHead | undefined;
   return {
     stop,

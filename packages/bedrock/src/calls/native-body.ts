@@ -3,7 +3,7 @@ import { z } from "zod";
 import { isFilter } from "./answered.ts";
 import { converseUsage, toCounts } from "./converse.ts";
 import { FAMILIES, isError, type Reading } from "./families.ts";
-import { part, stopWord, text } from "./lenient.ts";
+import { part, stopWord, text } from "../lenient.ts";
 import { count, type Counts } from "./usage.ts";
 
 export interface Said {

@@ -2,10 +2,10 @@
 import { CountTokensCommand } from "@aws-sdk/client-bedrock-runtime";
 import type { Clock } from "@sluice/job";
 import { z } from "zod";
-import { attempt } from "./attempt.ts";
-import type { CountTokensCall } from "./caller.ts";
+import { makeCall } from "./call.ts";
+import type { CountTokensCall } from "../bedrock-caller.ts";
 import { toConversation } from "./converse.ts";
-import type { Client } from "./sdk-client.ts";
+import type { Client } from "../sdk/sdk-client.ts";
 
 const countedSchema = z.object({ inputTokens: z.int().nonnegative() });
 
@@ -15,7 +15,7 @@ export async function countTokens(
   clock: Clock,
   call: CountTokensCall,
 ): Promise<number | undefined> {
-  const ended = await attempt(client, clock, call, async ({ send }) => {
+  const ended = await makeCall(client, clock, call, async ({ send }) => {
     const input = { converse: toConversation(call.request) };
     const command = new CountTokensCommand({ modelId: call.model, input });
     return countedSchema.safeParse(await send(command)).data;

@@ -2,7 +2,7 @@
  * What an error message has from the request that failed, and does not say so by quotation marks. The message is compared
  * with the request, so that no way of echoing has to be known in advance.
  */
-import type { CallResult, StartResult } from "./caller.ts";
+import type { CallResult, StartResult } from "../bedrock-caller.ts";
 
 /** Words that messages about requests are made of. What a prompt has in common with them is no secret. */
 const VOCABULARY: ReadonlySet<string> = new Set(

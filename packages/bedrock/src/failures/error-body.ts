@@ -4,7 +4,7 @@
  * own status, so that everything behind it needs to know nothing of this. Pure.
  */
 import { z } from "zod";
-import { part, text } from "./lenient.ts";
+import { part, text } from "../lenient.ts";
 
 /** What a body says of an error; empty where it says nothing. */
 interface Said {

@@ -2,13 +2,13 @@
 import { InvokeModelWithResponseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
 import type { Clock } from "@sluice/job";
 import { answered } from "./answered.ts";
-import type { CallResult, InvokeCall } from "./caller.ts";
+import type { CallResult, InvokeCall } from "../bedrock-caller.ts";
 import { createChunks } from "./chunks.ts";
 import { toInvokeInput } from "./invoke.ts";
 import { listen } from "./listen.ts";
-import type { Client } from "./sdk-client.ts";
-import { estimateInputTokens } from "./size.ts";
-import { unmasked } from "./unmask.ts";
+import type { Client } from "../sdk/sdk-client.ts";
+import { estimateInputTokens } from "../estimate/size.ts";
+import { unmasked } from "../failures/unmask.ts";
 import { completeUsage } from "./usage.ts";
 
 /** One InvokeModelWithResponseStream call. Its answer has every chunk in `body`, and the text that was read from them. */

@@ -2,13 +2,13 @@
 import { ConverseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
 import type { Clock } from "@sluice/job";
 import { answered } from "./answered.ts";
-import type { CallResult, StreamCall } from "./caller.ts";
+import type { CallResult, StreamCall } from "../bedrock-caller.ts";
 import { toCommandInput } from "./converse.ts";
 import { listen } from "./listen.ts";
-import type { Client } from "./sdk-client.ts";
-import { estimateInputTokens } from "./size.ts";
+import type { Client } from "../sdk/sdk-client.ts";
+import { estimateInputTokens } from "../estimate/size.ts";
 import { createTranscript } from "./transcript.ts";
-import { unmasked } from "./unmask.ts";
+import { unmasked } from "../failures/unmask.ts";
 import { completeUsage } from "./usage.ts";
 
 /** One ConverseStream call. */

@@ -3,11 +3,11 @@ import { GetAsyncInvokeCommand, StartAsyncInvokeCommand } from "@aws-sdk/client-
 import { FAILURES, type Clock } from "@sluice/job";
 import { z } from "zod";
 import { answered, NO_USAGE, refusal } from "./answered.ts";
-import { attempt, failed, stopwatch, type Wire } from "./attempt.ts";
-import type { PollAsyncCall, PollResult, StartAsyncCall, StartResult } from "./caller.ts";
-import { invocationEnded } from "./classify.ts";
-import type { Client } from "./sdk-client.ts";
-import { unmasked } from "./unmask.ts";
+import { makeCall, failed, stopwatch, type InFlight } from "./call.ts";
+import type { PollAsyncCall, PollResult, StartAsyncCall, StartResult } from "../bedrock-caller.ts";
+import { invocationEnded } from "../failures/classify.ts";
+import type { Client } from "../sdk/sdk-client.ts";
+import { unmasked } from "../failures/unmask.ts";
 
 const startedSchema = z.object({ invocationArn: z.string().min(1) });
 
@@ -15,7 +15,7 @@ const startedSchema = z.object({ invocationArn: z.string().min(1) });
 export async function startAsync(client: Client, clock: Clock, call: StartAsyncCall): Promise<StartResult> {
   const { model, request, jobId } = call;
   const elapsed = stopwatch(clock);
-  const ended = await attempt(client, clock, call, async ({ send }) => {
+  const ended = await makeCall(client, clock, call, async ({ send }) => {
     const command = new StartAsyncInvokeCommand({
       modelId: model,
       modelInput: request.modelInput,
@@ -44,10 +44,10 @@ type Invocation = z.output<typeof invocationSchema>;
 
 /** Asks how far an invocation is. */
 export async function pollAsync(client: Client, clock: Clock, call: PollAsyncCall): Promise<PollResult> {
-  const ended = await attempt(client, clock, call, async (wire) => {
+  const ended = await makeCall(client, clock, call, async (inFlight) => {
     const command = new GetAsyncInvokeCommand({ invocationArn: call.invocationArn });
-    const invocation = invocationSchema.safeParse(await wire.send(unmasked(command, "json"))).data;
-    return invocation && readInvocation(invocation, wire);
+    const invocation = invocationSchema.safeParse(await inFlight.send(unmasked(command, "json"))).data;
+    return invocation && readInvocation(invocation, inFlight);
   });
   if (ended.type === "done") return ended.value;
   if (ended.type === "filtered") return refusal(call.invocationArn, 0);
@@ -59,7 +59,7 @@ export async function pollAsync(client: Client, clock: Clock, call: PollAsyncCal
 }
 
 /** `undefined` for an invocation that is said to be complete and names no place of its answer. */
-function readInvocation(invocation: Invocation, wire: Wire): PollResult | undefined {
+function readInvocation(invocation: Invocation, call: InFlight): PollResult | undefined {
   const { status, failureMessage = "", outputDataConfig } = invocation;
   switch (status) {
     case "InProgress":
@@ -78,7 +78,7 @@ function readInvocation(invocation: Invocation, wire: Wire): PollResult | undefi
     }
     default: {
       const verdict = invocationEnded(status, failureMessage);
-      if (verdict.type === "failed") return { type: "stopped", failure: failed(verdict, wire).failure };
+      if (verdict.type === "failed") return { type: "stopped", failure: failed(verdict, call).failure };
       return refusal(modelOf(invocation), durationOf(invocation));
     }
   }
