@@ -1,13 +1,14 @@
 /** Wires the API to Redis, the pools and the dead letter store. */
 import type { Server } from "node:http";
-import type { Pool, Pools, Scope } from "@sluice/config";
-import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
+import type { Pools } from "@sluice/config";
+import type { DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
+import { Installation, type OpenPool } from "@sluice/installation";
+import { openLetters } from "@sluice/installation/letters";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
-import { connect, keySpace, RedisClock } from "@sluice/redis";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
-import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
+import { describeIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
 import { Elsewhere } from "./elsewhere.ts";
 import { OpenStreams, STREAM_BOUNDS, type StreamBounds } from "./open-streams.ts";
@@ -33,72 +34,38 @@ export interface ApiSettings {
 export class Api {
   readonly #settings: ApiSettings;
   readonly #emit: Emit;
-  readonly #redis;
+  readonly #installation: Installation;
   readonly #pools: ReadonlyMap<string, ApiPool>;
   readonly #elsewhere: Elsewhere;
-  readonly #deadLetters: DynamoDbStore;
+  readonly #letters: DynamoDbStore;
   readonly #standing: Standing;
-  readonly #reader: ChunkReader;
   readonly #streams: OpenStreams;
   readonly #server: Server;
 
   constructor(settings: ApiSettings) {
     this.#settings = settings;
-    const { namespace } = settings;
     const emit = emitter(settings.listeners);
     this.#emit = emit;
     const onError = (error: unknown): void => emit("worker:error", { part: "api", error: describe(error) });
-    const redis = connect(settings.redisUrl, "producer", onError);
-    this.#redis = redis;
+    const installation = new Installation({ ...settings, profile: "producer", onError });
+    this.#installation = installation;
+    const { redis, redisClock, clock } = installation;
     const guard = new CapacityGuard(redis);
-    const redisClock = new RedisClock({ redis });
-    const clock = redisClock.now;
-    const reader = new ChunkReader(redis);
-    this.#reader = reader;
     this.#streams = new OpenStreams(settings.streams ?? STREAM_BOUNDS);
-    const pools: ReadonlyMap<string, ApiPool> = new Map(
-      Object.values(settings.pools.pools).map((pool) => [
-        pool.name,
-        createApiPool({
-          pool,
-          scope: scopeOf(settings.pools, pool),
-          keySpace: keySpace(namespace, pool.scope),
-          redis,
-          reader,
-          guard,
-          clock,
-          gateOf: (name) => pools.get(name)?.gate,
-          onError,
-        }),
-      ]),
-    );
+    const wire = (open: OpenPool): ApiPool =>
+      createApiPool({ open, guard, gateOf: (name) => this.#pools.get(name)?.gate, onError });
+    const pools = new Map([...installation.pools].map(([name, open]) => [name, wire(open)]));
     this.#pools = pools;
-    this.#elsewhere = new Elsewhere({
-      pools: settings.pools,
-      namespace,
-      redis,
-      open: (pool, scope) =>
-        createApiPool({
-          pool,
-          scope,
-          keySpace: keySpace(namespace, scope.name),
-          redis,
-          reader,
-          guard,
-          gateOf: (name) => pools.get(name)?.gate,
-          clock,
-          onError,
-        }),
-    });
-    this.#deadLetters = createDynamoDbStore({ tableName: settings.deadLetterTable, now: clock });
+    this.#elsewhere = new Elsewhere(installation, wire);
+    this.#letters = openLetters({ table: settings.deadLetterTable, clock });
     this.#standing = new Standing({
       redis,
       clock: redisClock,
-      keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(namespace, scope)),
+      keySpaces: installation.keySpaces,
       needs: [
         {
           name: `dead letter table '${settings.deadLetterTable}'`,
-          check: async () => this.#deadLetters.check(),
+          check: async () => this.#letters.check(),
         },
       ],
       emit,
@@ -106,8 +73,14 @@ export class Api {
     });
     const elsewhere = async (pool: string, lane: string): Promise<ApiPool | undefined> =>
       this.#elsewhere.find(pool, lane);
-    const find = createFind({ pools, elsewhere, deadLetters: this.#deadLetters });
-    const accept = createAccept({ pools, encodePayload, emit, clock });
+    const find = createFind({ pools, elsewhere, deadLetters: this.#letters });
+    const accept = createAccept({
+      pools,
+      encodePayload,
+      unsafe: () => this.#standing.unsafe,
+      emit,
+      clock,
+    });
     const app = createApp({
       accept: async (...submitted) => {
         // A job of the first moment must not get the machine's time.
@@ -116,7 +89,7 @@ export class Api {
       },
       find,
       cancel: createCancel({ pools, elsewhere, find, clock }),
-      explain: createExplain({ pools, elsewhere, find, deadLetters: this.#deadLetters, decodePayload }),
+      explain: createExplain({ pools, elsewhere, find, deadLetters: this.#letters, decodePayload }),
       read: (id, options) => this.#poolOf(id).chunks.read({ id, ...options }),
       inspect: async (name) => {
         const pool = pools.get(name);
@@ -133,7 +106,6 @@ export class Api {
         };
       },
       health: async () => this.#standing.health(),
-      unsafe: () => this.#standing.unsafe,
       isOurs: hostCheck(settings.host, settings.allowedHosts ?? []),
       streams: this.#streams,
       identities: async () => this.#identities(),
@@ -155,19 +127,15 @@ export class Api {
     this.#standing.stop();
     this.#streams.close();
     await closeServer(this.#server);
-    this.#reader.close();
-    await Promise.all([...this.#pools.values(), ...this.#elsewhere.opened].map(async (pool) => pool.close()));
-    this.#deadLetters.close();
-    this.#redis.disconnect();
+    await this.#installation.close();
+    this.#letters.close();
   }
 
   /** What there is to say about the credentials of workers, by scope. */
   async #identities(): Promise<Readonly<Record<string, string>>> {
-    const { pools, namespace } = this.#settings;
     const lines = await Promise.all(
-      Object.keys(pools.scopes).map(async (scope) => {
-        const identities = await readIdentities(this.#redis, keySpace(namespace, scope));
-        return [scope, describeIdentities(identities)?.line] as const;
+      [...this.#installation.scopes].map(async ([name, scope]) => {
+        return [name, describeIdentities(await scope.identities())?.line] as const;
       }),
     );
     return Object.fromEntries(lines.flatMap(([scope, line]) => (line === undefined ? [] : [[scope, line]])));
@@ -182,10 +150,4 @@ export class Api {
     if (pool === undefined) throw new Error(`Job ${id} belongs to no pool`);
     return pool;
   }
-}
-
-function scopeOf({ scopes }: Pools, pool: Pool): Scope {
-  const scope = scopes[pool.scope];
-  if (scope === undefined) throw new Error(`Pool '${pool.name}' names no known scope`);
-  return scope;
 }

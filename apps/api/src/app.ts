@@ -24,8 +24,6 @@ export interface AppOptions {
   readonly inspect: (pool: string) => Promise<object | undefined>;
   /** How Redis is; a read and a write of it prove it. Never rejects. */
   readonly health: () => Promise<Health>;
-  /** Why a job that is accepted now could be lost; `undefined` while none would. */
-  readonly unsafe: () => string | undefined;
   /** Whether a request asks for this program by one of its names. */
   readonly isOurs: (request: HostedRequest) => boolean;
   readonly streams: OpenStreams;
@@ -110,12 +108,6 @@ export function createApp(options: AppOptions): Express {
     const parsed = submissionSchema.safeParse(body);
     if (!parsed.success) {
       sendProblem(response, 400, "invalid-request", sentence(parsed.error, body));
-      return;
-    }
-    const unsafe = options.unsafe();
-    if (unsafe !== undefined) {
-      response.set("retry-after", String(READY_RETRY_S));
-      sendProblem(response, 503, "redis-unsafe", unsafe);
       return;
     }
     const acceptance = await accept(TENANT, parsed.data);

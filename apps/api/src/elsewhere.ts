@@ -1,35 +1,19 @@
-/**
- * Lanes that the pools file does not name, and Redis still knows: of workers with another file, or taken out of the file
- * while they held jobs. Nothing new is accepted into them, but what is in them can be read, explained and cancelled.
- */
-import type { Pool, Pools, Scope } from "@sluice/config";
+/** The stray lanes that callers have asked about, as pools of the API: each opened once. */
 import { queueName } from "@sluice/job";
-import { isKnownLane } from "@sluice/queue";
-import { keySpace } from "@sluice/redis";
-import type { Redis } from "ioredis";
+import { findStrayLane, type Installation, type OpenPool } from "@sluice/installation";
 import type { ApiPool } from "./pool.ts";
-
-export interface ElsewhereOptions {
-  readonly pools: Pools;
-  readonly namespace: string;
-  readonly redis: Redis;
-  readonly open: (pool: Pool, scope: Scope) => ApiPool;
-}
 
 /** Lanes that are kept open at a time; far more than a change of a file takes out. */
 const MOST_OPEN = 200;
 
 export class Elsewhere {
-  readonly #options: ElsewhereOptions;
+  readonly #installation: Installation;
+  readonly #wire: (pool: OpenPool) => ApiPool;
   readonly #open = new Map<string, ApiPool>();
 
-  constructor(options: ElsewhereOptions) {
-    this.#options = options;
-  }
-
-  /** All that were opened. */
-  get opened(): readonly ApiPool[] {
-    return [...this.#open.values()];
+  constructor(installation: Installation, wire: (pool: OpenPool) => ApiPool) {
+    this.#installation = installation;
+    this.#wire = wire;
   }
 
   /** A lane that was found before. */
@@ -39,25 +23,12 @@ export class Elsewhere {
 
   /** Looks for the lane in every scope of the file. Rejects when Redis does not answer. */
   async find(pool: string, lane: string): Promise<ApiPool | undefined> {
-    const { pools, namespace, redis, open } = this.#options;
     const known = this.known(pool, lane);
     if (known !== undefined || this.#open.size >= MOST_OPEN) return known;
-    for (const scope of Object.values(pools.scopes)) {
-      const like = likeness(pools, pool, scope);
-      if (like === undefined) continue;
-      // oxlint-disable-next-line no-await-in-loop -- there are few scopes, and the first that knows it is the one
-      if (!(await isKnownLane(redis, keySpace(namespace, scope.name), { pool, lane }))) continue;
-      const found = this.known(pool, lane) ?? open({ ...like, name: pool, lanes: [lane] }, scope);
-      this.#open.set(queueName(pool, lane), found);
-      return found;
-    }
-    return undefined;
+    const stray = await findStrayLane(this.#installation, pool, lane);
+    if (stray === undefined) return undefined;
+    const found = this.known(pool, lane) ?? this.#wire(stray.open);
+    this.#open.set(queueName(pool, lane), found);
+    return found;
   }
-}
-
-/** What is left to know of a pool that is in no file: as much as another of its scope says. */
-function likeness({ pools }: Pools, name: string, scope: Scope): Pool | undefined {
-  const own = pools[name];
-  if (own?.scope === scope.name) return own;
-  return Object.values(pools).find((pool) => pool.scope === scope.name);
 }

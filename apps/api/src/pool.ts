@@ -1,110 +1,50 @@
 /** One pool as the API's callers meet it: accepted into, read, cancelled in and explained. */
-import { callBudgetMs, createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
-import { poolLimits, type Pool, type Scope } from "@sluice/config";
+import { callBudgetMs } from "@sluice/bedrock/estimate";
 import {
-  answerBytes,
   LeftCalls,
-  learnedAnswerBytes,
   type AcceptingPool,
   type CancellingPool,
-  type Cost,
   type ExplainingPool,
   type Gate,
   type ReadingPool,
 } from "@sluice/drain";
-import { queueName, type Clock, type JobRequest } from "@sluice/job";
-import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
-import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
-import type { KeySpace } from "@sluice/redis";
-import {
-  cacheKey,
-  CallLedger,
-  CancelFlags,
-  ChunkStream,
-  type ChunkReader,
-  ClaimStore,
-  describeIdentities,
-  describeUnserved,
-  Lineage,
-  OutcomeStore,
-  readIdentities,
-  readServed,
-  readOpenCall,
-  ResponseCache,
-  UsageStore,
-} from "@sluice/results";
-import type { Redis } from "ioredis";
+import { queueName } from "@sluice/job";
+import { acceptingPool, type OpenPool } from "@sluice/installation";
+import type { Explanation, Inspection } from "@sluice/limits";
+import type { CapacityGuard, LaneQueue } from "@sluice/queue";
+import { cacheKey, describeIdentities, describeUnserved, type ChunkStream } from "@sluice/results";
 
 export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, ExplainingPool<Explanation> {
-  readonly outcomes: OutcomeStore;
   readonly chunks: ChunkStream;
-  readonly polls: LaneQueue;
   readonly gate: Pick<Gate, "settle">;
+  readonly outcomes: OpenPool["outcomes"];
+  readonly polls: LaneQueue;
   lane(name: string): LaneQueue;
   /** `undefined` while no worker has started the pool. */
   inspect(): Promise<Inspection | undefined>;
   /** The lanes that nobody serves, each with why. */
   unservedLanes(): Promise<Readonly<Record<string, string>>>;
-  close(): Promise<void>;
 }
 
 export interface ApiPoolOptions {
-  readonly pool: Pool;
-  readonly scope: Scope;
-  readonly keySpace: KeySpace;
-  readonly redis: Redis;
-  /** Reads streamed text for all pools. */
-  readonly reader: ChunkReader;
+  readonly open: OpenPool;
   readonly guard: CapacityGuard;
-  /** The shared time. */
-  readonly clock: Clock;
   /** Of any pool: a job of this one may have been called in a fallback of another scope. */
   readonly gateOf: (pool: string) => Pick<Gate, "settle"> | undefined;
   readonly onError: (error: unknown) => void;
 }
 
-export function createApiPool(options: ApiPoolOptions): ApiPool {
-  const { pool, scope, keySpace, redis, reader, guard, clock, gateOf, onError } = options;
-  const open = (lane: string): LaneQueue =>
-    new LaneQueue({ redis, keySpace, pool: pool.name, lane, clock, onError });
-  const lanes = new Map(pool.lanes.map((name) => [name, open(name)]));
-  const polls = open(POLLS_LANE);
-  const limiter = createRedisLimiter({ redis, keySpace });
-  const estimator = createEstimator({ burndown: pool.burndown, model: pool.model });
-  const lane = (name: string): LaneQueue => {
-    const queue = lanes.get(name);
-    if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
-    return queue;
-  };
-  const usage = new UsageStore(redis, keySpace);
-  const cache = new ResponseCache(redis, keySpace, clock);
-  for (const each of lanes.values()) {
-    guard.watch(each, {
-      atMost: longestAnswerBytes(pool),
-      learned: async () => {
-        const tokens = await usage.meanOutputTokens(pool.name);
-        return tokens === undefined ? undefined : learnedAnswerBytes(tokens);
-      },
-    });
-  }
+export function createApiPool({ open, guard, gateOf, onError }: ApiPoolOptions): ApiPool {
+  const { pool, scope } = open;
+  const { limiter, cache } = scope;
   return {
-    lanes: pool.lanes,
-    maxOutputTokens: pool.maxOutputTokens,
-    defaultMaxTokens: pool.defaultMaxTokens,
-    deadlineMs: pool.deadlineMs,
-    maxAttempts: pool.maxAttempts,
-    asyncOutputs: pool.asyncOutputs,
-    cacheMs: pool.cacheMs,
-    reserve(work: JobRequest): Cost {
-      const sized = sizedPart(work);
-      return quotaCost(sized === undefined ? 0 : estimator.reserve(sized).tokens);
-    },
-    tooCostly: (cost) => misfit(poolLimits(pool, scope), cost),
-    claims: new ClaimStore(redis, keySpace),
-    outcomes: new OutcomeStore(redis, keySpace),
-    lineage: new Lineage(redis, keySpace),
-    cancels: new CancelFlags(redis, keySpace),
-    chunks: new ChunkStream(redis, keySpace, reader),
+    ...acceptingPool(open, guard),
+    outcomes: scope.outcomes,
+    lineage: scope.lineage,
+    cancels: scope.cancels,
+    chunks: scope.chunks,
+    polls: open.polls,
+    lane: (name) => open.lane(name),
     gate: {
       async settle(settlement) {
         const reply = await limiter.settle(settlement);
@@ -114,50 +54,29 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     left: new LeftCalls({
       pools: [pool.name, ...pool.fallback],
       gateOf,
-      ledger: new CallLedger({ redis, keySpace }),
+      ledger: scope.ledger,
       onError,
     }),
-    capacity: async (name, job) =>
-      guard.check(lane(name), { jobs: pool.maxWaiting, bytes: pool.maxWaitingBytes }, job),
-    lane,
-    polls,
     slots: pool.slots,
     fallback: pool.fallback,
     budgetMs: (work) => callBudgetMs(pool.callTimeoutMs, work),
     explain: async (name, cost) => limiter.explain(pool.name, name, cost),
     async fleet() {
-      const [inspection, { workers }] = await Promise.all([
-        limiter.inspect(pool.name).catch(unlessUnknown),
-        readIdentities(redis, keySpace),
-      ]);
+      const [inspection, { workers }] = await Promise.all([open.inspect(), scope.identities()]);
       return { calls: inspection?.reservations ?? 0, workers };
     },
-    openCall: async (id) => readOpenCall(redis, keySpace, id),
+    openCall: async (id) => scope.openCall(id),
     leader: async ({ tenant, pool: name }, request) =>
       cache.leader(cacheKey({ tenant, pool: name, model: pool.model, request })),
-    identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
-    unserved: async (name) => describeUnserved(await readServed(redis, keySpace), queueName(pool.name, name)),
+    identity: async () => describeIdentities(await scope.identities()),
+    unserved: async (name) => describeUnserved(await scope.served(), queueName(pool.name, name)),
     async unservedLanes() {
-      const served = await readServed(redis, keySpace);
+      const served = await scope.served();
       const lines = pool.lanes.map(
         (name) => [name, describeUnserved(served, queueName(pool.name, name))] as const,
       );
       return Object.fromEntries(lines.flatMap(([name, line]) => (line === undefined ? [] : [[name, line]])));
     },
-    inspect: async () => limiter.inspect(pool.name).catch(unlessUnknown),
-    async close() {
-      await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
-    },
+    inspect: async () => open.inspect(),
   };
-}
-
-/** Of a job that says nothing about it. */
-function longestAnswerBytes({ defaultMaxTokens: maxTokens }: Pool): number {
-  const messages = [{ role: "user" as const, content: [{ text: "?" }] }];
-  return answerBytes({ kind: "converse", request: { messages, maxTokens } });
-}
-
-/** The limiter's word for a pool that nobody has declared. */
-function unlessUnknown(error: unknown): undefined {
-  if (!(error instanceof RangeError)) throw error;
 }

@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<RefusalCode, number>> = {
   "too-far-ahead": 422,
   "lane-full": 429,
   "redis-full": 503,
+  "redis-unsafe": 503,
 };
 
 /** Thrown by what reads a request, and answered as it says. */

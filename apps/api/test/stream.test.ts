@@ -35,7 +35,6 @@ test("a caller that leaves while its job is looked up gives its place back", asy
     read,
     inspect: unused,
     health: unused,
-    unsafe: unused,
     isOurs: () => true,
     streams: new OpenStreams({ most: 10, mostPerAddress: 1, maxAgeMs: 60_000 }),
     identities: unused,

@@ -25,7 +25,7 @@ export interface Refusal {
   readonly type: "refused";
   readonly code: RefusalCode;
   readonly message: string;
-  /** With `lane-full` and `redis-full`: when asking again makes sense. */
+  /** With `lane-full`, `redis-full` and `redis-unsafe`: when asking again makes sense. */
   readonly retryAfterMs?: number;
 }
 
@@ -40,7 +40,8 @@ export type RefusalCode =
   | "idempotency-conflict"
   | "too-far-ahead"
   | "lane-full"
-  | "redis-full";
+  | "redis-full"
+  | "redis-unsafe";
 
 export type Acceptance =
   | {
@@ -119,6 +120,8 @@ export type FullReason = "lane-length" | "lane-bytes" | "redis-memory";
 export interface AcceptOptions {
   readonly pools: ReadonlyMap<string, AcceptingPool>;
   readonly encodePayload: (request: unknown) => Promise<Payload>;
+  /** Why a job that is accepted now could be lost; `undefined` while none would. Default: none would. */
+  readonly unsafe?: () => string | undefined;
   /** Longest request, in bytes of its JSON. Default 1 MiB. */
   readonly maxRequestBytes?: number;
   readonly emit: Emit;
@@ -132,6 +135,9 @@ const DEFAULT_CACHE_MS = 60 * 60 * 1000;
 
 const LONGEST_DELAY_MS = 30 * 24 * 60 * 60 * 1000;
 
+/** A Redis that loses what it holds is looked at again within seconds. */
+const UNSAFE_RETRY_MS = 5_000;
+
 const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
 
 /** Makes the door. The returned function rejects only when Redis does not answer. */
@@ -142,7 +148,9 @@ export function createAccept(
   const maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
 
   return async (tenant, submission) => {
-    // First: what is nested too deeply would break whoever reads it.
+    const lossy = options.unsafe?.();
+    if (lossy !== undefined) return refused("redis-unsafe", lossy, UNSAFE_RETRY_MS);
+    // Before it is looked at: what is nested too deeply would break whoever reads it.
     const unsafe = contentProblem(submission);
     if (unsafe !== undefined) return refused("unsafe-content", unsafe);
     const pool = pools.get(submission.pool);

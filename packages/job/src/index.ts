@@ -73,7 +73,12 @@ export {
   type JobRequest,
 } from "./request.ts";
 export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
-export { submissionSchema, type Submission, type ConversationInput } from "./submission.ts";
+export {
+  submissionSchema,
+  type ConversationInput,
+  type Submission,
+  type SubmissionInput,
+} from "./submission.ts";
 export {
   localTime,
   machineTime,

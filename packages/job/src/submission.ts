@@ -72,6 +72,12 @@ export const submissionSchema = z
 /** A submission after parsing. */
 export type Submission = z.output<typeof submissionSchema>;
 
+/** A submission as a caller writes it. */
+export type SubmissionInput =
+  | ConversationInput
+  | z.input<(typeof byKind)["options"][2]>
+  | z.input<(typeof byKind)["options"][3]>;
+
 /** A submission of a conversation as a caller writes it. */
 export type ConversationInput = Omit<z.input<(typeof byKind)["options"][0]>, "kind"> & {
   kind?: "converse" | "stream";

@@ -1,0 +1,6 @@
+export { acceptingPool } from "./accepting.ts";
+export { findStrayLane, strayLanes, type StrayLane } from "./stray-lanes.ts";
+export { Installation, type InstallationOptions } from "./installation.ts";
+export { OpenPool } from "./pool.ts";
+export { openProducer, type Producer, type ProducerOptions } from "./producer.ts";
+export { OpenScope, type OpenScopeOptions } from "./scope.ts";

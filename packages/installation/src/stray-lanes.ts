@@ -1,0 +1,84 @@
+/**
+ * Lanes that the pools file does not name, and Redis still knows: of workers with another file, or taken out of the file
+ * while they held jobs. Nothing new is accepted into them, but what is in them can be read, explained and cancelled.
+ */
+import type { Pool, Pools, Scope } from "@sluice/config";
+import { queueName } from "@sluice/job";
+import { POLLS_LANE } from "@sluice/queue";
+import type { Installation } from "./installation.ts";
+import { OpenPool } from "./pool.ts";
+
+/** A lane that a pools file does not name. */
+export interface StrayLane {
+  readonly scope: string;
+  readonly pool: string;
+  readonly lane: string;
+  /** A pool with that lane alone: what the file says of the pool, or else of another one of its scope. */
+  readonly open: OpenPool;
+}
+
+/**
+ * The stray lane of that name, in whichever scope of the file; `undefined` when there is none. Rejects when Redis does not
+ * answer.
+ */
+export async function findStrayLane(
+  installation: Installation,
+  pool: string,
+  lane: string,
+): Promise<StrayLane | undefined> {
+  for (const file of Object.values(installation.file.scopes)) {
+    const like = likeness(installation.file, pool, file);
+    // oxlint-disable-next-line no-await-in-loop -- there are few scopes, and the first that knows it is the one
+    if (like === undefined || !(await installation.scope(file.name).isKnownLane({ pool, lane }))) continue;
+    return stray(installation, { file, like, pool, lane });
+  }
+  return undefined;
+}
+
+/**
+ * The stray lanes that hold jobs, by scope and queue. A lane of a queue's name that the file has too, in another scope, is
+ * left out: there is one page for both.
+ * @param most how many at most.
+ */
+export async function strayLanes(
+  installation: Installation,
+  most: number,
+): Promise<ReadonlyMap<string, StrayLane>> {
+  const { pools, scopes } = installation.file;
+  const inFile = new Set(
+    Object.values(pools).flatMap(({ name, lanes }) => lanes.map((lane) => queueName(name, lane))),
+  );
+  const found = new Map<string, StrayLane>();
+  for (const file of Object.values(scopes)) {
+    const scope = installation.scope(file.name);
+    // oxlint-disable-next-line no-await-in-loop -- there are few scopes, and nobody waits for this
+    for (const { pool, lane } of await scope.knownLanes()) {
+      const like = likeness(installation.file, pool, file);
+      if (like === undefined || lane === POLLS_LANE || inFile.has(queueName(pool, lane))) continue;
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      if (found.size >= most || (await scope.unended({ pool, lane })) === 0) continue;
+      found.set(`${file.name} ${queueName(pool, lane)}`, stray(installation, { file, like, pool, lane }));
+    }
+  }
+  return found;
+}
+
+/** What is left to know of a pool that is in no file: as much as another of its scope says. */
+function likeness({ pools }: Pools, name: string, scope: Scope): Pool | undefined {
+  const own = pools[name];
+  if (own?.scope === scope.name) return own;
+  return Object.values(pools).find((pool) => pool.scope === scope.name);
+}
+
+interface Found {
+  readonly file: Scope;
+  readonly like: Pool;
+  readonly pool: string;
+  readonly lane: string;
+}
+
+function stray(installation: Installation, { file, like, pool, lane }: Found): StrayLane {
+  const scope = installation.scope(file.name);
+  const open = new OpenPool({ ...like, name: pool, lanes: [lane] }, file, scope);
+  return { scope: file.name, pool, lane, open };
+}
