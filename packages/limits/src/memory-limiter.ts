@@ -1,6 +1,6 @@
 /** The in-memory twin: the whole limiter in one process, for users' own tests and for simulations. */
 import { assertAmounts } from "./cost.ts";
-import { explanation, inspection, type Snapshot } from "./inspection.ts";
+import { explanation, inspection, type Snapshot } from "./inspect.ts";
 import type { LimitsChange } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
 import { dayClosedMs, freshDay } from "./model/day.ts";

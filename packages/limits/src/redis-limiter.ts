@@ -2,7 +2,7 @@
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { assertAmounts } from "./cost.ts";
-import { explanation, inspection, type Snapshot } from "./inspection.ts";
+import { explanation, inspection, type Snapshot } from "./inspect.ts";
 import { newsChannel, poolKeys } from "./keys.ts";
 import type { PoolLimits } from "./limits.ts";
 import { withQuota, type OperableLimiter } from "./operator.ts";

@@ -1,5 +1,5 @@
 /** What the scripts answer, decoded. A reply of another shape is a bug or a foreign script: it throws. */
-import type { Snapshot } from "./inspection.ts";
+import type { Snapshot } from "./inspect.ts";
 import type { Admission, Closure, LimitsChange, SettleReply } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
 import type { DayState, PoolState } from "./model/state.ts";
