@@ -73,6 +73,7 @@ export {
   type JobRequest,
 } from "./request.ts";
 export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
+export { Rounds, type RoundsOptions } from "./rounds.ts";
 export {
   submissionSchema,
   type ConversationInput,
