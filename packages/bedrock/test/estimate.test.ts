@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { ConverseRequest } from "@sluice/job";
 import { describe, expect, test } from "vitest";
-import { estimateInputTokens, reservation, settled } from "../src/estimate/index.ts";
+import { createEstimator, estimateInputTokens, settled } from "../src/estimate/index.ts";
 
 function ask(text: string, system?: string): ConverseRequest {
   const request: ConverseRequest = { messages: [{ role: "user", content: [{ text }] }], maxTokens: 100 };
@@ -35,9 +35,12 @@ describe("input tokens", () => {
   });
 });
 
-test("a reservation is the input and all the output that was asked for", () => {
+test("before anything is learned a call takes the input and all the output that was asked for", () => {
   const inputTokens = estimateInputTokens(ask(ENGLISH));
-  expect(reservation(ask(ENGLISH))).toEqual({ inputTokens, tokens: inputTokens + 100 });
+  expect(createEstimator({ burndown: 1 }).reserve(ask(ENGLISH))).toEqual({
+    inputTokens,
+    tokens: inputTokens + 100,
+  });
 });
 
 test.each([

@@ -2,7 +2,7 @@
 import { start, type ModelTable, type Simulator } from "@sluice/simulator";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { reservation, settled } from "../src/estimate/index.ts";
+import { createEstimator, settled } from "../src/estimate/index.ts";
 import { createBedrock, type BedrockCaller, type CallResult } from "../src/index.ts";
 
 const FREE = "us.anthropic.claude-sonnet-4-6-v1:0";
@@ -81,7 +81,8 @@ describe("an answer", () => {
       maxAttempts: 1,
     });
     const request = { messages: [{ role: "user" as const, content: [{ text }] }], maxTokens: 200 };
-    expect(reservation(request).tokens).toBeGreaterThanOrEqual(seen?.reservedTokens ?? Infinity);
+    const estimator = createEstimator({ burndown: 5 });
+    expect(estimator.reserve(request).tokens).toBeGreaterThanOrEqual(seen?.reservedTokens ?? Infinity);
   });
 
   test.each(["content_filtered", "guardrail_intervened"])(

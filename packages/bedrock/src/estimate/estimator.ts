@@ -4,8 +4,15 @@
  * long answers are, per class of call, since prompts of one kind get answers of one length.
  */
 import type { Usage } from "@sluice/job";
-import { settled, type Reservation } from "./quota-cost.ts";
+import { settled } from "./quota-cost.ts";
 import { estimateInputTokens, type SizedRequest } from "./size.ts";
+
+/** What a call will take of the quota when it starts. */
+export interface Estimate {
+  readonly inputTokens: number;
+  /** Input and output together. */
+  readonly tokens: number;
+}
 
 export interface EstimatorOptions {
   /** Quota tokens per output token, as in the pools file. */
@@ -28,7 +35,7 @@ export interface Estimator {
    * What to reserve for a call: its input, and the larger of `maxTokens` and what its output is expected to cost at
    * settlement. Never less than Bedrock's own admission sum.
    */
-  reserve(request: SizedRequest, callClass?: string): Reservation;
+  reserve(request: SizedRequest, callClass?: string): Estimate;
   /** Learns from a call that Bedrock has reported the usage of. Leave out usage that is itself an estimate. */
   learn(request: SizedRequest, usage: Usage, callClass?: string): void;
   /** What a call cost by its usage. May be more than was reserved. */

@@ -3,13 +3,6 @@
  * nothing of the SDK, so that a producer can size a request without loading it.
  */
 export { callBudgetMs, isStreamed } from "./budget.ts";
-export { createEstimator, type Estimator, type EstimatorOptions } from "./estimator.ts";
-export {
-  quotaCost,
-  reservation,
-  settled,
-  sizedPart,
-  type QuotaCost,
-  type Reservation,
-} from "./quota-cost.ts";
+export { createEstimator, type Estimate, type Estimator, type EstimatorOptions } from "./estimator.ts";
+export { quotaCost, settled, sizedPart, type QuotaCost } from "./quota-cost.ts";
 export { estimateInputTokens, type SizedRequest } from "./size.ts";

@@ -1,13 +1,6 @@
 /** What a call takes from the quota by Bedrock's own rules: when it starts, and when it is over. Pure. */
 import type { JobRequest, Usage } from "@sluice/job";
-import { estimateInputTokens, type SizedRequest } from "./size.ts";
-
-/** What a call takes when it starts. */
-export interface Reservation {
-  readonly inputTokens: number;
-  /** Input and output together. */
-  readonly tokens: number;
-}
+import type { SizedRequest } from "./size.ts";
 
 /** What one call takes of each quota that counts it. */
 export interface QuotaCost {
@@ -24,12 +17,6 @@ export function quotaCost(tokens: number): QuotaCost {
 /** The part of a request whose length is its cost. An async one has none: Bedrock counts its start as a request. */
 export function sizedPart(work: JobRequest): SizedRequest | undefined {
   return work.kind === "async" ? undefined : work.request;
-}
-
-/** Bedrock's own admission sum: the input, and all the output the call may write, without burndown. */
-export function reservation(request: SizedRequest): Reservation {
-  const inputTokens = estimateInputTokens(request);
-  return { inputTokens, tokens: inputTokens + request.maxTokens };
 }
 
 /**
