@@ -3,19 +3,18 @@ import type { BedrockCaller, FailedCall } from "@sluice/bedrock";
 import type { ProcessGuard, Told } from "@sluice/drain";
 import { FAILURES } from "@sluice/job";
 
+/** What a pool asks of its Bedrock. */
+export type GuardedBedrock = Pick<BedrockCaller, "call" | "pollAsync">;
+
 type Result = { readonly type: string } | FailedCall;
 
-export function guardedBedrock(bedrock: BedrockCaller, guard: ProcessGuard, pool: string): BedrockCaller {
+export function guardedBedrock(bedrock: BedrockCaller, guard: ProcessGuard, pool: string): GuardedBedrock {
   const hear = async <R extends Result>(
     job: string,
     make: (onSent: () => void) => Promise<R | FailedCall>,
   ): Promise<R | FailedCall> => guard.hear({ subject: { pool, job }, make, tells, asOwn });
   return {
-    ...bedrock,
-    converse: async (call) => hear(call.jobId, async (onSent) => bedrock.converse({ ...call, onSent })),
-    stream: async (call) => hear(call.jobId, async (onSent) => bedrock.stream({ ...call, onSent })),
-    invoke: async (call) => hear(call.jobId, async (onSent) => bedrock.invoke({ ...call, onSent })),
-    startAsync: async (call) => hear(call.jobId, async (onSent) => bedrock.startAsync({ ...call, onSent })),
+    call: async (call) => hear(call.jobId, async (onSent) => bedrock.call({ ...call, onSent })),
     pollAsync: async (call) =>
       hear(call.invocationArn, async (onSent) => bedrock.pollAsync({ ...call, onSent })),
   };

@@ -42,7 +42,7 @@ import {
   type UsedCall,
 } from "@sluice/results";
 import type { Redis } from "ioredis";
-import { guardedBedrock } from "./guarded-bedrock.ts";
+import { guardedBedrock, type GuardedBedrock } from "./guarded-bedrock.ts";
 import { tellOverrides } from "./quota-overrides.ts";
 import { SlowPools } from "./slow-pools.ts";
 import { tellChange } from "./tell-change.ts";
@@ -202,7 +202,7 @@ export class ScopeParts {
   }
 
   /** Calls to Bedrock for a pool of this scope. */
-  bedrockFor(pool: string): BedrockCaller {
+  bedrockFor(pool: string): GuardedBedrock {
     return guardedBedrock(this.#bedrock, this.guard, pool);
   }
 

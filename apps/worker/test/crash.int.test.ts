@@ -1,8 +1,8 @@
 /** A worker that is killed, with the times that production has: how soon its jobs run again, and what stays behind. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { createEstimator, sizedPart } from "@sluice/bedrock/estimate";
+import { createEstimator } from "@sluice/bedrock/estimate";
 import { addFaults, countInFlight } from "@sluice/chaos";
-import { jobRequestSchema } from "@sluice/job";
+import { factsOf, jobRequestSchema } from "@sluice/job";
 import { expect, inject, test, vi } from "vitest";
 import { envSchema } from "../src/env.ts";
 import { PATIENTLY, startFleet } from "./fleet.ts";
@@ -88,7 +88,7 @@ test("the day counts what a killed worker's calls cost, and nothing of theirs st
   );
   const used = usages.reduce((sum, usage) => sum + (usage ? usage.inputTokens + usage.outputTokens : 0), 0);
   // The killed worker had learnt nothing yet.
-  const work = sizedPart(jobRequestSchema.parse({ kind: "converse", request }));
+  const { sized: work } = factsOf(jobRequestSchema.parse({ kind: "converse", request }));
   const cut = work === undefined ? 0 : createEstimator({ burndown: 1, model: "test.model" }).unfinished(work);
   await vi.waitFor(async () => {
     const { reservations, day } = await fleet.limiter.inspect("test");

@@ -7,6 +7,7 @@ import type {
   FailureCharge,
   FailureRule,
   InvokeRequest,
+  JobRequest,
 } from "@sluice/job";
 
 /** Bedrock's service tiers. Not every model has every one; one it does not have is a `ValidationException`. */
@@ -116,8 +117,17 @@ export type PollResult =
   | FailedCall
   | AbortedCall;
 
+export interface WorkCall extends ModelCall {
+  /** A request of whatever kind. */
+  readonly work: JobRequest;
+  /** As in `StreamCall`, where the request is streamed. */
+  onText(chunk: string): void;
+}
+
 /** Makes calls, one request each. None of these rejects, whatever happens to the call. */
 export interface BedrockCaller {
+  /** Makes the call that the request's kind asks for. A start has no service tier, and only streams have a silence. */
+  call(call: WorkCall): Promise<CallResult | StartResult>;
   /** Converse: the whole answer at once. */
   converse(call: ConverseCall): Promise<CallResult>;
   /** ConverseStream: answered once the model has said that it is done, which a broken stream never does. */

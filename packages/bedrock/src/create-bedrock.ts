@@ -1,5 +1,5 @@
 /** Calls to Bedrock, each made once and never retried here: every request is one the quota has admitted. */
-import type { Clock } from "@sluice/job";
+import { factsOf, type Clock } from "@sluice/job";
 import { pollAsync, startAsync } from "./calls/async-invoke.ts";
 import { renewIdentity } from "./calls/call.ts";
 import type { BedrockCaller } from "./bedrock-caller.ts";
@@ -18,7 +18,20 @@ export interface BedrockOptions extends ClientOptions {
 /** Opens a client for one account in one Region. It connects with the first call; the owner calls `close`. */
 export function createBedrock({ clock, ...options }: BedrockOptions): BedrockCaller {
   const client = createClient(options);
-  return {
+  const caller: BedrockCaller = {
+    async call({ work, silenceMs, onText, ...bounds }) {
+      const streamed = { ...bounds, onText, ...(factsOf(work).isStreamed ? { silenceMs } : {}) };
+      switch (work.kind) {
+        case "converse":
+          return caller.converse({ ...bounds, request: work.request });
+        case "stream":
+          return caller.stream({ ...streamed, request: work.request });
+        case "invoke":
+          return caller.invoke({ ...streamed, request: work.request });
+        case "async":
+          return caller.startAsync({ ...bounds, request: work.request });
+      }
+    },
     converse: async (call) => withoutEchoes(await converse(client, clock, call), call.request),
     stream: async (call) => withoutEchoes(await stream(client, clock, call), call.request),
     invoke: async (call) => {
@@ -31,4 +44,5 @@ export function createBedrock({ clock, ...options }: BedrockOptions): BedrockCal
     renewIdentity: async () => renewIdentity(client, clock),
     close: () => client.destroy(),
   };
+  return caller;
 }

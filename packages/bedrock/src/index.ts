@@ -14,6 +14,7 @@ export type {
   StartAsyncCall,
   StartResult,
   StreamCall,
+  WorkCall,
 } from "./bedrock-caller.ts";
 export { classify, type Verdict } from "./failures/classify.ts";
 export { createBedrock, type BedrockOptions } from "./create-bedrock.ts";

@@ -1,12 +1,7 @@
-import type { ConverseRequest } from "@sluice/job";
+import type { ConverseRequest, SizedRequest } from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  createEstimator,
-  estimateInputTokens,
-  type Estimator,
-  type SizedRequest,
-} from "../src/estimate/index.ts";
+import { createEstimator, estimateInputTokens, type Estimator } from "../src/estimate/index.ts";
 
 function ask(text: string, maxTokens: number): ConverseRequest {
   return { messages: [{ role: "user", content: [{ text }] }], maxTokens };

@@ -1,6 +1,6 @@
 /** The beginning of a prompt, for operators who may see it. Stored in plain text, hence off unless asked for. */
 import { gunzipSync } from "node:zlib";
-import { converseRequestSchema, type JobData } from "@sluice/job";
+import { factsOf, jobRequestSchema, type JobData } from "@sluice/job";
 
 /** Longest preview that is stored, in characters: previews sit in every letter. */
 export const PREVIEW_LIMIT = 500;
@@ -24,9 +24,9 @@ export function checkPreview(option: PreviewOption): void {
 export function previewOf(data: JobData, option: PreviewOption): string | undefined {
   if (option === false) return undefined;
   try {
-    const request = converseRequestSchema.parse(JSON.parse(requestJson(data)));
-    const text = (request.messages[0]?.content ?? []).map((block) => block.text).join(" ");
-    return shortened(text, option.length);
+    const work = jobRequestSchema.parse({ kind: data.kind, request: JSON.parse(requestJson(data)) });
+    const { opening } = factsOf(work);
+    return opening === undefined ? undefined : shortened(opening, option.length);
   } catch {
     // Requests that cannot be read do die; their record is worth more than their preview.
     return undefined;

@@ -5,20 +5,23 @@
 import {
   JOB_DATA_VERSION,
   contentProblem,
-  jobRequestSchema,
   newJobId,
+  requestOf,
   type Clock,
   type Emit,
   type JobData,
-  type JobRequest,
   type Outcome,
   type Payload,
   type Random,
   type Submission,
 } from "@sluice/job";
 import { answerBytes } from "./answer-size.ts";
-import { outputProblem } from "./output.ts";
-import type { Cost } from "./ports.ts";
+import {
+  MAX_REQUEST_BYTES,
+  requestProblem,
+  type RequestBounds,
+  type RequestRefusal,
+} from "./request-problem.ts";
 
 /** Why a submission was not accepted. The code is stable, the message is for people. */
 export interface Refusal {
@@ -30,13 +33,10 @@ export interface Refusal {
 }
 
 export type RefusalCode =
+  | RequestRefusal["code"]
   | "unknown-pool"
   | "unknown-lane"
   | "unsafe-content"
-  | "prompt-too-large"
-  | "max-tokens-too-large"
-  | "cost-exceeds-quota"
-  | "output-not-allowed"
   | "idempotency-conflict"
   | "too-far-ahead"
   | "lane-full"
@@ -53,19 +53,13 @@ export type Acceptance =
   | Refusal;
 
 /** A pool as a producer sees it. */
-export interface AcceptingPool {
+export interface AcceptingPool extends RequestBounds {
   readonly lanes: readonly string[];
-  readonly maxOutputTokens: number;
   readonly defaultMaxTokens: number;
   readonly deadlineMs: number;
   readonly maxAttempts: number;
-  /** S3 prefixes into which an `async` job may have its answer written. Empty: none may. */
-  readonly asyncOutputs: readonly string[];
   /** How long its answers serve equal requests, milliseconds; `null` when they do not. */
   readonly cacheMs: number | null;
-  reserve(work: JobRequest): Cost;
-  /** What is wrong with a cost that the quota can never admit; `undefined` when it fits. */
-  tooCostly(cost: Cost): string | undefined;
   readonly claims: {
     /** What a key is bound to, without binding it. */
     find(key: IdempotencyKey): Promise<Claim | undefined>;
@@ -138,14 +132,12 @@ const LONGEST_DELAY_MS = 30 * 24 * 60 * 60 * 1000;
 /** A Redis that loses what it holds is looked at again within seconds. */
 const UNSAFE_RETRY_MS = 5_000;
 
-const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
-
 /** Makes the door. The returned function rejects only when Redis does not answer. */
 export function createAccept(
   options: AcceptOptions,
 ): (tenant: string, submission: Submission) => Promise<Acceptance> {
   const { pools, encodePayload, emit, clock, idRandom } = options;
-  const maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
+  const maxRequestBytes = options.maxRequestBytes ?? MAX_REQUEST_BYTES;
 
   return async (tenant, submission) => {
     const lossy = options.unsafe?.();
@@ -166,28 +158,10 @@ export function createAccept(
       );
     }
 
-    const work = toWork(submission, pool.defaultMaxTokens);
+    const work = requestOf(submission, pool);
     const bytes = Buffer.byteLength(JSON.stringify(work.request));
-    if (bytes > maxRequestBytes) {
-      return refused(
-        "prompt-too-large",
-        `The request is ${bytes} bytes, more than the ${maxRequestBytes} allowed. Shorten or split it`,
-      );
-    }
-    const maxTokens = work.kind === "async" ? 0 : work.request.maxTokens;
-    if (maxTokens > pool.maxOutputTokens) {
-      return refused(
-        "max-tokens-too-large",
-        `Expected \`maxTokens\` to be at most ${pool.maxOutputTokens}, the most this pool's model writes, ` +
-          `got ${maxTokens}`,
-      );
-    }
-    if (work.kind === "async") {
-      const forbidden = outputProblem(work.request.outputS3Uri, pool.asyncOutputs);
-      if (forbidden !== undefined) return refused("output-not-allowed", forbidden);
-    }
-    const tooCostly = pool.tooCostly(pool.reserve(work));
-    if (tooCostly !== undefined) return refused("cost-exceeds-quota", tooCostly);
+    const problem = requestProblem({ work, bytes }, pool, maxRequestBytes);
+    if (problem !== undefined) return { type: "refused", ...problem };
 
     const now = clock();
     const delayMs = delayOf(submission, now);
@@ -237,30 +211,6 @@ export function createAccept(
       capacity.written?.();
     }
   };
-}
-
-/** The request as the model gets it. Schema defaults and shorthands end here. */
-function toWork(submission: Submission, defaultMaxTokens: number): JobRequest {
-  const { kind } = submission;
-  if (kind === "invoke") {
-    const { body, maxTokens, stream } = submission;
-    return { kind, request: { body, maxTokens, stream } };
-  }
-  if (kind === "async") {
-    return { kind, request: { modelInput: submission.modelInput, outputS3Uri: submission.outputS3Uri } };
-  }
-  const { prompt, messages, system, maxTokens, temperature, topP, stopSequences } = submission;
-  return jobRequestSchema.parse({
-    kind,
-    request: {
-      messages: messages ?? [{ role: "user", content: [{ text: prompt }] }],
-      system,
-      maxTokens: maxTokens ?? defaultMaxTokens,
-      temperature,
-      topP,
-      stopSequences,
-    },
-  });
 }
 
 function keyOf(tenant: string, submission: Submission): IdempotencyKey | undefined {

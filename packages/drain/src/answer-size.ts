@@ -1,5 +1,5 @@
 /** How long an answer may get, before it is there: what admission keeps room for. Pure. */
-import type { JobRequest } from "@sluice/job";
+import { factsOf, type JobRequest } from "@sluice/job";
 
 /** UTF-8 bytes of a token: four is usual. */
 const BYTES_PER_TOKEN = 4;
@@ -12,10 +12,10 @@ const EMBEDDING_BYTES = 16_384;
 
 /** Bytes in Redis of an answer as long as its limit allows. Streamed text is kept twice: as events, and as outcome. */
 export function answerBytes(work: JobRequest): number {
-  if (work.kind === "async") return AROUND_BYTES;
-  const { maxTokens } = work.request;
+  const { sized, isStreamed } = factsOf(work);
+  if (sized === undefined) return AROUND_BYTES;
+  const { maxTokens } = sized;
   if (maxTokens === 0) return AROUND_BYTES + EMBEDDING_BYTES;
-  const isStreamed = work.kind === "stream" || (work.kind === "invoke" && work.request.stream);
   return AROUND_BYTES + maxTokens * BYTES_PER_TOKEN * (isStreamed ? 2 : 1);
 }
 

@@ -1,8 +1,8 @@
 /** One round of questions at the gates of a pool and of those that may answer in its place. */
+import { factsOf } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant, SlotElsewhere } from "./candidate.ts";
 import { reservationId } from "./left-calls.ts";
 import type { Admission, Entry } from "./ports.ts";
-import { operationOf } from "./settlement.ts";
 
 export type ChainAnswer =
   | { readonly type: "granted"; readonly waitMs: number; readonly grant: Grant }
@@ -37,7 +37,7 @@ export async function askChain(
 ): Promise<ChainAnswer> {
   // The pools file may have changed since the note was made.
   const first = Math.min(notes.entry, chain.length - 1);
-  const operation = operationOf(work);
+  const { operation } = factsOf(work);
   let soonestMs = Infinity;
   let elsewhere: "no-identity" | "no-way" | "denied-here" | undefined;
   let isBusy = false;

@@ -9,6 +9,7 @@ export {
   type RefusalCode,
 } from "./accept.ts";
 export { outputProblem } from "./output.ts";
+export { requestProblem, type RequestBounds, type RequestRefusal } from "./request-problem.ts";
 export { createCancel, type Cancelling, type CancellingPool, type CancelOptions } from "./cancel.ts";
 export type { DrainOptions, Turn } from "./candidate.ts";
 export { Drain } from "./drain.ts";

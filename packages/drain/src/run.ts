@@ -4,6 +4,7 @@
  */
 import {
   deadlineFailure,
+  factsOf,
   FAILURES,
   type Answer,
   type AnsweredOutcome,
@@ -18,7 +19,7 @@ import { ending, names, type Hands } from "./hands.ts";
 import { describe, insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { mayBePaid, nextStep } from "./retry.ts";
-import { costOf, ONE_REQUEST, operationOf, settlementOf, type Failed } from "./settlement.ts";
+import { costOf, ONE_REQUEST, settlementOf, type Failed } from "./settlement.ts";
 import { filteredAnswer, streamEnd } from "./told.ts";
 
 /** A job that ends; its request is known once it has been read. */
@@ -119,7 +120,7 @@ export class Runner {
       pool,
       outcome: "ok",
       actual: model.settled(usage),
-      operation: operationOf(work),
+      operation: factsOf(work).operation,
     });
     if (result.usageEstimated !== true) model.learn(data, work, usage);
     // It may have ended while it ran: cancelled by its caller, or answered by a run that had lost its lock. The first end
@@ -141,7 +142,7 @@ export class Runner {
       pool: grant.entry.pool,
       outcome: "ok",
       actual: ONE_REQUEST,
-      operation: operationOf(work),
+      operation: factsOf(work).operation,
     });
     await this.#closeLedger(job.id, true);
     await job.complete({ outcome: "started" });
@@ -160,7 +161,7 @@ export class Runner {
     const settled = await this.settle(grant, {
       pool: grant.entry.pool,
       actual: costOf(result, grant.entry, work),
-      operation: operationOf(work),
+      operation: factsOf(work).operation,
       retry: FAILURES[result.rule].costs !== "life",
       ...settlementOf(result),
     });
@@ -232,8 +233,9 @@ export class Runner {
 
   /** A stream's text is readable while it is written, and bounded by what the request lets the model write. */
   #openStream({ data, work }: Candidate, call: number): ChunkWriter | undefined {
-    if (work.kind !== "stream" && !(work.kind === "invoke" && work.request.stream)) return undefined;
-    return this.#options.chunks.open({ id: data.id, call, maxTokens: work.request.maxTokens });
+    const { isStreamed, sized } = factsOf(work);
+    if (!isStreamed || sized === undefined) return undefined;
+    return this.#options.chunks.open({ id: data.id, call, maxTokens: sized.maxTokens });
   }
 
   async #end(

@@ -43,8 +43,3 @@ export function settlementOf({
   if (dimension === undefined || dimension === "unknown") return { outcome: "throttled", ...hold };
   return { outcome: "throttled", throttledDimension: dimension, ...hold };
 }
-
-/** What access is about: a model, which the pool names, and what is done with it. */
-export function operationOf(work: JobRequest): string {
-  return work.kind === "invoke" && work.request.stream ? "invoke-stream" : work.kind;
-}

@@ -1,15 +1,29 @@
 /** A pool as jobs are accepted into it, whoever brings them. */
-import { createEstimator, quotaCost, sizedPart } from "@sluice/bedrock/estimate";
+import { createEstimator, quotaCost } from "@sluice/bedrock/estimate";
 import type { Pool } from "@sluice/config";
-import { answerBytes, learnedAnswerBytes, type AcceptingPool } from "@sluice/drain";
+import { answerBytes, learnedAnswerBytes, type AcceptingPool, type RequestBounds } from "@sluice/drain";
+import { factsOf } from "@sluice/job";
 import { misfit } from "@sluice/limits";
 import type { CapacityGuard } from "@sluice/queue";
 import type { OpenPool } from "./pool.ts";
 
+/** What the pool lets a request ask for. */
+export function requestBounds({ pool, limits }: OpenPool): RequestBounds {
+  const estimator = createEstimator({ burndown: pool.burndown, model: pool.model });
+  return {
+    maxOutputTokens: pool.maxOutputTokens,
+    asyncOutputs: pool.asyncOutputs,
+    reserve(work) {
+      const { sized } = factsOf(work);
+      return quotaCost(sized === undefined ? 0 : estimator.reserve(sized).tokens);
+    },
+    tooCostly: (cost) => misfit(limits, cost),
+  };
+}
+
 /** @param guard one for each process and Redis: it keeps room for the answers of the pool's jobs from now on. */
 export function acceptingPool(open: OpenPool, guard: CapacityGuard): AcceptingPool {
-  const { pool, scope, limits } = open;
-  const estimator = createEstimator({ burndown: pool.burndown, model: pool.model });
+  const { pool, scope } = open;
   for (const name of pool.lanes) {
     guard.watch(open.lane(name), {
       atMost: longestAnswerBytes(pool),
@@ -20,18 +34,12 @@ export function acceptingPool(open: OpenPool, guard: CapacityGuard): AcceptingPo
     });
   }
   return {
+    ...requestBounds(open),
     lanes: pool.lanes,
-    maxOutputTokens: pool.maxOutputTokens,
     defaultMaxTokens: pool.defaultMaxTokens,
     deadlineMs: pool.deadlineMs,
     maxAttempts: pool.maxAttempts,
-    asyncOutputs: pool.asyncOutputs,
     cacheMs: pool.cacheMs,
-    reserve(work) {
-      const sized = sizedPart(work);
-      return quotaCost(sized === undefined ? 0 : estimator.reserve(sized).tokens);
-    },
-    tooCostly: (cost) => misfit(limits, cost),
     claims: scope.claims,
     outcomes: scope.outcomes,
     polls: open.polls,

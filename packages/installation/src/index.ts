@@ -1,4 +1,4 @@
-export { acceptingPool } from "./accepting.ts";
+export { acceptingPool, requestBounds } from "./accepting.ts";
 export { findStrayLane, strayLanes, type StrayLane } from "./stray-lanes.ts";
 export { Installation, type InstallationOptions } from "./installation.ts";
 export { OpenPool } from "./pool.ts";

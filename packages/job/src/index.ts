@@ -73,8 +73,10 @@ export {
   type JobRequest,
 } from "./request.ts";
 export { scrubError, scrubText, scrubUrl, type ToldError } from "./scrub.ts";
+export { factsOf, OPEN_TEXTS, type RequestFacts, type SizedRequest } from "./kinds.ts";
 export { Rounds, type RoundsOptions } from "./rounds.ts";
 export {
+  requestOf,
   submissionSchema,
   type ConversationInput,
   type Submission,

@@ -1,7 +1,13 @@
 /** What a producer hands in, over HTTP or directly: a request and where it should go. Defaults come from the pool. */
 import { z } from "zod";
 import { nameSchema } from "./names.ts";
-import { asyncRequestSchema, converseRequestSchema, invokeRequestSchema } from "./request.ts";
+import {
+  asyncRequestSchema,
+  converseRequestSchema,
+  invokeRequestSchema,
+  jobRequestSchema,
+  type JobRequest,
+} from "./request.ts";
 
 const LONGEST_MS = 30 * 24 * 60 * 60 * 1000;
 
@@ -82,3 +88,30 @@ export type SubmissionInput =
 export type ConversationInput = Omit<z.input<(typeof byKind)["options"][0]>, "kind"> & {
   kind?: "converse" | "stream";
 };
+
+/** The request as the model gets it. Shorthands end here, and what the pool adds is in it. */
+export function requestOf(
+  submission: Submission,
+  { defaultMaxTokens }: { readonly defaultMaxTokens: number },
+): JobRequest {
+  const { kind } = submission;
+  if (kind === "invoke") {
+    const { body, maxTokens, stream } = submission;
+    return { kind, request: { body, maxTokens, stream } };
+  }
+  if (kind === "async") {
+    return { kind, request: { modelInput: submission.modelInput, outputS3Uri: submission.outputS3Uri } };
+  }
+  const { prompt, messages, system, maxTokens, temperature, topP, stopSequences } = submission;
+  return jobRequestSchema.parse({
+    kind,
+    request: {
+      messages: messages ?? [{ role: "user", content: [{ text: prompt }] }],
+      system,
+      maxTokens: maxTokens ?? defaultMaxTokens,
+      temperature,
+      topP,
+      stopSequences,
+    },
+  });
+}

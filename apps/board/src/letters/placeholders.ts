@@ -3,19 +3,11 @@
  * revision of its letter, so a request can be edited by somebody who may not read it: untouched placeholders become the
  * stored text again. Without this, saving a form as it was shown would store the placeholders as the prompt.
  */
-import type { JobKind } from "@sluice/job";
+import { OPEN_TEXTS, type JobKind } from "@sluice/job";
 import { Refused } from "../refusal.ts";
 
 const MARK = "⟦redacted";
 const PLACEHOLDER = /^⟦redacted ([0-9a-f]{8}):((?:\/[^⟧]*)?), \d+ characters⟧$/;
-
-/** Texts that are no prompt: who speaks, and where an answer goes. */
-const OPEN: Readonly<Record<JobKind, RegExp | undefined>> = {
-  converse: /^\/messages\/\d+\/role$/,
-  stream: /^\/messages\/\d+\/role$/,
-  invoke: undefined,
-  async: /^\/outputS3Uri$/,
-};
 
 /**
  * What somebody sees who may neither read nor edit: how long it is. The keys and numbers of a body of a model's own can
@@ -31,7 +23,7 @@ export function sizeOfRequest(request: unknown): object {
 /** The request with every text of its own replaced, for somebody who may edit it. Keys and numbers stay. */
 export function redactRequest(request: unknown, kind: JobKind, revision: string): unknown {
   return mapTexts(request, (text, pointer) =>
-    OPEN[kind]?.test(pointer) === true
+    OPEN_TEXTS[kind]?.test(pointer) === true
       ? text
       : `${MARK} ${mark(revision)}:${pointer}, ${text.length} characters⟧`,
   );

@@ -1,7 +1,7 @@
 /** How long a call may take. A whole answer is silent for as long as the model writes it; a stream is not. Pure. */
 import type { JobRequest } from "@sluice/job";
+import { factsOf } from "@sluice/job/kinds";
 import { LONGEST_CALL_MS, SLOW_TOKEN_MS } from "@sluice/job/time";
-import { sizedPart } from "./quota-cost.ts";
 
 /**
  * The time of a call, from connecting to the last byte, milliseconds. Of a whole answer: the pool's `callTimeout`, and
@@ -10,15 +10,7 @@ import { sizedPart } from "./quota-cost.ts";
  * @param callTimeoutMs the pool's `callTimeout`: everything but the writing.
  */
 export function callBudgetMs(callTimeoutMs: number, work: JobRequest): number {
-  if (isStreamed(work)) return LONGEST_CALL_MS;
-  return wholeAnswerMs(callTimeoutMs, sizedPart(work)?.maxTokens ?? 0);
-}
-
-/** Whether the answer comes in parts. */
-export function isStreamed(work: JobRequest): boolean {
-  return work.kind === "stream" || (work.kind === "invoke" && work.request.stream);
-}
-
-function wholeAnswerMs(callTimeoutMs: number, maxTokens: number): number {
-  return Math.min(LONGEST_CALL_MS, callTimeoutMs + maxTokens * SLOW_TOKEN_MS);
+  const { isStreamed, sized } = factsOf(work);
+  if (isStreamed) return LONGEST_CALL_MS;
+  return Math.min(LONGEST_CALL_MS, callTimeoutMs + (sized?.maxTokens ?? 0) * SLOW_TOKEN_MS);
 }

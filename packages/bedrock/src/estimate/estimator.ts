@@ -3,9 +3,9 @@
  * of a request misleads about its tokens, one factor per estimator, since a tokeniser belongs to a model; and how
  * long answers are, per class of call, since prompts of one kind get answers of one length.
  */
-import type { Usage } from "@sluice/job";
+import type { SizedRequest, Usage } from "@sluice/job";
 import { settled } from "./quota-cost.ts";
-import { estimateInputTokens, type SizedRequest } from "./size.ts";
+import { estimateInputTokens } from "./size.ts";
 
 /** What a call will take of the quota when it starts. */
 export interface Estimate {

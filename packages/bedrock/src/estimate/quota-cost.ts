@@ -1,6 +1,5 @@
 /** What a call takes from the quota by Bedrock's own rules: when it starts, and when it is over. Pure. */
-import type { JobRequest, Usage } from "@sluice/job";
-import type { SizedRequest } from "./size.ts";
+import type { Usage } from "@sluice/job";
 
 /** What one call takes of each quota that counts it. */
 export interface QuotaCost {
@@ -12,11 +11,6 @@ export interface QuotaCost {
 /** The cost of a call of so many tokens: they count by the minute for its pool, and by the day for its scope. */
 export function quotaCost(tokens: number): QuotaCost {
   return { requests: 1, tokens, "tokens-per-day": tokens };
-}
-
-/** The part of a request whose length is its cost. An async one has none: Bedrock counts its start as a request. */
-export function sizedPart(work: JobRequest): SizedRequest | undefined {
-  return work.kind === "async" ? undefined : work.request;
 }
 
 /**

@@ -1,11 +1,6 @@
 /** How many tokens a text or a request has, judged by its length. Pure. */
 import type { ConverseRequest, InvokeRequest } from "@sluice/job";
 
-/** What can be sized: a conversation, or a body in a model's own format. */
-export type SizedRequest =
-  | Pick<ConverseRequest, "messages" | "system" | "maxTokens">
-  | Pick<InvokeRequest, "body" | "maxTokens">;
-
 /**
  * Characters per token, by how many bytes UTF-8 needs for the character. Tokenisers of current models are not
  * published; English prose and code have 3.5 to 4.5 characters per token, Cyrillic and Greek about 2, Chinese and
