@@ -121,7 +121,7 @@ export interface WorkCall extends ModelCall {
   /** A request of whatever kind. */
   readonly work: JobRequest;
   /** As in `StreamCall`, where the request is streamed. */
-  onText(chunk: string): void;
+  readonly onText: (chunk: string) => void;
 }
 
 /** Makes calls, one request each. None of these rejects, whatever happens to the call. */

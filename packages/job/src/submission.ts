@@ -30,7 +30,7 @@ const delivery = {
   promptClass: nameSchema.optional(),
 };
 
-const { messages, system, maxTokens, temperature, topP, stopSequences } = converseRequestSchema.shape;
+const asked = converseRequestSchema.shape;
 
 const conversation = {
   ...delivery,
@@ -39,13 +39,13 @@ const conversation = {
     .string()
     .refine((text) => text.trim() !== "", "Expected a prompt, got empty text")
     .optional(),
-  messages: messages.optional(),
-  system,
+  messages: asked.messages.optional(),
+  system: asked.system,
   /** Default: the pool's `defaultMaxTokens`. A tight value is worth more than any scheduling. */
-  maxTokens: maxTokens.optional(),
-  temperature,
-  topP,
-  stopSequences,
+  maxTokens: asked.maxTokens.optional(),
+  temperature: asked.temperature,
+  topP: asked.topP,
+  stopSequences: asked.stopSequences,
 };
 
 const byKind = z.discriminatedUnion("kind", [
