@@ -31,11 +31,13 @@ export { lifeOf, newJobId, parseJobId, replayId, type JobIdParts } from "./id.ts
 export {
   JOB_DATA,
   JOB_DATA_VERSION,
+  invocationSchema,
   jobDataSchema,
   parseJobData,
   payloadSchema,
   readJobData,
   readJobEnvelope,
+  type Invocation,
   type JobData,
   type JobEnvelope,
   type Payload,

@@ -32,6 +32,11 @@ const envelope = {
   deadlineAt: z.int(),
 };
 
+/** An `async` call that Bedrock works on: what to poll, and since when, milliseconds since the epoch. */
+export const invocationSchema: z.ZodObject<{ arn: z.ZodString; startedAt: z.ZodInt }, z.core.$loose> =
+  z.looseObject({ arn: z.string(), startedAt: z.int() });
+export type Invocation = z.infer<typeof invocationSchema>;
+
 const fields = {
   version: z.literal(JOB_DATA_VERSION),
   ...envelope,
@@ -44,7 +49,7 @@ const fields = {
   /** Groups jobs in reports of reserved against used tokens. */
   promptClass: nameSchema.optional(),
   /** Of an `async` job that has been started at Bedrock: what to poll. */
-  invocation: z.looseObject({ arn: z.string(), startedAt: z.int() }).optional(),
+  invocation: invocationSchema.optional(),
 };
 
 /**
