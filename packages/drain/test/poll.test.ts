@@ -181,7 +181,7 @@ describe("a call that Bedrock has taken on", () => {
     const polledData: JobData[] = [];
     const w = world({
       left: [{ reservation: `${data.id}/1/pool`, ifLost: { requests: 1 } }],
-      options: { startPolling: async (started) => void polledData.push(started) },
+      options: { startPolling: async (handedOver) => void polledData.push(handedOver) },
     });
     const invocation = { arn, startedAt: NOW - 5_000 };
     const again = { attemptsStarted: 2, stalls: 21, invocation: async () => invocation };
