@@ -76,7 +76,7 @@ export async function openDeployment(): Promise<Deployment> {
   const redis = await openRedis(env.REDIS_URL, "command");
   const clock = await sharedClock(redis);
   const spaceOf = (pool: Pick<Pool, "scope">) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
-  const inFile = (name: string): Pool | undefined => (Object.hasOwn(pools, name) ? pools[name] : undefined);
+  const ofFile = (name: string): Pool | undefined => (Object.hasOwn(pools, name) ? pools[name] : undefined);
   const unknown = (name: string): Error =>
     new Error(`There is no pool '${name}'. Pools: ${Object.keys(pools).join(", ")}`);
   /** By its limits, or by a lane of it that holds jobs. */
@@ -91,12 +91,12 @@ export async function openDeployment(): Promise<Deployment> {
   return {
     pools: Object.values(pools),
     pool(name) {
-      const pool = inFile(name);
+      const pool = ofFile(name);
       if (pool === undefined) throw unknown(name);
       return pool;
     },
     async find(name) {
-      const pool = inFile(name);
+      const pool = ofFile(name);
       if (pool !== undefined) return { pool, inFile: pool };
       if (!nameSchema.safeParse(name).success) throw unknown(name);
       const looked = Object.keys(scopes).map(async (scope) =>
