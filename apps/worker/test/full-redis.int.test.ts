@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { connect } from "@sluice/redis";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
-import { ownRedis } from "../../../packages/redis/test/redis.ts";
+import { ownRedis } from "../../../packages/services/test/own-redis.ts";
 import { ASYNC_MODEL, PATIENTLY, startFleet, type FleetOptions } from "./fleet.ts";
 
 vi.setConfig({ testTimeout: 90_000 });

@@ -8,6 +8,7 @@ export {
   type SluiceEvents,
 } from "./events.ts";
 export { contentProblem, DEEPEST_CONTENT } from "./content.ts";
+export { parseJson } from "./json.ts";
 export { parseExact, type ExactJson } from "./exact-json.ts";
 export {
   failureKindSchema,

@@ -5,6 +5,7 @@
 import {
   invocationSchema,
   notesOf,
+  parseJson,
   writeNotes,
   type Clock,
   type Failure,
@@ -15,7 +16,6 @@ import { defineScript, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
 import { completeWith, failWith } from "./finish.ts";
-import { parseJson } from "./json.ts";
 import { DUE_FIELD, FAILURE_FIELD, INVOCATION_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 import { withoutPayload } from "./payload.ts";
 import { RETURNED } from "./priorities.ts";

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { expect, test, vi } from "vitest";
-import { ownRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { Sweeper, type HeldJob } from "../src/index.ts";
 import { completeAll, LIVES, takeOne, testLane, type TestLane } from "./lane.ts";
 
