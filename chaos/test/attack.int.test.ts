@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { CASES } from "../src/attack/cases.ts";
-import { runAttacks } from "../src/attack/scenario.ts";
+import { runAttacks } from "../src/attack/attack.ts";
 
 const QUICK = ["framing", "bodies", "keys", "proxy-headers", "outputs", "logs"];
 
@@ -22,7 +22,7 @@ test("what listens holds against the quick attacks", { timeout: 90_000 }, async 
 });
 
 test("every attack has a name of its own and a sentence", () => {
-  const names = CASES.flatMap(({ name, attacks }) => attacks.map((attack) => `${name}/${attack.name}`));
+  const names = CASES.flatMap(({ name, trials }) => trials.map((trial) => `${name}/${trial.name}`));
   expect(new Set(names).size).toBe(names.length);
-  for (const { holds } of CASES.flatMap(({ attacks }) => attacks)) expect(holds).toMatch(/^\S.{20,}/);
+  for (const { holds } of CASES.flatMap(({ trials }) => trials)) expect(holds).toMatch(/^\S.{20,}/);
 });

@@ -1,31 +1,20 @@
-/** What an attack is: a sentence that must hold, and the try to make it false. */
-import type { Site } from "./site.ts";
+/** What an attack is: a trial of a sentence about what listens, on one site that all attacks share. */
+import type { RunOptions } from "../command.ts";
+import { runTrials, type Tried } from "../trials/run.ts";
+import { must, type Trial, type TrialCase } from "../trials/trial.ts";
+import { Site } from "./site.ts";
 
-export interface Attack {
-  /** Unique in its case. */
-  readonly name: string;
-  /** What must hold, for the reader of the list. */
-  readonly holds: string;
-  /** Rejects with what was found when it does not hold. */
-  readonly run: (site: Site) => Promise<void>;
-}
+export type Attack = Trial<Site>;
+export type AttackCase = TrialCase<Site>;
+export { must } from "../trials/trial.ts";
 
-/** Attacks of one kind. */
-export interface AttackCase {
-  readonly name: string;
-  readonly attacks: readonly Attack[];
-  /** Waits for time limits and disturbs nobody: runs beside the other cases. Default: in its turn. */
-  readonly beside?: boolean;
-}
-
-/** Something that must hold does not. */
-export class Fell extends Error {
-  override readonly name = "Fell";
-}
-
-/** @throws Fell with what was found instead. */
-export function must(holds: boolean, found: string): asserts holds {
-  if (!holds) throw new Fell(found);
+/** Tries the attacks of these cases on a new site. */
+export async function runAttacks(
+  options: RunOptions & { readonly cases: readonly AttackCase[] },
+): Promise<Tried[]> {
+  await using site = await Site.open(options);
+  const { cases, onProgress } = options;
+  return await runTrials({ cases, site, onProgress });
 }
 
 /** @throws Fell unless the status is one of those. */

@@ -107,7 +107,7 @@ const byAction = ACTIONS.map((action): Attack => ({
 
 export const audit: AttackCase = {
   name: "audit",
-  attacks: [
+  trials: [
     ...byAction,
     {
       name: "refused writes",

@@ -84,7 +84,7 @@ async function edited(
 
 export const bodies: AttackCase = {
   name: "bodies",
-  attacks: [
+  trials: [
     ...byBody,
     {
       name: "types",

@@ -61,7 +61,7 @@ async function pipelined(site: Site): Promise<void> {
 
 export const framing: AttackCase = {
   name: "framing",
-  attacks: [
+  trials: [
     ...byFraming,
     {
       name: "pipelined",

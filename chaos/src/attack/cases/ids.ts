@@ -20,7 +20,7 @@ function chance(ulid: string): string {
 
 export const ids: AttackCase = {
   name: "ids",
-  attacks: [
+  trials: [
     {
       name: "seeded",
       holds: "Two processes whose Math.random has the same seed issue different ids",

@@ -21,7 +21,7 @@ function idOf({ text }: Reply): string {
 
 export const keys: AttackCase = {
   name: "keys",
-  attacks: [
+  trials: [
     {
       name: "storm",
       holds: `${KEYS} keys from ${CALLERS} callers each make ${KEYS} jobs, each accepted once`,

@@ -120,7 +120,7 @@ const CLASS = "PageException";
 
 export const lists: AttackCase = {
   name: "lists",
-  attacks: [
+  trials: [
     ...pages,
     {
       name: "letters: any size",

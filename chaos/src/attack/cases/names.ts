@@ -109,7 +109,7 @@ async function errorsOf(site: Site): Promise<number> {
 
 export const names: AttackCase = {
   name: "names",
-  attacks: [
+  trials: [
     {
       name: "of the API",
       holds: "Jobs and pools by 27 names that are none are 400 or 404, with every verb",

@@ -83,7 +83,7 @@ async function namesAt(base: string, path: string): Promise<void> {
 
 export const otherSites: AttackCase = {
   name: "other-sites",
-  attacks: [
+  trials: [
     {
       name: "forms, with a password",
       holds: "A form of another site changes nothing on the board, though the browser sends the password",

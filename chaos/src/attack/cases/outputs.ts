@@ -43,7 +43,7 @@ async function policy(name: string): Promise<string> {
 
 export const outputs: AttackCase = {
   name: "outputs",
-  attacks: [
+  trials: [
     {
       name: "accepted",
       holds: `No job is accepted whose answer would go anywhere but below ${OUTPUT}`,

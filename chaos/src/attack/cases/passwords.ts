@@ -33,7 +33,7 @@ async function logsIn(site: Site, base: string, role: Role, from?: string): Prom
 
 export const passwords: AttackCase = {
   name: "passwords",
-  attacks: [
+  trials: [
     {
       name: "names that are none",
       holds:

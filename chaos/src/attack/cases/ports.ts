@@ -43,7 +43,7 @@ async function refuses(
 
 export const ports: AttackCase = {
   name: "ports",
-  attacks: [
+  trials: [
     {
       name: "what listens",
       holds: "API, board, simulator, Redis and DynamoDB listen on loopback alone, and a worker nowhere",

@@ -55,7 +55,7 @@ async function ran(api: string, body: object): Promise<string> {
 
 export const privacy: AttackCase = {
   name: "privacy",
-  attacks: [
+  trials: [
     {
       name: "requests of letters",
       holds: "A viewer sees no key, number, text or address of a request, of any kind, on any page",

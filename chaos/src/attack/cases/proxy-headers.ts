@@ -37,7 +37,7 @@ const NAMES = ["", "a,b", "a\u00e9", "x".repeat(101), "\tboss"];
 
 export const proxyHeaders: AttackCase = {
   name: "proxy-headers",
-  attacks: [
+  trials: [
     ...doubled,
     {
       name: "from elsewhere",

@@ -39,7 +39,7 @@ async function claimsOf(site: Site, ids: readonly string[]): Promise<number[]> {
 
 export const replays: AttackCase = {
   name: "replays",
-  attacks: [
+  trials: [
     {
       name: "five at once",
       holds: `${LETTERS} letters under ${AT_ONCE} simultaneous replays are replayed once each`,

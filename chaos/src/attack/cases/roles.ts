@@ -101,7 +101,7 @@ const byRole = (["viewer", "operator", "admin"] as const).map((role): Attack => 
 
 export const roles: AttackCase = {
   name: "roles",
-  attacks: [
+  trials: [
     ...byRole,
     {
       name: "spellings",

@@ -72,7 +72,7 @@ const byScript = SCRIPTS.map((script, index): Attack => ({
 
 export const script: AttackCase = {
   name: "script",
-  attacks: [
+  trials: [
     ...byScript,
     {
       name: "user's name",

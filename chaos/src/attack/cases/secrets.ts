@@ -122,7 +122,7 @@ const illnesses = Object.entries(ILLNESSES).map(([name, illness]) => ({
 
 export const secrets: AttackCase = {
   name: "secrets",
-  attacks: [
+  trials: [
     {
       name: "passwords of Redis",
       holds: "Nine wrong REDIS_URLs are told by API, board, worker and CLI without their password",
@@ -283,7 +283,7 @@ async function ended({ lines }: Started, count: number): Promise<void> {
 /** The last of all: nothing that was planted anywhere was printed by anybody. */
 export const logs: AttackCase = {
   name: "logs",
-  attacks: [
+  trials: [
     {
       name: "everything printed",
       holds: "No canary of any attack is in anything that any program has printed",

@@ -49,4 +49,4 @@ const attacks = Object.entries(BASES).flatMap(([name, base]) =>
   })),
 );
 
-export const slow: AttackCase = { name: "slow", attacks, beside: true };
+export const slow: AttackCase = { name: "slow", trials: attacks, beside: true };

@@ -107,7 +107,7 @@ const byMethod = METHODS.map((method): Attack => ({
 
 export const strangers: AttackCase = {
   name: "strangers",
-  attacks: [
+  trials: [
     ...byMethod,
     {
       name: "proxy",

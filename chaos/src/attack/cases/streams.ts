@@ -38,7 +38,7 @@ async function connectionsOf(site: Site): Promise<number> {
 
 export const streams: AttackCase = {
   name: "streams",
-  attacks: [
+  trials: [
     {
       name: "1,500 of them",
       holds: `${STREAMS} streams from ${ADDRESSES} addresses take two connections to Redis at most, 1,000 places, and no answer from others`,

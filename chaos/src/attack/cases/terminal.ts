@@ -47,7 +47,7 @@ async function answering(status: number, body: string, work: (url: string) => Pr
 
 export const terminal: AttackCase = {
   name: "terminal",
-  attacks: [
+  trials: [
     {
       name: "letters",
       holds: "Messages, notes and names in letters reach no terminal as control characters, also as JSON",

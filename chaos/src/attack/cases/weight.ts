@@ -61,7 +61,7 @@ const byEncoding = Object.entries(BOMBS).map(([encoding, make]): Attack => ({
 
 export const weight: AttackCase = {
   name: "weight",
-  attacks: [
+  trials: [
     ...byEncoding,
     {
       name: "encodings of encodings",
