@@ -8,6 +8,7 @@ export {
   type SluiceEvents,
 } from "./events.ts";
 export { contentProblem, DEEPEST_CONTENT } from "./content.ts";
+export { invocationOf, writeInvocation, type Invocation } from "./invocation.ts";
 export { parseJson } from "./json.ts";
 export { parseExact, type ExactJson } from "./exact-json.ts";
 export {
@@ -32,13 +33,11 @@ export { lifeOf, newJobId, parseJobId, replayId, type JobIdParts } from "./id.ts
 export {
   JOB_DATA,
   JOB_DATA_VERSION,
-  invocationSchema,
   jobDataSchema,
   parseJobData,
   payloadSchema,
   readJobData,
   readJobEnvelope,
-  type Invocation,
   type JobData,
   type JobEnvelope,
   type Payload,

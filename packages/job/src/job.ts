@@ -1,5 +1,6 @@
 /** A job as it travels in Redis: who, where, by when, and the request, compressed when it is long. */
 import { z } from "zod";
+import { invocationSchema } from "./invocation.ts";
 import { nameSchema, tenantSchema } from "./names.ts";
 import { jobKindSchema } from "./request.ts";
 import { NewerVersionError } from "./version.ts";
@@ -31,11 +32,6 @@ const envelope = {
   /** When the job is no longer worth answering, milliseconds since the epoch. */
   deadlineAt: z.int(),
 };
-
-/** An `async` call that Bedrock works on: what to poll, and since when, milliseconds since the epoch. */
-export const invocationSchema: z.ZodObject<{ arn: z.ZodString; startedAt: z.ZodInt }, z.core.$loose> =
-  z.looseObject({ arn: z.string(), startedAt: z.int() });
-export type Invocation = z.infer<typeof invocationSchema>;
 
 const fields = {
   version: z.literal(JOB_DATA_VERSION),

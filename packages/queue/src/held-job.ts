@@ -3,9 +3,9 @@
  * `fail`. Wraps BullMQ's manual API, so that nothing outside this package knows it.
  */
 import {
-  invocationSchema,
+  invocationOf,
   notesOf,
-  parseJson,
+  writeInvocation,
   writeNotes,
   type Clock,
   type Failure,
@@ -117,11 +117,14 @@ export class HeldJob {
     await redis.hset(keys.jobPrefix + this.id, NOTES_FIELD, writeNotes(notes));
   }
 
-  /** The `async` call that an earlier try has started and nobody polls yet; `undefined` when there is none. */
+  /**
+   * The `async` call that an earlier try has started and nobody polls yet; `undefined` when there is none.
+   * @throws NewerVersionError when a newer version of Sluice has named it.
+   */
   async invocation(): Promise<Invocation | undefined> {
     const { redis, keys } = this.#parts;
     const stored = await redis.hget(keys.jobPrefix + this.id, INVOCATION_FIELD);
-    return invocationSchema.safeParse(parseJson(stored ?? "")).data;
+    return invocationOf(stored);
   }
 
   /**
@@ -131,7 +134,7 @@ export class HeldJob {
   async keepInvocation(invocation: Invocation): Promise<void> {
     const { redis, keys } = this.#parts;
     const hash = keys.jobPrefix + this.id;
-    await keepField.run(redis, { hash, field: INVOCATION_FIELD, value: JSON.stringify(invocation) });
+    await keepField.run(redis, { hash, field: INVOCATION_FIELD, value: writeInvocation(invocation) });
   }
 
   /**
