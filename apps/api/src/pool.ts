@@ -11,8 +11,8 @@ import {
 import { queueName } from "@sluice/job";
 import { acceptingPool, type OpenPool } from "@sluice/installation";
 import type { Explanation, Inspection } from "@sluice/limits";
-import type { CapacityGuard, LaneQueue } from "@sluice/queue";
-import { cacheKey, describeIdentities, describeUnserved, type ChunkStream } from "@sluice/results";
+import { POLLS_LANE, type CapacityGuard, type LaneQueue } from "@sluice/queue";
+import { cacheKey, describeUnserved, type ChunkStream } from "@sluice/results";
 
 export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, ExplainingPool<Explanation> {
   readonly chunks: ChunkStream;
@@ -68,8 +68,10 @@ export function createApiPool({ open, guard, gateOf, onError }: ApiPoolOptions):
     openCall: async (id) => scope.openCall(id),
     leader: async ({ tenant, pool: name }, request) =>
       cache.leader(cacheKey({ tenant, pool: name, model: pool.model, request })),
-    identity: async () => describeIdentities(await scope.identities()),
+    identity: async () => open.identity(),
     unserved: async (name) => describeUnserved(await scope.served(), queueName(pool.name, name)),
+    unpolled: async () =>
+      describeUnserved(await scope.served(), queueName(pool.name, POLLS_LANE)) !== undefined,
     async unservedLanes() {
       const served = await scope.served();
       const lines = pool.lanes.map(

@@ -57,6 +57,11 @@ export class OpenPool {
   async inspect(): Promise<Inspection | undefined> {
     return this.scope.limiter.inspect(this.name).catch(unlessUnknown);
   }
+
+  /** What keeps workers of the pool from calling, in a line; `undefined` while nothing does. */
+  async identity(): Promise<{ readonly line: string; readonly isolated: boolean } | undefined> {
+    return this.scope.describeWorkers((await this.inspect())?.deniedProcesses ?? []);
+  }
 }
 
 /** The limiter's word for a pool that nobody has declared. */

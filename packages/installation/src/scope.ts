@@ -16,6 +16,8 @@ import {
   ChunkStream,
   type ChunkReader,
   ClaimStore,
+  describeWorkers,
+  type DeniedWorker,
   type Identities,
   Lineage,
   OutcomeStore,
@@ -111,6 +113,16 @@ export class OpenScope {
   /** What the workers of the scope say of their credentials and their way to Bedrock. */
   async identities(): Promise<Identities> {
     return readIdentities(this.#options.redis, this.keySpace);
+  }
+
+  /**
+   * Which workers cannot call a pool, and why, in words; `undefined` while all can. `isolated`: none can.
+   * @param denied as the pool's limiter knows them.
+   */
+  async describeWorkers(
+    denied: readonly DeniedWorker[],
+  ): Promise<{ readonly line: string; readonly isolated: boolean } | undefined> {
+    return describeWorkers(this.#options.redis, this.keySpace, denied);
   }
 
   /** Which lanes have a worker. */

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 import { parsePools } from "@sluice/config";
 import { expect, inject, onTestFinished, test } from "vitest";
-import { ownRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { openProducer, type Producer } from "../src/index.ts";
 
 const POOLS = parsePools(

@@ -5,6 +5,7 @@ import { laneBound } from "./lane-bound.ts";
 import type { PoolLimits } from "./limits.ts";
 import { letIn, shutMs } from "./model/breaker.ts";
 import { parkedUntil } from "./model/day.ts";
+import { deniedAlone } from "./model/denied-processes.ts";
 import { decide } from "./model/decide.ts";
 import { commit, takeTicket } from "./model/lanes.ts";
 import {
@@ -60,6 +61,11 @@ export function inspection({
     day: { used: day.used, quota: parameters.day.quota, parkedUntilMs: parkedUntil(day, pool) },
     retries: state.retries,
     reservations,
+    deniedProcesses: deniedAlone(parameters, state).map(({ process, operation, since }) => ({
+      process,
+      operation,
+      sinceMs: since,
+    })),
   };
 }
 

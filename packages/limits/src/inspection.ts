@@ -23,6 +23,15 @@ export interface Inspection {
   readonly retries: number;
   /** Calls between admit and settle. */
   readonly reservations: number;
+  /** Processes that are denied what others are answered, for a role of their own. They may have ended since. */
+  readonly deniedProcesses: readonly DeniedInspection[];
+}
+
+export interface DeniedInspection {
+  readonly process: string;
+  readonly operation: string;
+  /** `undefined`: not known. */
+  readonly sinceMs: number | undefined;
 }
 
 export interface BreakerInspection {
