@@ -98,11 +98,6 @@ test("a pool that only workers with another file have is shown as they declared 
   expect(shown.out).toMatch(
     /^elder: breaker closed[^]*not in this pools file[^]*tokens +[\d,]+ a minute in use/,
   );
-  expect(JSON.parse((await quota("show", "elder", "--json")).out)).toMatchObject({
-    pool: "elder",
-    inFile: false,
-    overrides: [],
-  });
   expect(await quota("set", "elder", "tokens-per-minute=1")).toMatchObject({ code: 1 });
 
   // One that left nothing but jobs.
@@ -111,12 +106,11 @@ test("a pool that only workers with another file have is shown as they declared 
   const gone = await quota("show", "gone");
   expect(gone.out).toContain("lane standard, not in this pools file: 1 job has not ended");
 
-  for (const name of ["nowhere", "a{b}:c"]) {
-    expect(await quota("show", name)).toMatchObject({
-      code: 1,
-      err: expect.stringContaining(`There is no pool '${name}'. Pools: nova`),
-    });
-  }
+  const nowhere = await quota("show", "nowhere", "--json");
+  expect(nowhere).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("There is no pool 'nowhere'. Pools: nova"),
+  });
 });
 
 test("a worker that is denied what others may call is told of, while it lives", async () => {
