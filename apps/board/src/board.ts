@@ -28,11 +28,11 @@ import { LetterAdapter } from "./letters/letter-adapter.ts";
 import { LetterView } from "./letters/letter-view.ts";
 import { retryAll } from "./letters/retry-all.ts";
 import { runEntry, Runs } from "./letters/runs.ts";
-import { PAGE, POOLS } from "./pages/layout.ts";
+import { PAGE, POOLS } from "./paths.ts";
 import { poolPages, withStrip } from "./pages/pools.ts";
 import { pages } from "./pages/router.ts";
 import { wording } from "./pages/wording.ts";
-import { beforeHandler, boundedPages } from "./policy.ts";
+import { beforeHandler, boundedPages } from "./access/policy.ts";
 import { Turns } from "./turns.ts";
 
 export interface BoardSettings {

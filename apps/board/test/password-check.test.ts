@@ -1,6 +1,6 @@
 /** Wrong passwords, limited by who gives them and for whom; the right ones of others among them. */
 import { describe, expect, test } from "vitest";
-import type { Identity } from "../src/access/identify.ts";
+import type { Identity } from "../src/access/identity.ts";
 import { createPasswordCheck, type Attempt } from "../src/access/password-check.ts";
 
 const RIGHT = "correct horse battery";

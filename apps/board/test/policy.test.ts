@@ -1,7 +1,7 @@
 /** How long a page may be, however its length is written. */
 import type { Request, Response } from "express";
 import { expect, test } from "vitest";
-import { boundedPages } from "../src/policy.ts";
+import { boundedPages } from "../src/access/policy.ts";
 
 /** The URL that comes after. */
 function bounded(url: string): string {

@@ -3,8 +3,12 @@
  * Redis brought back. It runs again, and if it is answered its letter is resolved; else a replay would be paid and delivered
  * a second time.
  */
-import { formerLife, type FormerLife } from "./former-life.ts";
-import type { ReconciledLane } from "./reconcile.ts";
+import { formerLife, type FormerLife, type LifeRecords } from "./former-life.ts";
+
+export interface LookedBackLane extends LifeRecords {
+  readonly pool: string;
+  readonly lane: string;
+}
 
 export interface LookedBackLetters {
   /** The job `jobId` was answered after all. */
@@ -48,16 +52,16 @@ const STATES = ["dead", "parked", "replaying"] as const;
 export class LookBack {
   readonly #letters: LookedBackLetters;
   /** Lanes whose letters have yet to be looked at, and those of which time. */
-  readonly #due = new Map<ReconciledLane, Span>();
+  readonly #due = new Map<LookedBackLane, Span>();
   /** Jobs that run again although there is a letter of their death. */
-  readonly #revived = new Map<string, ReconciledLane>();
+  readonly #revived = new Map<string, LookedBackLane>();
 
   constructor(letters: LookedBackLetters) {
     this.#letters = letters;
   }
 
   /** Redis was found to be another. What is due of an earlier change stays due. */
-  expect(lanes: readonly ReconciledLane[], { at, seenAt }: Change): void {
+  expect(lanes: readonly LookedBackLane[], { at, seenAt }: Change): void {
     const from = Math.max(0, Math.min(seenAt, at) - LOST_BEFORE_MS);
     const until = at + LOST_AFTER_MS;
     for (const lane of lanes) {
@@ -72,7 +76,7 @@ export class LookBack {
   }
 
   /** Looks at the letters of a lane, if that is due. Resolves to how many it resolved; what fails comes again. */
-  async at(lane: ReconciledLane): Promise<number> {
+  async at(lane: LookedBackLane): Promise<number> {
     const span = this.#due.get(lane);
     if (span === undefined) return 0;
     let resolved = 0;
@@ -99,7 +103,7 @@ export class LookBack {
   }
 
   /** The letter of a claimed replay resolves by itself no sooner than its claim is given up, which the reconciler does. */
-  async #settle(lane: ReconciledLane, jobId: string): Promise<FormerLife> {
+  async #settle(lane: LookedBackLane, jobId: string): Promise<FormerLife> {
     const state = await formerLife(lane, jobId);
     if (state === "answered") await this.#letters.resolve(jobId);
     if (state !== "under-way") this.#revived.delete(jobId);

@@ -5,7 +5,7 @@
 import { STATUS_CODES } from "node:http";
 import { misdirected, type HostedRequest } from "@sluice/process";
 import type { ErrorRequestHandler, RequestHandler } from "express";
-import { roleForWrite } from "../policy.ts";
+import { roleForWrite } from "./policy.ts";
 import { isDeadLetterError } from "@sluice/dead-letter";
 import { Refused } from "../refusal.ts";
 import { currentUser, demand } from "./user.ts";

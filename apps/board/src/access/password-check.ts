@@ -6,7 +6,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Clock } from "@sluice/job";
 import { CheckLanes } from "./check-lanes.ts";
 import { Allowance, countedAddress } from "./allowance.ts";
-import type { Identity } from "./identify.ts";
+import type { Identity } from "./identity.ts";
 import { noPasswordHash, verifyPassword } from "./passwords.ts";
 import type { Account } from "./settings.ts";
 

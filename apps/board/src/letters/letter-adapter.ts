@@ -10,7 +10,7 @@ import type {
 } from "@bull-board/api/typings/app";
 import type { DeadLetterState } from "@sluice/dead-letter";
 import { adviceFor, type Clock } from "@sluice/job";
-import { letterUrl } from "../pages/layout.ts";
+import { letterUrl } from "../paths.ts";
 import { Refused } from "../refusal.ts";
 import { readRequest } from "./edit.ts";
 import { historyLines } from "./history.ts";

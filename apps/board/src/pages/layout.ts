@@ -1,9 +1,7 @@
 /** What all pages of dead letters share. */
 import { may, type User } from "../access/user.ts";
+import { PAGE, POOLS } from "../paths.ts";
 import { html, type Html } from "./html.ts";
-
-export const PAGE = "/dead-letters";
-export const POOLS = "/pools";
 
 export interface Page {
   readonly title: string;
@@ -50,14 +48,4 @@ export function forRole(user: User, role: User["role"], content: () => Html): Ht
 export function time(ms: number): Html {
   const iso = new Date(ms).toISOString();
   return html`<time datetime="${iso}">${iso.slice(0, 19).replace("T", " ")}</time>`;
-}
-
-/** The letters of an error class on the board. */
-export function boardUrl(errorClass: string, id?: string): string {
-  const queue = `/queue/dead-letter.${encodeURIComponent(errorClass)}`;
-  return id === undefined ? queue : `${queue}/${encodeURIComponent(id)}`;
-}
-
-export function letterUrl(id: string): string {
-  return `${PAGE}/letter/${encodeURIComponent(id)}`;
 }

@@ -4,7 +4,8 @@ import { adviceFor } from "@sluice/job";
 import { may, type User } from "../access/user.ts";
 import { sentence } from "../letters/history.ts";
 import { html, type Html } from "./html.ts";
-import { boardUrl, forRole, layout, letterUrl, time } from "./layout.ts";
+import { boardUrl, letterUrl } from "../paths.ts";
+import { forRole, layout, time } from "./layout.ts";
 
 export interface LetterPage {
   readonly user: User;

@@ -22,7 +22,7 @@ import { redactRequest, sizeOfRequest } from "../letters/placeholders.ts";
 import { replayOne } from "../letters/replay-one.ts";
 import { Refused, refusedChange } from "../refusal.ts";
 import { damagedPage, letterPage } from "./letter-page.ts";
-import { letterUrl, PAGE } from "./layout.ts";
+import { letterUrl, PAGE } from "../paths.ts";
 
 export interface LetterOptions {
   readonly store: DeadLetterStore;

@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs";
 import express, { type RequestHandler, type Router } from "express";
 import { currentUser } from "../access/user.ts";
 import { html } from "./html.ts";
-import { layout, PAGE, POOLS } from "./layout.ts";
+import { PAGE, POOLS } from "../paths.ts";
+import { layout } from "./layout.ts";
 
 /** A pool as the strip and the page show it. */
 export interface PoolNow {

@@ -3,7 +3,8 @@ import type { LetterRef } from "@sluice/drain";
 import type { User } from "../access/user.ts";
 import { joinedMessage, type Run, type Selection } from "../letters/runs.ts";
 import { html, type Html } from "./html.ts";
-import { forRole, layout, letterUrl, PAGE, time } from "./layout.ts";
+import { letterUrl, PAGE } from "../paths.ts";
+import { forRole, layout, time } from "./layout.ts";
 
 export interface DryRunPage {
   readonly user: User;

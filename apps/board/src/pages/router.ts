@@ -16,7 +16,7 @@ import { Refused } from "../refusal.ts";
 import { Turns } from "../turns.ts";
 import { describeFilter, parseFilter, searchOf, type Filter } from "./filter.ts";
 import { html, type Html } from "./html.ts";
-import { letterUrl, PAGE } from "./layout.ts";
+import { letterUrl, PAGE } from "../paths.ts";
 import { formOf, operate, PAGE_PATIENCE_MS, refOf, showLetter, type LetterOptions } from "./one-letter.ts";
 import { dryRunPage, messagePage, runPage, runsPage } from "./replay-pages.ts";
 import { hidden, searchPage } from "./search-page.ts";

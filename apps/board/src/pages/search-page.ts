@@ -4,7 +4,8 @@ import { deadLetterStateSchema, type FoundPage, type Letter } from "@sluice/dead
 import type { User } from "../access/user.ts";
 import { filterFields, isoTime, type Filter } from "./filter.ts";
 import { html, type Html } from "./html.ts";
-import { boardUrl, forRole, layout, letterUrl, PAGE, time } from "./layout.ts";
+import { boardUrl, letterUrl, PAGE } from "../paths.ts";
+import { forRole, layout, time } from "./layout.ts";
 
 export interface SearchPage {
   readonly user: User;

@@ -2,7 +2,7 @@
 import type { BoardHooks } from "@bull-board/api/typings/app";
 import { MOST_LISTED } from "@sluice/queue";
 import type { RequestHandler } from "express";
-import { currentUser, may, type Role } from "./access/user.ts";
+import { currentUser, may, type Role } from "./user.ts";
 
 const WRITES: Readonly<Record<string, Role>> = {
   "/api/queues/:queueName/:jobId/retry": "operator",
