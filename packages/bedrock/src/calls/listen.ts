@@ -55,7 +55,7 @@ export async function listen(
     }
     return true;
   });
-  // Before any failure: what breaks after the model's last word, breaks nothing.
+  // After the reason to stop the answer is complete, so an error of the transport that comes later is ignored.
   if (heard.stopReason !== undefined) return answer(heard.stopReason, elapsed());
   switch (ended.type) {
     case "done":
