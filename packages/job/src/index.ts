@@ -12,6 +12,7 @@ export { parseExact, type ExactJson } from "./exact-json.ts";
 export {
   failureKindSchema,
   failureSchema,
+  readFailure,
   throttleDimensionSchema,
   type Failure,
   type FailureKind,
