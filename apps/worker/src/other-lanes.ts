@@ -4,7 +4,7 @@
  * letters, and what nobody serves is told of. Every worker does so; two that do it for the same lane do no harm.
  */
 import type { Cancels, Outbox, Outcomes } from "@sluice/drain";
-import { queueName, type Emit, type Random } from "@sluice/job";
+import { localTime, queueName, type Emit, type Random } from "@sluice/job";
 import {
   FailedSet,
   forgetLane,
@@ -35,6 +35,8 @@ export interface OtherLanesOptions {
   /** What the mover empties: other lanes are added to it, and taken out again. */
   readonly outboxes: Set<Outbox>;
   readonly emit: Emit;
+  /** A job could not be read, and is in the failed set now. */
+  readonly onUnreadable: (id: string) => void;
   readonly onError: (error: unknown) => void;
   /** By what a lane's sweeper judges times. */
   readonly times: SweeperTimes;
@@ -45,9 +47,6 @@ export interface OtherLanesOptions {
 
 /** How often the own lanes are noted as lanes that there are, milliseconds. */
 const NOTE_EVERY_MS = 60_000;
-
-/** How often jobs in the hands of vanished workers are given back, milliseconds. */
-const RECOVER_EVERY_MS = 15_000;
 
 interface Watched {
   readonly name: LaneName;
@@ -64,6 +63,7 @@ export class OtherLanes {
   #timer: NodeJS.Timeout | undefined;
   #look: Promise<void> = Promise.resolve();
   #stopped = false;
+  /** By the monotonic clock. */
   #notedAt = -Infinity;
 
   constructor(options: OtherLanesOptions) {
@@ -91,8 +91,9 @@ export class OtherLanes {
     const { redis, keySpace, own, onError, times } = this.#options;
     try {
       const now = times.clock();
-      if (now - this.#notedAt >= NOTE_EVERY_MS) {
-        this.#notedAt = now;
+      const at = localTime.monotonic();
+      if (at - this.#notedAt >= NOTE_EVERY_MS) {
+        this.#notedAt = at;
         // A full Redis refuses it; what there is to look after is there all the same.
         await noteLanes(redis, keySpace, own, now).catch(onError);
       }
@@ -121,16 +122,28 @@ export class OtherLanes {
   }
 
   #watch({ pool, lane }: LaneName): Watched {
-    const { redis, queueRedis, keySpace, outcomes, cancels, leftOf, outboxes, times, emit, onError } =
-      this.#options;
+    const {
+      redis,
+      queueRedis,
+      keySpace,
+      outcomes,
+      cancels,
+      leftOf,
+      outboxes,
+      times,
+      emit,
+      onUnreadable,
+      onError,
+    } = this.#options;
     const sweeper = new Sweeper({
       redis: queueRedis,
       keySpace,
       pool,
       lane,
       ...times,
-      recoverEveryMs: RECOVER_EVERY_MS,
+      recovers: true,
       onExpired: (id) => emit("job:expired", { id }),
+      onUnreadable,
       onError,
     });
     const failed = new FailedSet(redis, keySpace, pool, lane);

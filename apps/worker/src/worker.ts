@@ -167,6 +167,7 @@ export class Worker {
             }),
           outboxes,
           emit: this.#emit,
+          onUnreadable: this.#onUnreadable,
           onError: this.#onError("other lanes"),
           times: this.#sweeperTimes(),
           random: Math.random,
