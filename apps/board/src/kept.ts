@@ -11,9 +11,9 @@ export interface KeptOptions<T> {
   readonly maxAgeMs: number;
   /** Longest wait for an answer, milliseconds. */
   readonly patienceMs: number;
-  /** Says when an answer came. */
+  /** For when an answer came, which is shown. */
   readonly clock: Clock;
-  /** Says how old it is, whatever becomes of the clock. Default: the process's. */
+  /** For how old it is: a clock that is set back must not let it serve for as long. Default: this process's. */
   readonly monotonic?: LocalTime["monotonic"];
 }
 
@@ -23,9 +23,9 @@ export const PATIENCE_MS = 1_500;
 export class Kept<T> {
   readonly #options: KeptOptions<T>;
   #value: T | undefined;
-  #loadedAt = 0;
+  #loadedAt: number | undefined;
   /** By the monotonic clock. */
-  #freshUntil = Number.NEGATIVE_INFINITY;
+  #freshUntil = -Infinity;
   #loading: Promise<void> | undefined;
   #problem: string | undefined;
 
@@ -40,7 +40,7 @@ export class Kept<T> {
 
   /** When the last good answer came, milliseconds since the epoch; `undefined` before the first. */
   get loadedAt(): number | undefined {
-    return this.#value === undefined ? undefined : this.#loadedAt;
+    return this.#loadedAt;
   }
 
   /** Why the last try failed; `undefined` when it did not. */
@@ -63,11 +63,11 @@ export class Kept<T> {
 
   /** What was kept may be wrong now: the next who asks causes a new answer. */
   outdate(): void {
-    this.#freshUntil = Number.NEGATIVE_INFINITY;
+    this.#freshUntil = -Infinity;
   }
 
   async #load(): Promise<void> {
-    const { load, clock, maxAgeMs, monotonic = localTime.monotonic } = this.#options;
+    const { load, maxAgeMs, clock, monotonic = localTime.monotonic } = this.#options;
     try {
       this.#value = await load();
       this.#loadedAt = clock();

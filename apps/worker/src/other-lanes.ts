@@ -91,9 +91,9 @@ export class OtherLanes {
     const { redis, keySpace, own, onError, times } = this.#options;
     try {
       const now = times.clock();
-      const at = localTime.monotonic();
-      if (at - this.#notedAt >= NOTE_EVERY_MS) {
-        this.#notedAt = at;
+      const lookedAt = localTime.monotonic();
+      if (lookedAt - this.#notedAt >= NOTE_EVERY_MS) {
+        this.#notedAt = lookedAt;
         // A full Redis refuses it; what there is to look after is there all the same.
         await noteLanes(redis, keySpace, own, now).catch(onError);
       }

@@ -1,10 +1,9 @@
 /** A lane as its producers and its readers see it: add a job, look one up, count. */
-import { localTime, queueName, type Clock, type JobData } from "@sluice/job";
+import { localTime, parseJson, queueName, type Clock, type JobData } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import { readJobWait, type JobWait } from "./job-wait.ts";
-import { parseJson } from "./json.ts";
 import { noteLanes } from "./known-lanes.ts";
 import { EVENTS_KEPT, laneKeys, type LaneKeys } from "./keys.ts";
 import { FRESH, PRIORITY_SCORE, RETURNED, SCHEDULED } from "./priorities.ts";

@@ -218,7 +218,7 @@ test("sweepers of several workers do not disturb each other", async () => {
   await Promise.all(jobs.map(async (job) => lane.queue.add(job)));
   const sweepers = [sweeperOf(lane), sweeperOf(lane), sweeperOf(lane)];
   for (const { sweeper } of sweepers) sweeper.start();
-  await vi.waitUntil(async () => (await lane.failed.size()) === 100);
+  await vi.waitUntil(async () => (await lane.failed.size()) === 100, 10_000);
   const expired = sweepers.flatMap((each) => each.expired);
   expect(expired.toSorted()).toEqual(jobs.map((job) => job.id).toSorted());
   expect(sweepers.flatMap((each) => each.errors)).toEqual([]);
