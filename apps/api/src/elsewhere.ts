@@ -21,7 +21,7 @@ export class Elsewhere {
     return this.#open.get(queueName(pool, lane));
   }
 
-  /** Looks for the lane in every scope of the file. Rejects when Redis does not answer. */
+  /** Looks for the lane in every scope of the file but the one where the file has it. Rejects when Redis does not answer. */
   async find(pool: string, lane: string): Promise<ApiPool | undefined> {
     const known = this.known(pool, lane);
     if (known !== undefined || this.#open.size >= MOST_OPEN) return known;

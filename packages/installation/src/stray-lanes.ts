@@ -1,6 +1,7 @@
 /**
- * Lanes that the pools file does not name, and Redis still knows: of workers with another file, or taken out of the file
- * while they held jobs. Nothing new is accepted into them, but what is in them can be read, explained and cancelled.
+ * Lanes that the pools file does not name, or not in that scope, and Redis still knows: of workers with another file, taken
+ * out of the file while they held jobs, or of a pool that was moved to another scope. Nothing new is accepted into them, but
+ * what is in them can be read, explained and cancelled.
  */
 import type { Pool, Pools, Scope } from "@sluice/config";
 import { queueName } from "@sluice/job";
@@ -18,19 +19,22 @@ export interface StrayLane {
 }
 
 /**
- * The stray lane of that name, in whichever scope of the file; `undefined` when there is none. Rejects when Redis does not
- * answer.
+ * The stray lane of that name, in any scope of the file but the one where the file has it; `undefined` when there is none.
+ * Rejects when Redis does not answer.
  */
 export async function findStrayLane(
   installation: Installation,
   pool: string,
   lane: string,
 ): Promise<StrayLane | undefined> {
-  for (const file of Object.values(installation.file.scopes)) {
-    const like = likeness(installation.file, pool, file);
+  const { pools, scopes } = installation.file;
+  const own = pools[pool];
+  for (const file of Object.values(scopes)) {
+    // There it is a lane of the file.
+    if (own?.scope === file.name && own.lanes.includes(lane)) continue;
     // oxlint-disable-next-line no-await-in-loop -- there are few scopes, and the first that knows it is the one
-    if (like === undefined || !(await installation.scope(file.name).isKnownLane({ pool, lane }))) continue;
-    return stray(installation, { file, like, pool, lane });
+    if (!(await installation.scope(file.name).isKnownLane({ pool, lane }))) continue;
+    return stray(installation, { file, pool, lane });
   }
   return undefined;
 }
@@ -53,32 +57,32 @@ export async function strayLanes(
     const scope = installation.scope(file.name);
     // oxlint-disable-next-line no-await-in-loop -- there are few scopes, and nobody waits for this
     for (const { pool, lane } of await scope.knownLanes()) {
-      const like = likeness(installation.file, pool, file);
-      if (like === undefined || lane === POLLS_LANE || inFile.has(queueName(pool, lane))) continue;
+      if (lane === POLLS_LANE || inFile.has(queueName(pool, lane))) continue;
       // oxlint-disable-next-line no-await-in-loop -- as above
       if (found.size >= most || (await scope.unended({ pool, lane })) === 0) continue;
-      found.set(`${file.name} ${queueName(pool, lane)}`, stray(installation, { file, like, pool, lane }));
+      found.set(`${file.name} ${queueName(pool, lane)}`, stray(installation, { file, pool, lane }));
     }
   }
   return found;
 }
 
-/** What is left to know of a pool that is in no file: as much as another of its scope says. */
-function likeness({ pools }: Pools, name: string, scope: Scope): Pool | undefined {
-  const own = pools[name];
-  if (own?.scope === scope.name) return own;
-  return Object.values(pools).find((pool) => pool.scope === scope.name);
+/** What is left to know of a pool that is in no file, or now in another scope: as much as the file says of it, or of another. */
+function likeness({ pools }: Pools, name: string, scope: string): Pool {
+  const others = Object.values(pools);
+  const like = pools[name] ?? others.find((pool) => pool.scope === scope) ?? others[0];
+  if (like === undefined) throw new Error("A pools file without pools");
+  return like;
 }
 
 interface Found {
   readonly file: Scope;
-  readonly like: Pool;
   readonly pool: string;
   readonly lane: string;
 }
 
-function stray(installation: Installation, { file, like, pool, lane }: Found): StrayLane {
+function stray(installation: Installation, { file, pool, lane }: Found): StrayLane {
+  const like = likeness(installation.file, pool, file.name);
   const scope = installation.scope(file.name);
-  const open = new OpenPool({ ...like, name: pool, lanes: [lane] }, file, scope);
+  const open = new OpenPool({ ...like, name: pool, scope: file.name, lanes: [lane] }, file, scope);
   return { scope: file.name, pool, lane, open };
 }
