@@ -55,7 +55,7 @@ export interface Listening {
 /** Tokens. */
 const LONGEST_ANSWER = 64_000;
 
-const POST_MS = 60_000;
+const POST_MS = 120_000;
 const UNTIL_MS = 90_000;
 
 export class Fleet implements AsyncDisposable {
@@ -221,7 +221,8 @@ export async function post({ url }: Listening, job: Job): Promise<Reply> {
     const retryAfterS = after === null ? undefined : Number(after);
     return { status: response.status, id, code: error?.code, message: error?.message, retryAfterS };
   } catch (error) {
-    return { status: 0, id: undefined, code: String(error), message: undefined, retryAfterS: undefined };
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    return { status: 0, id: undefined, code: String(cause), message: undefined, retryAfterS: undefined };
   }
 }
 

@@ -46,9 +46,22 @@ export async function refusedWrites(redis: Redis): Promise<number> {
   return figure(redis, "errorstats", "errorstat_OOM");
 }
 
-/** Another tenant's key, that leaves no room. Resolves when it is there. */
+/** What is pushed at a time, bytes: what the allocator rounds a larger value up to would be far beyond the brim. */
+const PIECES = [240_000, 8_000, 1_000];
+
+/** Another tenant's key, that leaves no room. Resolves when a write is refused. */
 export async function fillToTheBrim(redis: Redis): Promise<void> {
-  const limit = Number((await redis.config("GET", "maxmemory"))[1]);
-  const used = await figure(redis, "memory", "used_memory");
-  await redis.setrange("foreign", Math.max(0, limit - used) + 64 * 1_024, "x");
+  for (const size of PIECES) {
+    const piece = "x".repeat(size);
+    let isFull = false;
+    while (!isFull) {
+      isFull = await redis.rpush("foreign", piece).then(
+        () => false,
+        (error: unknown) => {
+          if (error instanceof Error && error.message.includes("OOM")) return true;
+          throw error;
+        },
+      );
+    }
+  }
 }

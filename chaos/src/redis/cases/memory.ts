@@ -116,21 +116,26 @@ const finished: Trial<Ground> = {
 
 /** Posts so many long jobs at once, to each API its part. */
 async function flood(apis: readonly Listening[], count: number): Promise<Reply[]> {
+  const text = prompt(700 * KB);
   return Promise.all(
     Array.from({ length: count }, async (_, index) => {
       const api = apis[index % apis.length];
       if (api === undefined) throw new Error("Expected an API");
-      return post(api, { prompt: prompt(700 * KB) });
+      return post(api, { prompt: `${index} ${text}` });
     }),
   );
 }
 
-function sort(replies: readonly Reply[]): { ids: string[]; refused: number } {
+/** A request that takes longer than 30 s is cut by the API, as on a machine that is busy with something else. */
+const isCut = ({ status }: Reply): boolean => status === 0 || status === 408;
+
+/** @throws Fell when one was answered otherwise than 202 or 503 with Retry-After. */
+function sort(replies: readonly Reply[]): { ids: string[]; refused: number; cut: number } {
   const ids = replies.flatMap(({ id }) => (id === undefined ? [] : [id]));
-  const refused = replies.filter(({ id }) => id === undefined);
+  const refused = replies.filter((reply) => reply.id === undefined && !isCut(reply));
   refused.forEach(mustBeRefusal);
   must(ids.length > 0 && refused.length > 0, `${ids.length} were accepted, ${refused.length} refused`);
-  return { ids, refused: refused.length };
+  return { ids, refused: refused.length, cut: replies.length - ids.length - refused.length };
 }
 
 const floods: Trial<Ground>[] = [1, 2].map((programs) => ({
@@ -156,13 +161,13 @@ const floods: Trial<Ground>[] = [1, 2].map((programs) => ({
       apis[0] ?? (await fleet.start("api")),
       Array.from({ length: 64 }, () => ({ prompt: "Write much", maxTokens: 5_000 })),
     );
-    const { ids, refused } = sort(await flood(apis, 300));
+    const { ids, refused, cut } = sort(await flood(apis, 300));
     await fleet.untilEnded([...before.ids, ...ids]);
     await fleet.mustAgree([...before.ids, ...ids], { end: "completed", calls: [1, 1] });
     const oomOfRedis = await refusedWrites(redis);
     must(programs > 1 || oomOfRedis === 0, `Redis refused ${oomOfRedis} writes`);
     must(!worker.text.includes("OOM"), "the worker met a refused write");
-    return { accepted: ids.length, refused, oomOfRedis };
+    return { accepted: ids.length, refused, cut, oomOfRedis };
   },
 }));
 
@@ -235,9 +240,10 @@ const kept: Trial<Ground> = {
     const ids: string[] = [];
     let refusal: Reply | undefined;
     while (refusal === undefined) {
-      const reply = await post(api, { prompt: `Write much, ${ids.length}`, maxTokens: 50_000 });
-      if (reply.id === undefined) refusal = reply;
-      else ids.push(reply.id);
+      const job = { prompt: "Write much", maxTokens: 50_000 };
+      const replies = await Promise.all(Array.from({ length: 8 }, async () => post(api, job)));
+      ids.push(...replies.flatMap(({ id }) => (id === undefined ? [] : [id])));
+      refusal = replies.find(({ id }) => id === undefined);
       // Answers come as jobs do, so that what fills Redis is answers.
       await fleet.untilEnded(ids);
     }
