@@ -8,7 +8,7 @@ import { runRedisTrials } from "../src/redis/command.ts";
 
 const QUICK = ["filled by a foreign key", "the name follows later", "the append-only file"];
 
-test("Redis full, failing over and without a disk: the quick trials hold", { timeout: 150_000 }, async () => {
+test("Redis full, failing over and without a disk: the quick trials hold", { timeout: 240_000 }, async () => {
   const dataDir = await mkdtemp(join(tmpdir(), "sluice-test-"));
   onTestFinished(async () => rm(dataDir, { recursive: true, force: true }));
   const cases = CASES.map(({ name, trials }) => ({
