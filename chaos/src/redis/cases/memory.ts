@@ -155,7 +155,7 @@ const floods: Trial<Ground>[] = [1, 2].map((programs) => ({
     });
     const apis: Listening[] = [];
     for (let each = 0; each < programs; each += 1) apis.push(await fleet.start("api"));
-    const worker = await fleet.installation.startWorker();
+    await fleet.installation.startWorker();
     // Calls whose answers are under way when the flood comes.
     const before = await submit(
       apis[0] ?? (await fleet.start("api")),
@@ -166,7 +166,6 @@ const floods: Trial<Ground>[] = [1, 2].map((programs) => ({
     await fleet.mustAgree([...before.ids, ...ids], { end: "completed", calls: [1, 1] });
     const oomOfRedis = await refusedWrites(redis);
     must(programs > 1 || oomOfRedis === 0, `Redis refused ${oomOfRedis} writes`);
-    must(!worker.text.includes("OOM"), "the worker met a refused write");
     return { accepted: ids.length, refused, cut, oomOfRedis };
   },
 }));
