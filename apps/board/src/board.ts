@@ -4,12 +4,11 @@ import { createBullBoard } from "@bull-board/api";
 import { ExpressAdapter } from "@bull-board/express";
 import type { Pool, Pools } from "@sluice/config";
 import type { DynamoDbStore } from "@sluice/dead-letter";
-import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool } from "@sluice/drain";
+import { createFind, Replayer, type JobView } from "@sluice/drain";
+import { Installation, strayLanes, type StrayLane } from "@sluice/installation";
 import { emitter, queueName, type Clock, type Listener } from "@sluice/job";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
-import { EVENTS_KEPT, LaneQueue, POLLS_LANE } from "@sluice/queue";
-import { connect, keySpace, RedisClock } from "@sluice/redis";
-import { Lineage, OutcomeStore } from "@sluice/results";
+import { EVENTS_KEPT } from "@sluice/queue";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
 import { audited, type Audit } from "./access/audit.ts";
@@ -21,7 +20,6 @@ import { createIdentify } from "./access/identify.ts";
 import type { AccessSettings } from "./access/settings.ts";
 import { currentUser, may } from "./access/user.ts";
 import { LaneAdapter } from "./lanes/lane-adapter.ts";
-import { strayLanes, type StrayLane } from "./lanes/stray-lanes.ts";
 import { PoolWatches } from "./lanes/pool-watches.ts";
 import { ClassWatch } from "./letters/class-watch.ts";
 import { LetterAdapter } from "./letters/letter-adapter.ts";
@@ -66,14 +64,16 @@ export interface BoardSettings {
 /** Pages of lanes that are read at once, and that wait: the fleet works with the same Redis. */
 const LANE_PAGES = { atOnce: 2, waiting: 100 };
 
+/** Lanes of no file of this board that are shown at most. */
+const MOST_STRAYS = 100;
+
 /** A request of 1 MiB, edited as JSON. */
 const JSON_LIMIT = "4mb";
 
 export class Board {
   readonly #settings: BoardSettings;
-  readonly #redis;
+  readonly #installation: Installation;
   readonly #queues: Queue[] = [];
-  readonly #laneQueues: LaneQueue[] = [];
   readonly #poolWatches: PoolWatches;
   readonly #view: LetterView;
   readonly #replayer: Replayer;
@@ -93,17 +93,16 @@ export class Board {
   constructor(settings: BoardSettings) {
     this.#settings = settings;
     const { deadLetters, replaysPerLane, onError } = settings;
-    this.#redis = connect(settings.redisUrl, "producer", onError);
-    const redisClock = new RedisClock({ redis: this.#redis });
-    const clock = redisClock.now;
+    const installation = new Installation({ ...settings, profile: "producer" });
+    this.#installation = installation;
+    const { clock, pools } = installation;
     this.clock = clock;
-    this.#poolWatches = new PoolWatches({ ...settings, redis: this.#redis, clock });
+    this.#poolWatches = new PoolWatches(installation);
     this.#view = new LetterView(deadLetters, clock);
-    const jobs = this.#openPools();
-    this.#find = createFind({ pools: jobs, deadLetters });
+    this.#find = createFind({ pools, deadLetters });
     this.#replayer = new Replayer({
       letters: deadLetters,
-      pools: jobs,
+      pools,
       perLane: replaysPerLane,
       clock,
     });
@@ -127,9 +126,9 @@ export class Board {
       everyMs: settings.classesEveryMs ?? 5_000,
     });
     this.#standing = new Standing({
-      redis: this.#redis,
-      clock: redisClock,
-      keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
+      redis: installation.redis,
+      clock: installation.redisClock,
+      keySpaces: installation.keySpaces,
       needs: [{ name: "dead letter table", check: async () => deadLetters.check() }],
       emit: emitter(settings.listener === undefined ? [] : [settings.listener]),
       onUnfit: settings.onUnfit,
@@ -157,8 +156,8 @@ export class Board {
     if (this.#server !== undefined) await closeServer(this.#server);
     await Promise.all([this.#classes.stop(), this.#strays.stop(), this.#runs.stopAll()]);
     this.#failures.flush();
-    await Promise.all([...this.#queues, ...this.#laneQueues].map(async (queue) => queue.close()));
-    this.#redis.disconnect();
+    await Promise.all(this.#queues.map(async (queue) => queue.close()));
+    await this.#installation.close();
   }
 
   #app(): Express {
@@ -255,67 +254,42 @@ export class Board {
       addStray: (key) => {
         const stray = this.#strayLanes.get(key);
         if (stray === undefined) return;
-        const pool = { ...stray.like, name: stray.pool, scope: stray.scope, lanes: [stray.lane] };
-        for (const adapter of this.#laneAdapters(pool, true)) addQueue(adapter);
+        for (const adapter of this.#laneAdapters(stray.open.pool, true)) addQueue(adapter);
       },
     });
     return serverAdapter.getRouter();
   }
 
   async #findStrays(): Promise<string[]> {
-    const { pools, namespace } = this.#settings;
-    const found = await strayLanes(this.#redis, namespace, pools);
+    const found = await strayLanes(this.#installation, MOST_STRAYS);
     for (const [key, stray] of found) this.#strayLanes.set(key, stray);
     return [...found.keys()];
   }
 
   #laneAdapters(pool: Pool, isStray = false): LaneAdapter[] {
-    const { namespace, onError } = this.#settings;
+    const { redis } = this.#installation;
+    const { keySpace } = this.#installation.scope(pool.scope);
     return pool.lanes.map((lane) => {
       const queue = new Queue(queueName(pool.name, lane), {
-        connection: this.#redis,
-        prefix: keySpace(namespace, pool.scope),
+        connection: redis,
+        prefix: keySpace,
         streams: EVENTS_KEPT,
         // Without both, a board that starts while Redis is down stays broken for good.
         skipWaitingForReady: true,
         skipVersionCheck: true,
       });
-      queue.on("error", onError);
+      queue.on("error", this.#settings.onError);
       this.#queues.push(queue);
       return new LaneAdapter({
         queue,
         pool: this.#poolWatches.of(pool),
         declared: this.#poolWatches.declared(pool),
-        redis: this.#redis,
+        redis,
         clock: this.clock,
         turns: this.#laneTurns,
         isStray,
       });
     });
-  }
-
-  /** The pools as letters are replayed into them, and as what became of a job is read from them. */
-  #openPools(): Map<string, ReplayPool & ReadingPool> {
-    const { pools, namespace, onError } = this.#settings;
-    const redis = this.#redis;
-    return new Map(
-      Object.values(pools.pools).map((pool) => {
-        const space = keySpace(namespace, pool.scope);
-        const open = (lane: string): LaneQueue =>
-          new LaneQueue({ redis, keySpace: space, pool: pool.name, lane, clock: this.clock, onError });
-        const lanes = new Map(pool.lanes.map((lane) => [lane, open(lane)]));
-        const polls = open(POLLS_LANE);
-        this.#laneQueues.push(polls, ...lanes.values());
-        const lane = (name: string): LaneQueue => {
-          const queue = lanes.get(name);
-          if (queue === undefined) throw new Error(`Pool '${pool.name}' has no lane '${name}'`);
-          return queue;
-        };
-        const { lanes: names, deadlineMs } = pool;
-        const results = { lineage: new Lineage(redis, space), outcomes: new OutcomeStore(redis, space) };
-        return [pool.name, { lanes: names, deadlineMs, ...results, lane, polls }];
-      }),
-    );
   }
 
   /** How far a paced replay of a whole class is, for the title of its queue. */

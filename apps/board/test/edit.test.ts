@@ -67,3 +67,31 @@ test("an answer may go to a listed place", async () => {
     outputS3Uri: "s3://answers/rivers",
   });
 });
+
+test("a request that the pool's quota can never admit is refused, as at the front door", async () => {
+  const store = createMemoryStore();
+  const now = Date.now();
+  const names = { id: newJobId("video", "bulk", now), tenant: "default", pool: "video", lane: "bulk" };
+  const request = { messages: [{ role: "user", content: [{ text: "Hello" }] }], maxTokens: 10 };
+  const payload = await encodePayload(request);
+  const times = { acceptedAt: now, deadlineAt: now + 1_000, maxAttempts: 1 };
+  const failure = { kind: "terminal", errorClass: "ValidationException", message: "No" } as const;
+  const data = { version: 1, kind: "converse", ...names, ...times, payload } as const;
+  await store.put({ data, failure, attempts: 1, stalls: 0, diedAt: now });
+  const letter = await store.get(names.id);
+  if (letter === undefined) throw new Error("Expected the letter to be there");
+  const long = [{ role: "user", content: [{ text: "word ".repeat(100_000) }] }];
+  const edit = { by: "ann", revision: letter.revision, request: { ...request, messages: long } };
+  const small = parsePools(
+    JSON.stringify({
+      scopes: { main: { region: "us-east-1" } },
+      pools: { video: { ...POOL, quota: { tokensPerMinute: 10_000 } } },
+    }),
+    "pools.yaml",
+  );
+  await expect(editLetter(store, small, letter, edit)).rejects.toMatchObject({
+    statusCode: 422,
+    message: expect.stringContaining("tokens") as unknown,
+  });
+  expect((await store.get(letter.id))?.revision).toBe(letter.revision);
+});

@@ -8,7 +8,6 @@ export {
   type Refusal,
   type RefusalCode,
 } from "./accept.ts";
-export { outputProblem } from "./output.ts";
 export { requestProblem, type RequestBounds, type RequestRefusal } from "./request-problem.ts";
 export { createCancel, type Cancelling, type CancellingPool, type CancelOptions } from "./cancel.ts";
 export type { DrainOptions, Turn } from "./candidate.ts";

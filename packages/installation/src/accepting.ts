@@ -3,12 +3,12 @@ import { createEstimator, quotaCost } from "@sluice/bedrock/estimate";
 import type { Pool } from "@sluice/config";
 import { answerBytes, learnedAnswerBytes, type AcceptingPool, type RequestBounds } from "@sluice/drain";
 import { factsOf } from "@sluice/job";
-import { misfit } from "@sluice/limits";
+import { misfit, type PoolLimits } from "@sluice/limits";
 import type { CapacityGuard } from "@sluice/queue";
 import type { OpenPool } from "./pool.ts";
 
-/** What the pool lets a request ask for. */
-export function requestBounds({ pool, limits }: OpenPool): RequestBounds {
+/** What a pool lets a request ask for. */
+export function requestBounds(pool: Pool, limits: PoolLimits): RequestBounds {
   const estimator = createEstimator({ burndown: pool.burndown, model: pool.model });
   return {
     maxOutputTokens: pool.maxOutputTokens,
@@ -34,7 +34,7 @@ export function acceptingPool(open: OpenPool, guard: CapacityGuard): AcceptingPo
     });
   }
   return {
-    ...requestBounds(open),
+    ...requestBounds(pool, open.limits),
     lanes: pool.lanes,
     defaultMaxTokens: pool.defaultMaxTokens,
     deadlineMs: pool.deadlineMs,

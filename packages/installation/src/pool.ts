@@ -55,16 +55,11 @@ export class OpenPool {
 
   /** How its limits stand; `undefined` while no worker has declared it. */
   async inspect(): Promise<Inspection | undefined> {
-    return this.scope.limiter.inspect(this.name).catch(unlessUnknown);
+    return this.scope.inspect(this.name);
   }
 
   /** What keeps workers of the pool from calling, in a line; `undefined` while nothing does. */
   async identity(): Promise<{ readonly line: string; readonly isolated: boolean } | undefined> {
     return this.scope.describeWorkers((await this.inspect())?.deniedProcesses ?? []);
   }
-}
-
-/** The limiter's word for a pool that nobody has declared. */
-function unlessUnknown(error: unknown): undefined {
-  if (!(error instanceof RangeError)) throw error;
 }

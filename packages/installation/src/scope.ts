@@ -4,6 +4,7 @@ import {
   createOperations,
   createQuotaLog,
   createRedisLimiter,
+  type Inspection,
   type OperableLimiter,
   type Operations,
   type QuotaLog,
@@ -96,6 +97,11 @@ export class OpenScope {
     return opened;
   }
 
+  /** How the limits of a pool stand; `undefined` while no worker has declared it. */
+  async inspect(pool: string): Promise<Inspection | undefined> {
+    return this.limiter.inspect(pool).catch(unlessUnknown);
+  }
+
   /** The lanes that Redis knows, whether or not they are in a pools file. */
   async knownLanes(): Promise<readonly LaneName[]> {
     return knownLanes(this.#options.redis, this.keySpace);
@@ -138,4 +144,9 @@ export class OpenScope {
   async close(): Promise<void> {
     await Promise.all([...this.#lanes.values()].map(async (lane) => lane.close()));
   }
+}
+
+/** The limiter's word for a pool that nobody has declared. */
+function unlessUnknown(error: unknown): undefined {
+  if (!(error instanceof RangeError)) throw error;
 }

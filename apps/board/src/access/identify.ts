@@ -6,7 +6,7 @@ import { localTime } from "@sluice/job";
 import type { Identity } from "./identity.ts";
 import { createPasswordCheck } from "./password-check.ts";
 import type { AccessSettings } from "./settings.ts";
-import type { Role, User } from "./user.ts";
+import type { Role } from "./user.ts";
 
 export type Identify = (request: IncomingMessage) => Promise<Identity>;
 

@@ -1,20 +1,10 @@
 /** How the pools stand, read from Redis once for everybody who watches. */
-import { poolLimits, type Pool, type Pools } from "@sluice/config";
-import type { Clock } from "@sluice/job";
-import { createOperations, createRedisLimiter, type Inspection, type Quota } from "@sluice/limits";
-import { knownLanes } from "@sluice/queue";
-import { keySpace, type connect } from "@sluice/redis";
-import { describeWorkers, readServed } from "@sluice/results";
+import { poolLimits, type Pool } from "@sluice/config";
+import type { Installation } from "@sluice/installation";
+import type { Quota } from "@sluice/limits";
 import { Kept, PATIENCE_MS } from "../kept.ts";
 import type { PoolNow } from "../pages/pools.ts";
 import { poolNow, type PoolState } from "./pool-line.ts";
-
-export interface PoolWatchesOptions {
-  readonly pools: Pools;
-  readonly namespace: string;
-  readonly redis: ReturnType<typeof connect>;
-  readonly clock: Clock;
-}
 
 /** A pool's state; `undefined` where no worker has started it yet. */
 export type PoolWatch = Kept<PoolState | undefined>;
@@ -32,43 +22,40 @@ const MOST_ELSEWHERE = 100;
 export const NOT_IN_FILE = "Not in this board's pools file";
 
 export class PoolWatches {
-  readonly #options: PoolWatchesOptions;
+  readonly #installation: Installation;
   readonly #watches = new Map<string, PoolWatch>();
-
   readonly #elsewhere: Kept<readonly Pick<Pool, "name" | "scope">[]>;
 
-  constructor(options: PoolWatchesOptions) {
-    this.#options = options;
+  constructor(installation: Installation) {
+    this.#installation = installation;
     this.#elsewhere = new Kept({
       load: async () => this.#findElsewhere(),
       maxAgeMs: ELSEWHERE_AGE_MS,
       patienceMs: PATIENCE_MS,
-      clock: options.clock,
+      clock: installation.clock,
     });
   }
 
   /** The quota as the pools file has it. */
   declared(pool: Pool): Quota {
-    return poolLimits(pool, this.#options.pools.scopes[pool.scope] ?? { tokensPerDay: null }).quota;
+    const { scopes } = this.#installation.file;
+    return poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null }).quota;
   }
 
   of(pool: Pick<Pool, "name" | "scope">): PoolWatch {
     const key = `${pool.scope} ${pool.name}`;
     const known = this.#watches.get(key);
     if (known !== undefined) return known;
-    const { redis, namespace } = this.#options;
-    const space = keySpace(namespace, pool.scope);
-    const limiter = createRedisLimiter({ redis, keySpace: space });
-    const operations = createOperations(redis, space);
+    const scope = this.#installation.scope(pool.scope);
     const watch: PoolWatch = new Kept<PoolState | undefined>({
       load: async () => {
         const [inspection, [operation], served] = await Promise.all([
-          limiter.inspect(pool.name).catch(unlessUnknown),
-          operations.entries(pool.name, 1),
-          readServed(redis, space),
+          scope.inspect(pool.name),
+          scope.operations.entries(pool.name, 1),
+          scope.served(),
         ]);
         if (inspection === undefined) return undefined;
-        const workers = await describeWorkers(redis, space, inspection.deniedProcesses);
+        const workers = await scope.describeWorkers(inspection.deniedProcesses);
         const identity = workers?.line;
         return {
           ...inspection,
@@ -79,7 +66,7 @@ export class PoolWatches {
       },
       maxAgeMs: POOL_AGE_MS,
       patienceMs: PATIENCE_MS,
-      clock: this.#options.clock,
+      clock: this.#installation.clock,
     });
     this.#watches.set(key, watch);
     return watch;
@@ -87,7 +74,7 @@ export class PoolWatches {
 
   /** All pools, each in one line: those of the file, then those that only workers with another file have. */
   async now(): Promise<PoolNow[]> {
-    const inFile = Object.values(this.#options.pools.pools);
+    const inFile = Object.values(this.#installation.file.pools);
     const elsewhere = (await this.#elsewhere.read()) ?? [];
     const lines = await Promise.all([
       ...inFile.map(async (pool) => this.#line(pool, this.declared(pool))),
@@ -106,20 +93,15 @@ export class PoolWatches {
   }
 
   async #findElsewhere(): Promise<readonly Pick<Pool, "name" | "scope">[]> {
-    const { pools, redis, namespace } = this.#options;
+    const { pools } = this.#installation.file;
     const found = await Promise.all(
-      Object.keys(pools.scopes).map(async (scope) => {
-        const lanes = await knownLanes(redis, keySpace(namespace, scope));
-        const names = new Set(lanes.map(({ pool }) => pool));
-        return [...names].filter((name) => pools.pools[name] === undefined).map((name) => ({ name, scope }));
+      [...this.#installation.scopes.values()].map(async (scope) => {
+        const names = new Set((await scope.knownLanes()).map(({ pool }) => pool));
+        return [...names]
+          .filter((name) => pools[name] === undefined)
+          .map((name) => ({ name, scope: scope.name }));
       }),
     );
     return found.flat().slice(0, MOST_ELSEWHERE);
   }
-}
-
-/** The limiter's word for a pool that nobody has declared. */
-function unlessUnknown(error: unknown): Inspection | undefined {
-  if (error instanceof RangeError) return undefined;
-  throw error;
 }

@@ -1,14 +1,12 @@
 /** The request of a letter, to be read and to be replaced. */
-import type { Pools } from "@sluice/config";
+import { poolLimits, type Pools } from "@sluice/config";
 import type { DeadLetter, DeadLetterStore, ShownLetter } from "@sluice/dead-letter";
-import { outputProblem } from "@sluice/drain";
-import { contentProblem, jobRequestSchema } from "@sluice/job";
+import { requestProblem, type RequestRefusal } from "@sluice/drain";
+import { requestBounds } from "@sluice/installation";
+import { contentProblem, jobRequestSchema, type JobRequest } from "@sluice/job";
 import { decodePayload, encodePayload } from "@sluice/queue";
 import { refusedChange, Refused } from "../refusal.ts";
 import { restoreRequest } from "./placeholders.ts";
-
-/** As at the front door. */
-const MAX_REQUEST_BYTES = 1024 * 1024;
 
 /** A letter's request, or that nobody can read it. */
 export type ReadRequest =
@@ -55,22 +53,20 @@ export async function editLetter(
     const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
     throw new Refused(400, `The request is not valid. ${problems.slice(0, 5).join("; ")}`);
   }
-  const bytes = Buffer.byteLength(JSON.stringify(parsed.data.request));
-  if (bytes > MAX_REQUEST_BYTES) {
-    throw new Refused(400, `The request is ${bytes} bytes, more than the ${MAX_REQUEST_BYTES} allowed`);
-  }
-  const most = pools.pools[letter.pool]?.maxOutputTokens ?? Number.POSITIVE_INFINITY;
-  if (parsed.data.kind !== "async" && parsed.data.request.maxTokens > most) {
-    throw new Refused(400, `Expected maxTokens to be at most ${most}, the most this pool's model writes`);
-  }
-  if (parsed.data.kind === "async") {
-    const outputs = pools.pools[letter.pool]?.asyncOutputs ?? [];
-    const forbidden = outputProblem(parsed.data.request.outputS3Uri, outputs);
-    if (forbidden !== undefined) throw new Refused(422, forbidden);
-  }
+  const problem = problemOf(parsed.data, pools, letter.pool);
+  if (problem !== undefined) throw new Refused(422, problem.message);
   const payload = await encodePayload(parsed.data.request);
   const change = await store.edit(letter.id, { by, revision, payload });
   if (change.outcome === "refused") throw refusedChange(change.reason);
+}
+
+/** Why its pool would refuse the request, as at the front door. Of a pool that is in no file any more nothing is known. */
+function problemOf(work: JobRequest, { pools, scopes }: Pools, name: string): RequestRefusal | undefined {
+  const bytes = Buffer.byteLength(JSON.stringify(work.request));
+  const pool = pools[name];
+  const scope = scopes[pool?.scope ?? ""];
+  if (pool === undefined || scope === undefined) return undefined;
+  return requestProblem({ work, bytes }, requestBounds(pool, poolLimits(pool, scope)));
 }
 
 /** @throws Refused for what could not be kept as it is. */
