@@ -220,18 +220,18 @@ function delayed(situation: Situation): Reason {
   // Who comes back now meets a closed gate, or comes back to nobody.
   if (isDue && shut !== undefined) return { reason: shut.reason, why: sentences([shut.why, past.why]) };
   const due = isDue ? "is due now" : `is due in ${spell(dueAt - now)}`;
-  return { reason: past.reason, why: sentences([`${past.why}${past.then} ${due}`, shut?.why]) };
+  return { reason: past.reason, why: sentences([`${past.why}${past.goesOn} ${due}`, shut?.why]) };
 }
 
 /** What has sent it back, and how the sentence goes on to what comes next. */
-function pastOf(notes: Notes): Reason & { readonly then: string } {
+function pastOf(notes: Notes): Reason & { readonly goesOn: string } {
   const last = notes.last === undefined ? "" : `: ${notes.last.errorClass}: ${notes.last.message}`;
   if (notes.apart) {
     const why = `It was throttled ${notes.throttles} times in a row while others were answered, so it is kept apart and tried ever more rarely${last}`;
-    return { reason: "apart", why, then: NEXT_TRY };
+    return { reason: "apart", why, goesOn: NEXT_TRY };
   }
-  if (notes.failures > 0) return { reason: "retry", why: `Its last call failed${last}`, then: NEXT_TRY };
-  return { reason: "handed-back", why: "It was handed back without a call", then: ", and" };
+  if (notes.failures > 0) return { reason: "retry", why: `Its last call failed${last}`, goesOn: NEXT_TRY };
+  return { reason: "handed-back", why: "It was handed back without a call", goesOn: ", and" };
 }
 
 const NEXT_TRY = ". Its next try";
