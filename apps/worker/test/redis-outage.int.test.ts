@@ -29,7 +29,7 @@ test("Redis killed and restarted under two workers: every job completes, no work
 
   await redis.kill();
   await Promise.all(
-    workers.map(async (worker) => worker.logged("the outage", ({ msg }) => msg === "worker:error")),
+    workers.map(async (worker) => worker.logged("the outage", ({ msg }) => msg === "redis:trouble")),
   );
   await redis.restart();
   const before = await fleet.ends(ids);
@@ -94,7 +94,7 @@ test("a worker whose Redis is gone for good still leaves on SIGTERM", async () =
   await fleet.submit([{}]);
   await worker.logged("a completion", ({ msg }) => msg === "job:completed");
   await redis.kill();
-  await worker.logged("the outage", ({ msg }) => msg === "worker:error");
+  await worker.logged("the outage", ({ msg }) => msg === "redis:trouble");
 
   worker.kill("SIGTERM");
   expect(await worker.exit).toMatchObject({ code: 0 });
