@@ -152,7 +152,10 @@ describe("a store that does not answer", () => {
   it("says of a host without an address that its Region may not exist, and of no Region that one is to be set", async () => {
     const credentials = { accessKeyId: "local", secretAccessKey: "local" };
     const nowhere = createDynamoDbStore({
-      ...{ tableName: "letters", region: "us-east-9", credentials, maxAttempts: 1 },
+      tableName: "letters",
+      region: "us-east-9",
+      credentials,
+      maxAttempts: 1,
       endpoint: "http://dynamodb.us-east-9.invalid",
     });
     await expect(nowhere.check()).rejects.toMatchObject({
