@@ -41,7 +41,8 @@ export function quotaUtilisation(
     for (; (admitted[later]?.startedAt ?? to) > to; later += 1)
       settled -= admitted[later]?.settledTokens ?? 0;
     const given = tokensPerMinute * (BURST_MINUTES + (to - from) / MINUTE_MS);
-    if (settled <= given) return settled / given;
+    // Rounded here: rounded twice, one figure would be two.
+    if (settled <= given) return Number((settled / given).toFixed(4));
   }
   return undefined;
 }

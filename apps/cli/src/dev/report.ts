@@ -46,7 +46,7 @@ export function makeReport({ lanes, states, calls, tokensPerMinute, durationMs, 
     lost: jobs - completed - filtered - dead,
     throttled: calls.filter(({ outcome }) => outcome === "throttled").length,
     calls: calls.length,
-    quotaUtilisation: used === undefined ? null : Number(used.toFixed(4)),
+    quotaUtilisation: used ?? null,
     durationMs: Math.round(durationMs),
     lanes: Object.fromEntries(
       [...lanes].map(([lane, count]) => {
