@@ -56,6 +56,8 @@ test("Redis, DynamoDB and credentials away: a line for each, and SIGTERM ends it
   // Time to say it again.
   await vi.waitFor(() => expect(text).toContain('"msg":"identity:lost"'), 30_000);
   for (const each of about) expect(text.split(each)).toHaveLength(2);
+  // Nor as an error of each part that meets it.
+  expect(text).not.toContain('"msg":"worker:error"');
 
   const askedAt = performance.now();
   worker.kill("SIGTERM");
