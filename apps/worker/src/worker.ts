@@ -169,6 +169,7 @@ export class Worker {
             }),
           outboxes,
           emit: this.#emit,
+          onUnreadable: this.#onUnreadable,
           onError: this.#onError("other lanes"),
           times: this.#sweeperTimes(),
           random: Math.random,
@@ -242,7 +243,7 @@ export class Worker {
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     if (this.#leaving) return;
     this.#locks.start();
-    this.#recovery.lookBack((space) => this.#standing.lastChange(space));
+    this.#recovery.lookBack((space) => this.#standing.changes(space));
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();

@@ -1,9 +1,9 @@
 /** What a job waits for beyond its turn, as its hash, its lock and the delayed set tell it. Changes nothing. */
 import {
-  failureSchema,
   NewerVersionError,
   notesOf,
   parseJson,
+  readFailure,
   readNotes,
   type Failure,
   type Notes,
@@ -25,7 +25,7 @@ export interface JobWait {
   readonly notes: Notes;
   /** In a sentence, when a newer version left the notes: a worker of this one hands the job back. */
   readonly newer: string | undefined;
-  /** Of a job in the failed set: what it died of, when Sluice has ended it. */
+  /** Of a job in the failed set: what it died of, when Sluice has ended it, and this version can read it. */
   readonly failure: Failure | undefined;
 }
 
@@ -40,6 +40,7 @@ export async function readJobWait(redis: Redis, keys: LaneKeys, id: string): Pro
     redis.zscore(keys.delayed, id),
     redis.exists(`${hash}:lock`),
   ]);
+  const died = readFailure(parseJson(failure ?? ""));
   return {
     now: Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000),
     dueAt: score === null ? undefined : Math.floor(Number(score) / SCORE_PER_MS),
@@ -47,7 +48,7 @@ export async function readJobWait(redis: Redis, keys: LaneKeys, id: string): Pro
     locked: locks === 1,
     notes: readNotes(notes),
     newer: newerNotes(notes),
-    failure: failureSchema.safeParse(parseJson(failure ?? "")).data,
+    failure: died instanceof NewerVersionError ? undefined : died,
   };
 }
 
