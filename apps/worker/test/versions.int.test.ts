@@ -1,10 +1,9 @@
 /** Programs of this version and of the one before side by side, as during a deploy, both ways round. */
-import type { Started } from "@sluice/chaos";
+import { hasFormerVersion, unpackFormerVersion, type FormerVersion, type Started } from "@sluice/chaos";
 import { queueName } from "@sluice/job";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 import { PATIENTLY, startFleet, type Fleet } from "./fleet.ts";
-import { hasFormerVersion, unpackFormerVersion, type FormerVersion } from "./former-version.ts";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 

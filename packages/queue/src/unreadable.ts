@@ -122,9 +122,9 @@ const COUNT = /^-?\d{1,15}$/;
 export function assertCounters(reply: unknown): void {
   const [hash]: readonly unknown[] = Array.isArray(reply) ? reply : [];
   if (!Array.isArray(hash)) return;
-  const isCounter = (field: unknown): boolean => COUNTERS.some((counter) => counter === field);
   const isWrong = hash.some(
-    (value, place) => place % 2 === 1 && isCounter(hash[place - 1]) && !COUNT.test(String(value)),
+    (value, place) =>
+      place % 2 === 1 && COUNTERS.some((name) => name === hash[place - 1]) && !COUNT.test(String(value)),
   );
   if (isWrong) throw new TypeError("A counter of the job is no number");
 }
