@@ -82,7 +82,9 @@ test.each([
   expect(await api.get(`/v1/jobs/${id}`)).toMatchObject({ status: 200, body: { id, state: "waiting" } });
   expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ why: NOBODY });
   const named = pool === "claude" ? { [lane]: NOBODY } : {};
-  expect((await api.get("/v1/pools/claude")).body).toMatchObject({ unservedLanes: { bulk: NOBODY, ...named } });
+  expect((await api.get("/v1/pools/claude")).body).toMatchObject({
+    unservedLanes: { bulk: NOBODY, ...named },
+  });
   const cancelled = await fetch(`${api.url}/v1/jobs/${id}/cancel`, { method: "POST" });
   expect(cancelled.status).toBe(200);
   expect((await api.get(`/v1/jobs/${id}`)).body).toMatchObject({ state: "cancelled" });

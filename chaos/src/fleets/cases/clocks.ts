@@ -86,7 +86,9 @@ async function keepTimes(fleet: Fleet, apis: readonly string[]): Promise<Measure
 /** How far from its time each began. @throws Fell when one was early or late. */
 async function startsOf(fleet: Fleet, due: readonly Due[]): Promise<Measured> {
   const calls = await fleet.calls(due.map(({ id }) => id));
-  const off = due.map(({ id, at }) => Math.min(...(calls.get(id) ?? []).map(({ startedAt }) => startedAt)) - at);
+  const off = due.map(
+    ({ id, at }) => Math.min(...(calls.get(id) ?? []).map(({ startedAt }) => startedAt)) - at,
+  );
   const [startedFirstMs, startedLastMs] = [Math.round(Math.min(...off)), Math.round(Math.max(...off))];
   must(startedFirstMs >= -EARLY_MS, `a job started ${-startedFirstMs} ms before its time`);
   must(startedLastMs <= LATE_MS, `a job started ${startedLastMs} ms after its time`);
@@ -107,13 +109,20 @@ async function deathsOf(fleet: Fleet, doomed: readonly Due[]): Promise<Measured>
 
 async function isolate(fleet: Fleet, pool: string): Promise<void> {
   const limiter = fleet.installation.limiter(pool);
-  await until("a worker has published the pool", async () => limiter.inspect(pool).catch(() => undefined), Boolean);
+  await until(
+    "a worker has published the pool",
+    async () => limiter.inspect(pool).catch(() => undefined),
+    Boolean,
+  );
   await limiter.operate(pool, { type: "isolate" });
 }
 
 const nobodyApart = (programs: readonly Started[]): void => {
   for (const program of programs)
-    must(told(program, "redis:trouble", { code: APART }).length === 0, "a program took its clock for too wrong");
+    must(
+      told(program, "redis:trouble", { code: APART }).length === 0,
+      "a program took its clock for too wrong",
+    );
 };
 
 const TOO_WRONG_MS = [65_000, -65_000, 600_000, -600_000] as const;
@@ -147,7 +156,8 @@ const atAStart: Trial<Site> = {
 
 const beside: Trial<Site> = {
   name: "two of three workers 25 s off",
-  holds: "Ahead and behind, beside a right one: no job dies or starts before its time, none late, and both say that they are off",
+  holds:
+    "Ahead and behind, beside a right one: no job dies or starts before its time, none late, and both say that they are off",
   run: async (site) => {
     await using fleet = await site.fleet({ pools: POOLS });
     const machines = await Promise.all([25_000, -25_000].map(async (aheadMs) => site.machine(aheadMs)));
@@ -196,7 +206,8 @@ function named(names: readonly string[], figures: readonly Measured[]): Measured
 
 const apis: Trial<Site> = {
   name: "APIs ahead and behind",
-  holds: "Two APIs 25 s ahead and behind promise the right deadlines and times, and go on so when they are set by 10 minutes",
+  holds:
+    "Two APIs 25 s ahead and behind promise the right deadlines and times, and go on so when they are set by 10 minutes",
   run: async (site) => {
     await using fleet = await site.fleet({ pools: POOLS });
     const machines = await Promise.all([25_000, -25_000].map(async (aheadMs) => site.machine(aheadMs)));
@@ -218,7 +229,11 @@ async function step(site: Site, aheadMs: number): Promise<number> {
   const machine = await site.machine(0);
   const worker = await fleet.worker(machine.env);
   const running = await fleet.add(many(6, () => ({ pool: SLOW_POOL, deadlineMs: 60_000 })));
-  await until("all are called", async () => told(worker, "job:granted").length, (calls) => calls === running.length);
+  await until(
+    "all are called",
+    async () => told(worker, "job:granted").length,
+    (calls) => calls === running.length,
+  );
   await machine.set(aheadMs);
   await hears(worker, "redis:trouble", { code: APART });
   await fleet.untilAll("completed", running);
@@ -227,7 +242,10 @@ async function step(site: Site, aheadMs: number): Promise<number> {
   // As long as a fetch that was on its way, and looks at jobs that are due.
   await sleep(4_000);
   const ends = await fleet.ends([...held, ...scheduled]);
-  must(ends.every((end) => end === "waiting"), `while the clock is ${aheadMs} ms off: ${JSON.stringify(ends)}`);
+  must(
+    ends.every((end) => end === "waiting"),
+    `while the clock is ${aheadMs} ms off: ${JSON.stringify(ends)}`,
+  );
   const calls = [...(await fleet.calls([...held, ...scheduled])).values()].flat();
   must(calls.length === 0, `${calls.length} calls began while the clock was ${aheadMs} ms off`);
   must(worker.running, `the worker ended: ${worker.text}`);
@@ -253,7 +271,8 @@ const stepped: Trial<Site> = {
 
 const oneSecond: Trial<Site> = {
   name: "a second off",
-  holds: "A clock that is set by a second and a half while the worker runs is told of, and that it is right again",
+  holds:
+    "A clock that is set by a second and a half while the worker runs is told of, and that it is right again",
   run: async (site) => {
     await using fleet = await site.fleet({ pools: POOLS });
     const machine = await site.machine(0);
@@ -283,16 +302,25 @@ const SHUT_BY = {
     await addFaults(site.services.simulatorUrl, [{ model: modelOf(POOL), fault, forMs: 1_000 }]);
     await fleet.add([{ text: "the one that is refused" }]);
     const limiter = fleet.installation.limiter(POOL);
-    await until("the pool is held", async () => limiter.inspect(POOL), ({ takesCalls }) => !takesCalls);
+    await until(
+      "the pool is held",
+      async () => limiter.inspect(POOL),
+      ({ takesCalls }) => !takesCalls,
+    );
     return async (): Promise<void> => {
-      await until("the pool takes calls", async () => limiter.inspect(POOL), ({ takesCalls }) => takesCalls);
+      await until(
+        "the pool takes calls",
+        async () => limiter.inspect(POOL),
+        ({ takesCalls }) => takesCalls,
+      );
     };
   },
 } as const;
 
 const shutGate = (by: keyof typeof SHUT_BY, aheadMs: number): Trial<Site> => ({
   name: `set by ${aheadMs} ms while ${by} has the gate shut`,
-  holds: "The worker that waits there is not idle for the step: its jobs are answered within seconds once it opens",
+  holds:
+    "The worker that waits there is not idle for the step: its jobs are answered within seconds once it opens",
   run: async (site) => {
     await using fleet = await site.fleet({ pools: POOLS });
     const machine = await site.machine(0);
@@ -300,7 +328,11 @@ const shutGate = (by: keyof typeof SHUT_BY, aheadMs: number): Trial<Site> => ({
     await hears(worker, "worker:started");
     const open = await SHUT_BY[by](fleet, site);
     const ids = await fleet.add(many(20, () => ({ deadlineMs: 60_000 })));
-    await until("a job asks at the gate", async () => fleet.installation.records.counts(), ({ active }) => active > 0);
+    await until(
+      "a job asks at the gate",
+      async () => fleet.installation.records.counts(),
+      ({ active }) => active > 0,
+    );
     await machine.set(aheadMs);
     await sleep(SEEN_MS);
     await open();

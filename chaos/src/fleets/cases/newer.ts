@@ -39,13 +39,21 @@ const OF_JOBS: readonly OfJob[] = [
   },
   {
     what: "call ledger",
-    set: async ({ redis, space }, id, version) => redis.hset(`${space}:ledger:${id}`, { version, calls: 0, lost: 0 }),
+    set: async ({ redis, space }, id, version) =>
+      redis.hset(`${space}:ledger:${id}`, { version, calls: 0, lost: 0 }),
   },
   {
     what: "outcome",
     set: async ({ redis, space }, id, version) => {
       const answer = { text: "of another version", stopReason: "end_turn", model: "m", usage, latencyMs: 1 };
-      const end = { outcome: "completed", id, tenant: "default", acceptedAt: 1, endedAt: Date.now(), attempts: 0 };
+      const end = {
+        outcome: "completed",
+        id,
+        tenant: "default",
+        acceptedAt: 1,
+        endedAt: Date.now(),
+        attempts: 0,
+      };
       return redis.set(`${space}:outcome:${id}`, JSON.stringify({ version, ...end, answer }));
     },
   },
@@ -66,7 +74,12 @@ const ofJobs: Trial<Site> = {
     const othersMs = await fleet.untilAll("completed", others);
     for (const [index, { what }] of OF_JOBS.entries()) {
       const id = ids[index] ?? "";
-      await until(`${what} is handed back twice`, () => deferred(worker, id), (count) => count >= 2, AGAIN_MS);
+      await until(
+        `${what} is handed back twice`,
+        () => deferred(worker, id),
+        (count) => count >= 2,
+        AGAIN_MS,
+      );
       await hears(worker, "version:newer", { what, version: NEXT });
       must(told(worker, "version:newer", { what }).length === 1, `${what} is told of more than once`);
     }
@@ -76,7 +89,10 @@ const ofJobs: Trial<Site> = {
     must(status === 503, `a job whose outcome is of the next version is answered ${status}`);
     const lane = await boardQueue(board.url, `${POOL}.${LANE}`, "delayed");
     const shown = new Set(lane?.jobs.map(({ id }) => id));
-    must(ids.some((id) => shown.has(id)), "the board shows none of them");
+    must(
+      ids.some((id) => shown.has(id)),
+      "the board shows none of them",
+    );
     const calls = [...(await fleet.calls(ids)).values()].flat();
     must(calls.length === 0, `${calls.length} calls were made for them`);
     for (const id of ids) must((await fleet.letters.look(id)) === undefined, `${id} is a dead letter`);
@@ -92,7 +108,8 @@ const ofJobs: Trial<Site> = {
 
 const keyOfCaller: Trial<Site> = {
   name: "an idempotency key",
-  holds: "A key that the next version has bound is answered 503 newer-version, and leads to its job when it can be read",
+  holds:
+    "A key that the next version has bound is answered 503 newer-version, and leads to its job when it can be read",
   run: async (site) => {
     await using fleet = await site.fleet();
     const api = await fleet.listener("api");
@@ -112,13 +129,18 @@ const keyOfCaller: Trial<Site> = {
 
 const letter: Trial<Site> = {
   name: "a dead letter",
-  holds: "A letter of the next version is named as such, not replayed and not purged; its replay runs when it can be read",
+  holds:
+    "A letter of the next version is named as such, not replayed and not purged; its replay runs when it can be read",
   run: async (site) => {
     await using fleet = await site.fleet();
     const [worker, board] = await Promise.all([fleet.worker(), fleet.listener("board")]);
     const [id = ""] = await fleet.add([{ text: "[[sim:ValidationException*1]]" }]);
     await fleet.untilAll("dead", [id]);
-    await until("there is a letter", async () => fleet.letters.look(id), (found) => found !== undefined);
+    await until(
+      "there is a letter",
+      async () => fleet.letters.look(id),
+      (found) => found !== undefined,
+    );
     await setLetterVersion(site, fleet, id, NEXT);
     const claimed = await fleet.letters.claim(id, { by: "ann", replays: 0, leaseMs: 1 }).then(
       ({ outcome }) => outcome,
@@ -133,8 +155,11 @@ const letter: Trial<Site> = {
     const by = { errorClass: "ValidationException" };
     const { unreadable = [] } = await fleet.letters.list({ state: "dead", by, limit: 10 });
     must(unreadable.includes(id), `the list names ${JSON.stringify(unreadable)}`);
-    const page = await fetch(`${board.url}/dead-letters`);
-    must((await page.text()).includes(id), "the board's search does not name it");
+    await until(
+      "the board's search names it",
+      async () => (await fetch(`${board.url}/dead-letters`)).text(),
+      (page) => page.includes(`This version cannot read`) && page.includes(id),
+    );
     await setLetterVersion(site, fleet, id, 1);
     await fleet.letters.claim(id, { by: "ann", replays: 0, leaseMs: 1 });
     await fleet.untilAll("completed", [`${id}.r1`]);
@@ -142,7 +167,12 @@ const letter: Trial<Site> = {
   },
 };
 
-async function setLetterVersion({ services }: Site, fleet: Fleet, id: string, version: number): Promise<void> {
+async function setLetterVersion(
+  { services }: Site,
+  fleet: Fleet,
+  id: string,
+  version: number,
+): Promise<void> {
   const client = new DynamoDBClient({
     endpoint: services.dynamoDbUrl,
     region: "us-east-1",
@@ -177,10 +207,17 @@ const limits: Trial<Site> = {
     const started = await fleet.program(PROGRAMS.worker);
     const { code } = await started.exit;
     must(code === 1 && SAID.test(started.text), `one that starts now ends with ${code}: ${started.text}`);
-    await until("the one that runs says so", () => worker.text, (text) => SAID.test(text));
+    await until(
+      "the one that runs says so",
+      () => worker.text,
+      (text) => SAID.test(text),
+    );
     must(worker.running, "the one that runs has ended");
     const ends = await fleet.ends(ids);
-    must(ends.every((end) => end === "waiting"), `they ended: ${JSON.stringify(ends)}`);
+    must(
+      ends.every((end) => end === "waiting"),
+      `they ended: ${JSON.stringify(ends)}`,
+    );
     const form = await fleet.redis.eval(FORM, 1, key);
     must(form === 99, `the limits are of form ${String(form)} now`);
     await fleet.redis.hset(key, "parameters", parameters ?? "");

@@ -43,7 +43,9 @@ const away = (how: string, outage: (redis: RunningService) => Promise<void>): Tr
     );
     const waiting = await fleet.add(Array.from({ length: 10 }, () => ({ delayMs: AWAY_MS / 2 })));
     const programs = { worker, api: api.process, board: board.process };
-    const from = Object.fromEntries(Object.entries(programs).map(([name, { lines }]) => [name, lines.length]));
+    const from = Object.fromEntries(
+      Object.entries(programs).map(([name, { lines }]) => [name, lines.length]),
+    );
     const over = new AbortController();
     const callers = callAllTheTime([api.url, board.url], over.signal);
     await outage(redis);
@@ -63,7 +65,9 @@ const away = (how: string, outage: (redis: RunningService) => Promise<void>): Tr
       ]),
     );
     for (const [name, lines] of Object.entries(written)) {
-      const said = Object.values(programs).flatMap((program) => program.lines.slice(-3).map(({ msg }) => msg));
+      const said = Object.values(programs).flatMap((program) =>
+        program.lines.slice(-3).map(({ msg }) => msg),
+      );
       must(lines <= MOST_LINES, `${name}: ${lines}, among them ${said.join(", ")}`);
     }
     return { ...written, drainedMs };

@@ -28,7 +28,8 @@ const mostCalls = async (fleet: Fleet, ids: readonly string[]): Promise<number> 
 
 const back: Trial<Site> = {
   name: "back, with a worker killed",
-  holds: "Every clock goes back 10 minutes while a worker dies: its jobs run again within the minute, and none stays active",
+  holds:
+    "Every clock goes back 10 minutes while a worker dies: its jobs run again within the minute, and none stays active",
   run: async (site) => {
     await using redis = await startClockedRedis(await site.folder());
     await using fleet = await site.fleet({ redisUrl: redis.url });
@@ -36,7 +37,11 @@ const back: Trial<Site> = {
     const [killed, left] = await Promise.all([fleet.worker(machine.env), fleet.worker(machine.env)]);
     if (killed === undefined || left === undefined) throw new Error("Expected two workers");
     const ids = await slowJobs(fleet, 30);
-    await until("both work", async () => fleet.installation.records.counts(), ({ active }) => active >= BUSY);
+    await until(
+      "both work",
+      async () => fleet.installation.records.counts(),
+      ({ active }) => active >= BUSY,
+    );
     killed.kill("SIGKILL");
     await Promise.all([redis.set(-STEP_S), machine.set(-STEP_S * 1_000)]);
     await killed.exit;
@@ -49,13 +54,15 @@ const back: Trial<Site> = {
 
 const backAlone: Trial<Site> = {
   name: "back, Redis alone",
-  holds: "Only Redis goes back 10 minutes: no job dies, nothing is fetched until it is right, and then all is answered",
+  holds:
+    "Only Redis goes back 10 minutes: no job dies, nothing is fetched until it is right, and then all is answered",
   run: async (site) => astray(site, -STEP_S),
 };
 
 const forward: Trial<Site> = {
   name: "forward, Redis alone",
-  holds: "Only Redis goes ahead 10 minutes: no job dies of its deadline, and when it is right again all are answered",
+  holds:
+    "Only Redis goes ahead 10 minutes: no job dies of its deadline, and when it is right again all are answered",
   run: async (site) => astray(site, STEP_S),
 };
 
@@ -65,7 +72,11 @@ async function astray(site: Site, aheadS: number): Promise<{ drainedMs: number; 
   await using fleet = await site.fleet({ redisUrl: redis.url });
   const workers = await Promise.all([fleet.worker(), fleet.worker()]);
   const ids = await slowJobs(fleet, 40);
-  await until("both work", async () => fleet.installation.records.counts(), ({ active }) => active >= BUSY);
+  await until(
+    "both work",
+    async () => fleet.installation.records.counts(),
+    ({ active }) => active >= BUSY,
+  );
   await redis.set(aheadS);
   for (const worker of workers) await hears(worker, "redis:trouble", { code: "clock-apart" });
   await sleep(LOOKS_MS);

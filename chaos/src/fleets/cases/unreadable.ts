@@ -22,7 +22,8 @@ const DAMAGE: readonly ((fleet: Fleet, id: string) => Promise<unknown>)[] = [
   async ({ redis, jobKey }, id) => redis.hset(jobKey(id), "ats", "many"),
   async ({ redis, jobKey }, id) => redis.hset(jobKey(id), "atm", "1.5", "stc", ""),
   async ({ redis, jobKey }, id) => redis.hset(jobKey(id), "data", "[".repeat(100_000)),
-  async ({ redis, jobKey }, id) => redis.hset(jobKey(id), "data", JSON.stringify({ version: 1, huge: "x".repeat(3_000_000) })),
+  async ({ redis, jobKey }, id) =>
+    redis.hset(jobKey(id), "data", JSON.stringify({ version: 1, huge: "x".repeat(3_000_000) })),
   async ({ redis, jobKey }, id) => redis.hset(jobKey(id), "data", Buffer.from([0xff, 0xfe, 0x00, 0x80])),
   async ({ redis, jobKey }, id) => redis.del(jobKey(id)),
   async ({ redis, jobKey }, id) => replaced(redis, jobKey(id), async (key) => redis.set(key, "text")),
@@ -54,7 +55,8 @@ const TABS: Readonly<Record<keyof typeof PLACES, string>> = {
 
 const among = (place: keyof typeof PLACES): Trial<Site> => ({
   name: `${DAMAGED} of ${DAMAGED + HEALTHY} ${place} jobs`,
-  holds: "The board shows the others, they end within seconds, and each damaged one is a letter, MalformedJob, at once",
+  holds:
+    "The board shows the others, they end within seconds, and each damaged one is a letter, MalformedJob, at once",
   run: async (site) => {
     await using fleet = await site.fleet();
     const board = await fleet.listener("board");
