@@ -7,7 +7,7 @@ import { fleetsCases } from "./cases.ts";
 import { Site, type SiteOptions } from "./site.ts";
 
 /** Some wait for the limiter to forget a file, or for an outage and what follows it. Milliseconds. */
-const LONGEST_MS = 150_000;
+const LONGEST_MS = 240_000;
 
 export async function fleetsCommand(context: CommandContext): Promise<Verdict> {
   return commandOfTrials(context, {

@@ -22,6 +22,11 @@ export interface FleetOptions {
   readonly pools?: PoolsFile;
   /** Default: the Redis that the site shares. */
   readonly redisUrl?: string;
+  /**
+   * As in `InstallationOptions`. With the short ones a program that a busy machine holds up for a second counts as dead: for
+   * trials in which time matters it is `shipped`. Default `short`.
+   */
+  readonly locks?: "short" | "shipped";
 }
 
 export type Env = Readonly<Record<string, string>>;
@@ -67,9 +72,9 @@ export class Fleet implements AsyncDisposable {
   static async open(
     services: Services,
     folder: string,
-    { pools = poolsFile(), redisUrl = services.redisUrl }: FleetOptions,
+    { pools = poolsFile(), redisUrl = services.redisUrl, locks = "short" }: FleetOptions,
   ): Promise<Fleet> {
-    const installation = await startInstallation({ ...services, pools, folder, redisUrl });
+    const installation = await startInstallation({ ...services, pools, folder, redisUrl, locks });
     return new Fleet(installation, services, folder, redisUrl);
   }
 

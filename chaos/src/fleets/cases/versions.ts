@@ -63,7 +63,7 @@ type Side = "former" | "this";
 
 /** Replaces workers and the API of one version by those of the other while jobs come in and run. */
 async function deploy(site: Site, from: Side, to: Side): Promise<Measured> {
-  await using fleet = await site.fleet({ pools: POOLS });
+  await using fleet = await site.fleet({ pools: POOLS, locks: "shipped" });
   const [before, after] = await Promise.all([programsOf(site, from), programsOf(site, to)]);
   const [first, second, api] = await Promise.all([
     fleet.worker({}, before.worker),
