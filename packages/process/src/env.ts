@@ -1,6 +1,7 @@
 /** The environment of a program, parsed once in its `main.ts`. Libraries never read it. */
 import { scrubText } from "@sluice/job";
 import { z } from "zod";
+import { MOST_CONNECTIONS } from "./listen.ts";
 import { nameList, oneOf, wholeNumber, yesOrNo } from "./env-values.ts";
 
 /** Variables that every program of a deployment shares. Spread into a program's own schema. */
@@ -20,6 +21,8 @@ export function listenerEnv(defaultPort: number) {
     HOST: z.string().default("127.0.0.1"),
     /** 0 takes any free port. */
     PORT: wholeNumber({ min: 0, max: 65_535 }).default(defaultPort),
+    /** Connections open at once, in this process. */
+    SLUICE_MAX_CONNECTIONS: wholeNumber({ min: 1 }).default(MOST_CONNECTIONS),
     /** Nobody is asked who they are yet: any address but loopback needs this. */
     SLUICE_ALLOW_UNAUTHENTICATED: yesOrNo().default(false),
     /** Names under which callers reach it, beside loopback and the address it listens on. `*`: any. */

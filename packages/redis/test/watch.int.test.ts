@@ -5,7 +5,8 @@ import type { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { connect, keySpace, RedisClock, RedisWatch, UnfitRedisError, type RedisNews } from "../src/index.ts";
 import { replicaPair } from "./failover.ts";
-import { ownRedis, testRedis } from "./redis.ts";
+import { testRedis } from "./redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 
 const SPACE = keySpace("t-watch", "main");
 
