@@ -10,7 +10,6 @@ import { runFleets } from "../src/fleets/command.ts";
 const CLOCKS = { by: "Date" } as const;
 
 const QUICK = [
-  "clocks/at a start",
   "clocks/a second off",
   "newer/an idempotency key",
   "files/a lane with jobs that a worker finds at its start",
