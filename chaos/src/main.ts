@@ -10,6 +10,7 @@ import { deadLettersCommand } from "./dead-letters/command.ts";
 import { fleetsCommand } from "./fleets/command.ts";
 import { jobsCommand } from "./jobs/command.ts";
 import { lanesCommand } from "./lanes/command.ts";
+import { redisCommand } from "./redis/command.ts";
 import { sporadicCommand } from "./sporadic/command.ts";
 
 const USAGE = `pnpm chaos <scenario> [--seed 1] [--json]
@@ -22,7 +23,8 @@ const USAGE = `pnpm chaos <scenario> [--seed 1] [--json]
   lanes         how one, two and three workers share the quota between two full lanes [--cases <tokens,…>] [--list]
   sporadic      a healthy model that fails now and then, and a storm of kills [--cases <name,…>] [--list]
   attack        what listens, attacked: strangers, other sites, large pages, floods, secrets [--cases <name,…>] [--list]
-  fleets        wrong clocks, two versions, several pools files, what cannot be read [--cases <name,…>] [--list]`;
+  fleets        wrong clocks, two versions, several pools files, what cannot be read [--cases <name,…>] [--list]
+  redis         Redis full, failing over, emptied, rolled back, without a disk [--cases <name,…>] [--list]`;
 
 const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Verdict>>> = {
   jobs: jobsCommand,
@@ -32,6 +34,7 @@ const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Ve
   sporadic: sporadicCommand,
   attack: attackCommand,
   fleets: fleetsCommand,
+  redis: redisCommand,
 };
 
 const optionsSchema = z.object({
