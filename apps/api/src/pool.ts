@@ -9,7 +9,7 @@ import {
   type ReadingPool,
 } from "@sluice/drain";
 import { queueName } from "@sluice/job";
-import { acceptingPool, type OpenPool } from "@sluice/installation";
+import { acceptingPool, strayLanesOf, type OpenPool } from "@sluice/installation";
 import type { Explanation, Inspection } from "@sluice/limits";
 import { POLLS_LANE, type CapacityGuard, type LaneQueue } from "@sluice/queue";
 import { cacheKey, describeUnserved, type ChunkStream } from "@sluice/results";
@@ -22,7 +22,7 @@ export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, Exp
   lane(name: string): LaneQueue;
   /** `undefined` while no worker has started the pool. */
   inspect(): Promise<Inspection | undefined>;
-  /** The lanes that nobody serves, each with why. */
+  /** The lanes that nobody serves, each with why; of those that are not in the pools file, the ones that hold jobs. */
   unservedLanes(): Promise<Readonly<Record<string, string>>>;
 }
 
@@ -73,8 +73,8 @@ export function createApiPool({ open, guard, gateOf, onError }: ApiPoolOptions):
     unpolled: async () =>
       describeUnserved(await scope.served(), queueName(pool.name, POLLS_LANE)) !== undefined,
     async unservedLanes() {
-      const served = await scope.served();
-      const lines = pool.lanes.map(
+      const [served, stray] = await Promise.all([scope.served(), strayLanesOf(open)]);
+      const lines = [...pool.lanes, ...stray].map(
         (name) => [name, describeUnserved(served, queueName(pool.name, name))] as const,
       );
       return Object.fromEntries(lines.flatMap(([name, line]) => (line === undefined ? [] : [[name, line]])));

@@ -88,9 +88,15 @@ test.each([
   await serve("one", "claude.critical");
   expect(await api.get(`/v1/jobs/${id}`)).toMatchObject({ status: 200, body: { id, state: "waiting" } });
   expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ why: NOBODY });
+  const named = pool === "claude" ? { [lane]: NOBODY } : {};
+  expect((await api.get("/v1/pools/claude")).body).toMatchObject({
+    unservedLanes: { bulk: NOBODY, ...named },
+  });
   const cancelled = await fetch(`${api.url}/v1/jobs/${id}/cancel`, { method: "POST" });
   expect(cancelled.status).toBe(200);
   expect((await api.get(`/v1/jobs/${id}`)).body).toMatchObject({ state: "cancelled" });
+  // Without a job it is no news.
+  expect((await api.get("/v1/pools/claude")).body).not.toHaveProperty(["unservedLanes", lane]);
   // Nothing new goes there, and a guess at a name opens nothing.
   expect(await api.post({ pool, lane, prompt: "?", maxTokens: 5 })).toMatchObject({ status: 404 });
   expect(await api.get(`/v1/jobs/${newJobId("claude", "guessed", Date.now())}`)).toMatchObject({

@@ -39,6 +39,8 @@ export interface BoardSettings {
   readonly redisUrl: string;
   /** Its owner closes it. */
   readonly deadLetters: DynamoDbStore;
+  /** The name of its table, for those who have to make it. */
+  readonly deadLetterTable: string;
   readonly access: AccessSettings;
   /** Replays that a lane holds at most. */
   readonly replaysPerLane: number;
@@ -129,7 +131,9 @@ export class Board {
       redis: installation.redis,
       clock: installation.redisClock,
       keySpaces: installation.keySpaces,
-      needs: [{ name: "dead letter table", check: async () => deadLetters.check() }],
+      needs: [
+        { name: `dead letter table '${settings.deadLetterTable}'`, check: async () => deadLetters.check() },
+      ],
       emit: emitter(settings.listener === undefined ? [] : [settings.listener]),
       onUnfit: settings.onUnfit,
     });

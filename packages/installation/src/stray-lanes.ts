@@ -66,6 +66,15 @@ export async function strayLanes(
   return found;
 }
 
+/** Lanes of the pool, in its scope, that hold jobs and that the pools file does not have. */
+export async function strayLanesOf({ name, lanes, scope }: OpenPool): Promise<string[]> {
+  const others = (await scope.knownLanes()).filter(
+    ({ pool, lane }) => pool === name && lane !== POLLS_LANE && !lanes.includes(lane),
+  );
+  const held = await Promise.all(others.map(async (other) => scope.unended(other)));
+  return others.filter((_, index) => (held[index] ?? 0) > 0).map(({ lane }) => lane);
+}
+
 /** What is left to know of a pool that is in no file, or now in another scope: as much as the file says of it, or of another. */
 function likeness({ pools }: Pools, name: string, scope: string): Pool {
   const others = Object.values(pools);

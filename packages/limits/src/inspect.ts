@@ -3,7 +3,7 @@ import type { Cost, RateDimension } from "./cost.ts";
 import type { BreakerInspection, Explanation, Inspection } from "./inspection.ts";
 import { laneBound } from "./lane-bound.ts";
 import type { PoolLimits } from "./limits.ts";
-import { letIn, shutMs } from "./model/breaker.ts";
+import { isShutByHand, letIn, shutMs } from "./model/breaker.ts";
 import { parkedUntil } from "./model/day.ts";
 import { deniedAlone } from "./model/denied-processes.ts";
 import { decide } from "./model/decide.ts";
@@ -73,6 +73,7 @@ function breakerInspection(breaker: BreakerState, now: number): BreakerInspectio
   const { phase, epoch, outage, suspects, heldUntil } = breaker;
   return {
     phase,
+    byHand: isShutByHand(breaker),
     epoch,
     probeDueAtMs: breaker.phase === "closed" ? 0 : breaker.until,
     openings: outage?.openings ?? 0,
@@ -110,6 +111,8 @@ export function explanation(snapshot: Snapshot, laneName: string, cost: Cost): E
   const { claim } = decision;
   const view = {
     cause: undefined,
+    phase: state.breaker.phase,
+    byHand: isShutByHand(state.breaker),
     missing: missing(parameters, state, cost),
     backlogMs: claim.backlogMs,
     horizonMs: claim.horizonMs + claim.limits.reserveMs,

@@ -36,8 +36,10 @@ export interface DeniedInspection {
 
 export interface BreakerInspection {
   readonly phase: BreakerPhase;
+  /** An operator has opened or isolated it: nothing that calls met did. */
+  readonly byHand: boolean;
   readonly epoch: number;
-  /** When the next probe is due; 0: none. */
+  /** When the next probe is due; 0: none, as of a pool that was isolated by hand. */
   readonly probeDueAtMs: number;
   /** In this outage, or in the last one while it is remembered; those after a failed probe included. */
   readonly openings: number;
@@ -81,6 +83,10 @@ export interface Explanation {
   readonly answer: "granted" | "probe" | "wait" | "open";
   /** With `open`: why the pool takes no calls. */
   readonly cause: Closure | undefined;
+  /** The breaker's phase: a `breaker` that takes no calls may be open, or suspect that access is denied. */
+  readonly phase: BreakerPhase;
+  /** An operator has opened or isolated it. Isolated by hand, the pool makes no call until one closes its breaker. */
+  readonly byHand: boolean;
   /** Until the call could start (granted), or until it would be told to ask again. */
   readonly afterMs: number;
   /** What is missing in each dimension that is short, and when it will have accrued if nobody else takes it. */

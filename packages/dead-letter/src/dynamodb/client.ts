@@ -104,6 +104,36 @@ function reasonOf(error: unknown): string {
   return reason === "" || reason === name ? "" : `: ${reason}`;
 }
 
+interface Trouble {
+  readonly code: "misconfigured" | "unavailable";
+  /** What was not done: what was asked for, or to use the table at all. */
+  readonly failed: string;
+  readonly advice: string;
+}
+
+function troubleOf(error: unknown, what: string, table: string): Trouble {
+  const failed = `${what} in table '${table}'`;
+  const use = `use table '${table}'`;
+  if (errorName(error) === "ResourceNotFoundException") {
+    const advice =
+      "There is no such table in this Region: check the name and the Region, or make it with `sluice dead-letters init`";
+    return { code: "misconfigured", failed: use, advice };
+  }
+  if (error instanceof Error && NO_REGION.test(error.message)) {
+    return { code: "misconfigured", failed: use, advice: "Set AWS_REGION to the Region of the table" };
+  }
+  if (error instanceof Error && Reflect.get(error, "code") === "ENOTFOUND") {
+    // A name service that is away says the same of a Region that exists.
+    const advice =
+      "The Region may not exist, since its host has no address: check AWS_REGION, or try again later if the name service is away";
+    return { code: "unavailable", failed: use, advice };
+  }
+  if (MISCONFIGURED.has(errorName(error))) {
+    return { code: "misconfigured", failed, advice: "Check the table, the Region and the permissions" };
+  }
+  return { code: "unavailable", failed, advice: "Try again later" };
+}
+
 /** Runs one or more requests and turns the vendor's errors into ours. `what` names them, e.g. "read a letter". */
 export async function asking<Answer>(
   table: string,
@@ -114,13 +144,8 @@ export async function asking<Answer>(
     return await ask();
   } catch (error) {
     if (error instanceof DeadLetterError) throw error;
-    const name = errorName(error);
-    const isMisconfigured =
-      MISCONFIGURED.has(name) || (error instanceof Error && NO_REGION.test(error.message));
-    const [code, advice] = isMisconfigured
-      ? (["misconfigured", "Check the table, the Region and the permissions"] as const)
-      : (["unavailable", "Try again later"] as const);
-    const message = `DynamoDB could not ${what} in table '${table}': ${name}${reasonOf(error)}. ${advice}`;
+    const { code, failed, advice } = troubleOf(error, what, table);
+    const message = `DynamoDB could not ${failed}: ${errorName(error)}${reasonOf(error)}. ${advice}`;
     throw new DeadLetterError(code, message, { cause: error });
   }
 }
