@@ -5,7 +5,7 @@ import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { createAccept, createCancel, createExplain, createFind, describe } from "@sluice/drain";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
 import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
-import { connect, keySpace, RedisClock } from "@sluice/redis";
+import { connect, keySpace, RedisClock, timeSource } from "@sluice/redis";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { ChunkReader, describeIdentities, readIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";
@@ -51,7 +51,7 @@ export class Api {
     const redis = connect(settings.redisUrl, "producer", onError);
     this.#redis = redis;
     const guard = new CapacityGuard(redis);
-    const redisClock = new RedisClock({ redis });
+    const redisClock = new RedisClock({ source: timeSource(redis, namespace) });
     const clock = redisClock.now;
     const reader = new ChunkReader(redis);
     this.#reader = reader;

@@ -8,7 +8,7 @@ import { createFind, Replayer, type JobView, type ReadingPool, type ReplayPool }
 import { emitter, queueName, type Clock, type Listener } from "@sluice/job";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { EVENTS_KEPT, LaneQueue, POLLS_LANE } from "@sluice/queue";
-import { connect, keySpace, RedisClock } from "@sluice/redis";
+import { connect, keySpace, RedisClock, timeSource } from "@sluice/redis";
 import { Lineage, OutcomeStore } from "@sluice/results";
 import { Queue } from "bullmq";
 import express, { type Express, type RequestHandler } from "express";
@@ -92,7 +92,7 @@ export class Board {
     this.#settings = settings;
     const { deadLetters, replaysPerLane, onError } = settings;
     this.#redis = connect(settings.redisUrl, "producer", onError);
-    const redisClock = new RedisClock({ redis: this.#redis });
+    const redisClock = new RedisClock({ source: timeSource(this.#redis, settings.namespace) });
     const clock = redisClock.now;
     this.clock = clock;
     this.#poolWatches = new PoolWatches({ ...settings, redis: this.#redis, clock });

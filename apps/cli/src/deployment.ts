@@ -59,7 +59,7 @@ export async function openDeployment(): Promise<Deployment> {
     tell(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}`);
   }
   const redis = await openRedis(env.REDIS_URL, "command");
-  const clock = await sharedClock(redis);
+  const clock = await sharedClock(redis, env.SLUICE_NAMESPACE);
   const spaceOf = (pool: Pool) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
   return {
     pools: Object.values(pools),

@@ -1,5 +1,5 @@
 /** The Redis of a deployment, as a command finds it: there and fit, or the command ends with a sentence. */
-import { assertFit, connect, isUnfit, RedisClock, type ConnectionProfile } from "@sluice/redis";
+import { assertFit, connect, isUnfit, RedisClock, timeSource, type ConnectionProfile } from "@sluice/redis";
 
 export type OpenRedis = ReturnType<typeof connect>;
 
@@ -19,8 +19,8 @@ export async function openRedis(url: string, profile: ConnectionProfile): Promis
 }
 
 /** The time that all programs of a deployment share, as Redis tells it now. */
-export async function sharedClock(redis: OpenRedis): Promise<() => number> {
-  const clock = new RedisClock({ redis });
+export async function sharedClock(redis: OpenRedis, namespace: string): Promise<() => number> {
+  const clock = new RedisClock({ source: timeSource(redis, namespace) });
   await clock.known();
   return clock.now;
 }

@@ -11,3 +11,4 @@ export {
   type RedisWatchOptions,
 } from "./watch.ts";
 export { defineScript, type Script, type ScriptCall, type ScriptOptions } from "./script.ts";
+export { timeSource, type TimeQuestion, type TimeSource, type ToldTime } from "./time-source.ts";

@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { RedisClock } from "./clock.ts";
+import type { RedisClock } from "./clock.ts";
 import {
   baselineOf,
   clockProblems,
@@ -35,7 +35,7 @@ export type RedisNews =
   /** Another life of the server answers, or another server: what was written last may be lost. */
   | ({ readonly type: "restarted"; readonly keySpace: KeySpace } & RedisChange);
 
-/** Another server, or another life of it, that answers for a key space. Milliseconds since the epoch, by Redis's clock. */
+/** Another server, or another life of it, that answers for a key space. Milliseconds since the epoch, by the shared clock. */
 export interface RedisChange {
   /** When it was found. That may be long after it took place, when no program could look. */
   readonly at: number;
@@ -48,8 +48,8 @@ export interface RedisWatchOptions {
   readonly redis: Redis;
   readonly keySpaces: readonly KeySpace[];
   readonly onNews: (news: RedisNews) => void;
-  /** Is measured with every look. Default: a clock of its own. */
-  readonly clock?: RedisClock;
+  /** Is measured with every look. */
+  readonly clock: RedisClock;
   /** Milliseconds between looks. Default 5,000. */
   readonly everyMs?: number;
 }
@@ -108,7 +108,7 @@ export class RedisWatch {
 
   constructor(options: RedisWatchOptions) {
     this.#options = options;
-    this.clock = options.clock ?? new RedisClock({ redis: options.redis });
+    this.clock = options.clock;
   }
 
   /** Begins to look. */
@@ -144,7 +144,7 @@ export class RedisWatch {
   /** The last change of what answers for a key space; `undefined` when none is known to have happened. */
   lastChange(keySpace: KeySpace): RedisChange | undefined {
     const change = this.#known.get(keySpace)?.change;
-    return change === undefined || change.at === 0 ? undefined : change;
+    return change === undefined || change.at === 0 ? undefined : this.#shared(change);
   }
 
   /**
@@ -174,12 +174,15 @@ export class RedisWatch {
     const problems: Problem[] = [];
     const news: RedisNews[] = [];
     try {
-      const [info] = await Promise.all([redis.info(), this.clock.measure()]);
-      const server = parseServer(info);
+      const server = parseServer(await redis.info());
       const before = baselineOf(this.#before, server);
+      const isFirst = this.#before === undefined;
       problems.push(...serverProblems(server, before));
+      // A server that may hold no jobs may refuse any further question, too.
+      if (isFirst && problems.some(isUnfitting)) return this.#conclude(problems, []);
+      await this.clock.measure();
       problems.push(...clockProblems(this.clock));
-      if (this.#before === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
+      if (isFirst && problems.some(isUnfitting)) return this.#conclude(problems, []);
       this.#before = before;
       for (const keySpace of keySpaces) news.push(...(await this.#mark(keySpace, server.runId)));
     } catch (error) {
@@ -211,10 +214,19 @@ export class RedisWatch {
     this.#known.set(keySpace, { id, change });
     if (before === undefined) {
       if (made === 1) return [{ type: "new", keySpace }];
-      return changed === 1 ? [{ type: "restarted", keySpace, ...change }] : [];
+      return changed === 1 ? [{ type: "restarted", keySpace, ...this.#shared(change) }] : [];
     }
     if (before.id !== id) return [{ type: "emptied", keySpace }];
-    return at > before.change.at ? [{ type: "restarted", keySpace, ...change }] : [];
+    return at > before.change.at ? [{ type: "restarted", keySpace, ...this.#shared(change) }] : [];
+  }
+
+  /**
+   * Times that were taken by Redis's own clock, by the shared one. Whether its clock was set before or after them is not
+   * known: they are as far apart as they may be.
+   */
+  #shared({ at, seenAt }: RedisChange): RedisChange {
+    const { correctionMs } = this.clock;
+    return { at: at + Math.max(0, correctionMs), seenAt: seenAt + Math.min(0, correctionMs) };
   }
 
   /** What has come and what has gone since the last look. */

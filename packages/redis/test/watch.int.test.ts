@@ -3,7 +3,15 @@ import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { connect, keySpace, RedisClock, RedisWatch, UnfitRedisError, type RedisNews } from "../src/index.ts";
+import {
+  connect,
+  keySpace,
+  RedisClock,
+  RedisWatch,
+  timeSource,
+  UnfitRedisError,
+  type RedisNews,
+} from "../src/index.ts";
 import { replicaPair } from "./failover.ts";
 import { ownRedis, testRedis } from "./redis.ts";
 
@@ -11,7 +19,9 @@ const SPACE = keySpace("t-watch", "main");
 
 function watching(redis: Redis, spaces = [SPACE]) {
   const news: RedisNews[] = [];
-  const watch = new RedisWatch({ redis, keySpaces: spaces, onNews: (each) => news.push(each), everyMs: 100 });
+  const clock = new RedisClock({ source: timeSource(redis, "t-watch") });
+  const onNews = (each: RedisNews): unknown => news.push(each);
+  const watch = new RedisWatch({ redis, keySpaces: spaces, clock, onNews, everyMs: 100 });
   onTestFinished(() => watch.stop());
   watch.start();
   const told = async (wanted: object): Promise<void> =>
@@ -196,7 +206,10 @@ describe("a program does not start", () => {
 function watchingOff(ahead: { ms: number }) {
   const news: RedisNews[] = [];
   const redis = testRedis("command");
-  const clock = new RedisClock({ redis, machine: () => Date.now() + ahead.ms });
+  const clock = new RedisClock({
+    source: timeSource(redis, "t-watch"),
+    machine: () => Date.now() + ahead.ms,
+  });
   const onNews = (each: RedisNews): unknown => news.push(each);
   const watch = new RedisWatch({ redis, keySpaces: [SPACE], clock, everyMs: 20, onNews });
   onTestFinished(() => watch.stop());
