@@ -1,5 +1,13 @@
 /** The Redis of a deployment, as a command finds it: there and fit, or the command ends with a sentence. */
-import { assertFit, connect, isUnfit, RedisClock, timeSource, type ConnectionProfile } from "@sluice/redis";
+import {
+  assertFit,
+  connect,
+  isUnfit,
+  RedisClock,
+  timeSource,
+  tlsHint,
+  type ConnectionProfile,
+} from "@sluice/redis";
 
 export type OpenRedis = ReturnType<typeof connect>;
 
@@ -11,10 +19,11 @@ export async function openRedis(url: string, profile: ConnectionProfile): Promis
     await assertFit(redis);
     return redis;
   } catch (error) {
+    const hint = tlsHint(redis);
     redis.disconnect();
     if (isUnfit(error)) throw error;
     const reason = unreachable?.message ?? (error instanceof Error ? error.message : String(error));
-    throw new Error(`Redis at REDIS_URL does not answer: ${reason}`, { cause: error });
+    throw new Error(`Redis at REDIS_URL does not answer: ${reason}${hint}`, { cause: error });
   }
 }
 

@@ -222,10 +222,25 @@ export function problemOf(error: unknown, redis?: Redis): Problem {
     };
   }
   const said = text.split("\n", 1)[0]?.slice(0, 200) ?? "";
+  const hint = redis === undefined ? "" : tlsHint(redis);
   return {
     code: "away",
-    message: `Redis ${isReply(trouble ?? error) ? "refuses" : "does not answer"}: ${said}`,
+    message: `Redis ${isReply(trouble ?? error) ? "refuses" : "does not answer"}: ${said}${hint}`,
   };
+}
+
+/** No answer came in time. That may be this program's fault, when it was busy. */
+export function isTimeout({ code, message }: Problem): boolean {
+  return code === "away" && message.includes("timed out");
+}
+
+/**
+ * A server without TLS waits in silence for the end of a line in what it takes for a command, and the driver says no more than
+ * that time ran out. A sentence for a connection with TLS that is not there yet; empty for any other. Pure.
+ */
+export function tlsHint({ options, status }: Pick<Redis, "options" | "status">): string {
+  if (options.tls === undefined || status === "ready") return "";
+  return ". REDIS_URL begins with rediss://, so this port has to speak TLS; without it the URL begins with redis://";
 }
 
 function isReply(error: unknown): boolean {

@@ -12,6 +12,7 @@ import {
   baselineOf,
   clockProblems,
   isNotReady,
+  isTimeout,
   isUnfitting,
   isUnsafe,
   problemOf,
@@ -170,6 +171,14 @@ export class RedisWatch {
   }
 
   async #look(): Promise<Health> {
+    const found = await this.#ask();
+    // A program that loads its modules reads answers late: its first question is no word about Redis.
+    const isLate = this.#looked === undefined && found.problems.some(isTimeout) && !this.#stopped;
+    const { problems, news } = isLate ? await this.#ask() : found;
+    return this.#conclude(problems, news);
+  }
+
+  async #ask(): Promise<{ readonly problems: readonly Problem[]; readonly news: readonly RedisNews[] }> {
     const { redis, keySpaces } = this.#options;
     const problems: Problem[] = [];
     const news: RedisNews[] = [];
@@ -179,10 +188,10 @@ export class RedisWatch {
       const isFirst = this.#before === undefined;
       problems.push(...serverProblems(server, before));
       // A server that may hold no jobs may refuse any further question, too.
-      if (isFirst && problems.some(isUnfitting)) return this.#conclude(problems, []);
+      if (isFirst && problems.some(isUnfitting)) return { problems, news };
       await this.clock.measure();
       problems.push(...clockProblems(this.clock));
-      if (isFirst && problems.some(isUnfitting)) return this.#conclude(problems, []);
+      if (isFirst && problems.some(isUnfitting)) return { problems, news };
       this.#before = before;
       for (const keySpace of keySpaces) news.push(...(await this.#mark(keySpace, server.runId)));
     } catch (error) {
@@ -191,7 +200,7 @@ export class RedisWatch {
       const isTold = problems.some(({ code }) => code === problem.code || code === "read-only");
       if (!isTold) problems.push(problem);
     }
-    return this.#conclude(problems, news);
+    return { problems, news };
   }
 
   #conclude(problems: readonly Problem[], news: readonly RedisNews[]): Health {

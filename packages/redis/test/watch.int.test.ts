@@ -150,6 +150,40 @@ describe("a watch", () => {
   });
 });
 
+/** A connection to a server that answers nobody for so long, from now on. */
+async function pausedRedis(ms: number): Promise<Redis> {
+  const { url } = await ownRedis();
+  const redis = testRedis("command", url);
+  await redis.ping();
+  await testRedis("worker", url).client("PAUSE", ms, "ALL");
+  return redis;
+}
+
+test("the first look is asked again when it timed out: a program that starts is busy itself", async () => {
+  const { watch, news } = watching(await pausedRedis(1_300));
+  expect(await watch.look()).toEqual({ ready: true, problems: [] });
+  expect(news).toEqual([{ type: "new", keySpace: SPACE }]);
+});
+
+test("a Redis that stays silent at the start is told, and that it has come", async () => {
+  const { told } = watching(await pausedRedis(4_000));
+  await told(trouble("away", false));
+  await told({ type: "over", code: "away" });
+});
+
+test("a port that does not speak TLS is told to an URL that says it does", async () => {
+  const { url } = await ownRedis();
+  const { news, told } = watching(testRedis("command", url.replace("redis:", "rediss:")));
+  await told(trouble("away", false));
+  expect(news).toContainEqual(
+    expect.objectContaining({
+      problem: expect.objectContaining({
+        message: expect.stringContaining("REDIS_URL begins with rediss://"),
+      }),
+    }),
+  );
+});
+
 describe("a program does not start", () => {
   test.each([
     [
