@@ -166,9 +166,10 @@ test("the first look is asked again when it timed out: a program that starts is 
 });
 
 test("a Redis that stays silent at the start is told, and that it has come", async () => {
-  const { told } = watching(await pausedRedis(4_000));
+  const { told, watch } = watching(await pausedRedis(4_000));
   await told(trouble("away", false));
   await told({ type: "over", code: "away" });
+  expect(await watch.health()).toEqual({ ready: true, problems: [] });
 });
 
 test("a port that does not speak TLS is told to an URL that says it does", async () => {

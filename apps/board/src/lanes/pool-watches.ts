@@ -1,12 +1,12 @@
 /** How the pools stand, read from Redis once for everybody who watches. */
 import { poolLimits, type Pool, type Pools } from "@sluice/config";
-import type { Clock } from "@sluice/job";
+import { queueName, type Clock } from "@sluice/job";
 import { createOperations, createRedisLimiter, type Inspection, type Quota } from "@sluice/limits";
 import { keySpace, type connect } from "@sluice/redis";
-import { describeIdentities, readIdentities, readServed } from "@sluice/results";
+import { describeIdentities, describeUnservedPool, readIdentities, readServed } from "@sluice/results";
 import { Kept, PATIENCE_MS } from "../kept.ts";
 import type { PoolNow } from "../pages/pools.ts";
-import { poolNow, type PoolState } from "./pool-line.ts";
+import { poolNow, type PoolSeen } from "./pool-line.ts";
 
 export interface PoolWatchesOptions {
   readonly pools: Pools;
@@ -15,8 +15,7 @@ export interface PoolWatchesOptions {
   readonly clock: Clock;
 }
 
-/** A pool's state; `undefined` where no worker has started it yet. */
-export type PoolWatch = Kept<PoolState | undefined>;
+export type PoolWatch = Kept<PoolSeen>;
 
 /** How long a pool's figures serve, milliseconds. */
 const POOL_AGE_MS = 1_000;
@@ -42,7 +41,7 @@ export class PoolWatches {
     const space = keySpace(namespace, pool.scope);
     const limiter = createRedisLimiter({ redis, keySpace: space });
     const operations = createOperations(redis, space);
-    const watch: PoolWatch = new Kept<PoolState | undefined>({
+    const watch: PoolWatch = new Kept<PoolSeen>({
       load: async () => {
         const [inspection, identities, [operation], served] = await Promise.all([
           limiter.inspect(pool.name).catch(unlessUnknown),
@@ -50,14 +49,14 @@ export class PoolWatches {
           operations.entries(pool.name, 1),
           readServed(redis, space),
         ]);
-        if (inspection === undefined) return undefined;
+        if (inspection === undefined) return { state: undefined, served };
         const identity = describeIdentities(identities)?.line;
-        return {
+        const state = {
           ...inspection,
-          served,
           ...(identity === undefined ? {} : { identity }),
           ...(operation === undefined ? {} : { operation }),
         };
+        return { state, served };
       },
       maxAgeMs: POOL_AGE_MS,
       patienceMs: PATIENCE_MS,
@@ -72,8 +71,11 @@ export class PoolWatches {
     return Promise.all(
       Object.values(this.#options.pools.pools).map(async (pool) => {
         const watch = this.of(pool);
-        const state = await watch.read();
-        return poolNow(pool.name, { state, problem: watch.problem }, this.declared(pool));
+        const seen = await watch.read();
+        const queues = pool.lanes.map((lane) => queueName(pool.name, lane));
+        const unserved = seen && describeUnservedPool(seen.served, queues);
+        const known = { state: seen?.state, problem: watch.problem, unserved };
+        return poolNow(pool.name, known, this.declared(pool));
       }),
     );
   }

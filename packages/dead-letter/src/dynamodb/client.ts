@@ -82,6 +82,10 @@ const MISCONFIGURED = new Set([
 /** The SDK has no name for it. */
 const NO_REGION = /^Region is missing/;
 
+/** Nobody there, or somebody who does not answer as DynamoDB does: the address may be wrong. */
+const NOT_DYNAMODB =
+  /^(?:Unknown(?:Error)?|SyntaxError)\b|\b(?:ENOTFOUND|EAI_\w+|ECONNREFUSED|ERR_INVALID_URL)$/;
+
 /** The wire name of an error. */
 export function errorName(error: unknown): string {
   return error instanceof Error ? error.name : "UnknownError";
@@ -115,14 +119,24 @@ export async function asking<Answer>(
   } catch (error) {
     if (error instanceof DeadLetterError) throw error;
     const name = errorName(error);
-    const isMisconfigured =
-      MISCONFIGURED.has(name) || (error instanceof Error && NO_REGION.test(error.message));
-    const [code, advice] = isMisconfigured
-      ? (["misconfigured", "Check the table, the Region and the permissions"] as const)
-      : (["unavailable", "Try again later"] as const);
+    const [code, advice] = adviceOn(error);
     const message = `DynamoDB could not ${what} in table '${table}': ${name}${reasonOf(error)}. ${advice}`;
     throw new DeadLetterError(code, message, { cause: error });
   }
+}
+
+function adviceOn(error: unknown): readonly ["misconfigured" | "unavailable", string] {
+  const name = errorName(error);
+  const message = error instanceof Error ? error.message : "";
+  if (MISCONFIGURED.has(name) || NO_REGION.test(message)) {
+    return ["misconfigured", "Check the table, the Region (AWS_REGION) and the permissions"];
+  }
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
+  const isElsewhere = NOT_DYNAMODB.test(`${name} ${typeof code === "string" ? code : ""}`);
+  return [
+    "unavailable",
+    isElsewhere ? "Check AWS_ENDPOINT_URL_DYNAMODB and AWS_REGION, or try again later" : "Try again later",
+  ];
 }
 
 /** As `asking`, for a conditional write: whether the condition held. */
