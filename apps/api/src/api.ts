@@ -23,6 +23,8 @@ export interface ApiSettings {
   readonly port: number;
   /** Names of this program in `Host` headers, beside loopback and its address. Default: none. */
   readonly allowedHosts?: readonly string[];
+  /** Connections open at once. Default 4,000. */
+  readonly maxConnections?: number;
   /** Default `STREAM_BOUNDS`. */
   readonly streams?: StreamBounds;
   readonly listeners: readonly Listener[];
@@ -139,7 +141,7 @@ export class Api {
       identities: async () => this.#identities(),
       onError,
     });
-    this.#server = httpServer(app);
+    this.#server = httpServer(app, { maxConnections: settings.maxConnections, onError });
   }
 
   /** Listens, whether or not Redis is there. Resolves to the URL. */

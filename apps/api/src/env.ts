@@ -3,7 +3,7 @@ import { deploymentEnv, listenerEnv, wholeNumber } from "@sluice/process";
 import { z } from "zod";
 import { STREAM_BOUNDS } from "./open-streams.ts";
 
-export const envSchema = z.object({
+const variables = z.object({
   ...deploymentEnv,
   ...listenerEnv(3000),
   /** Event streams open at once, in this process and for one address of a caller. */
@@ -14,3 +14,12 @@ export const envSchema = z.object({
   /** After this long a stream ends, and its reader comes back with `Last-Event-ID`. Milliseconds. */
   SLUICE_STREAM_MAX_AGE_MS: wholeNumber({ min: 1_000, max: 86_400_000 }).default(STREAM_BOUNDS.maxAgeMs),
 });
+
+/** A stream holds a connection for minutes: they must leave some to those who ask for less. */
+export const envSchema = variables.refine(
+  ({ SLUICE_MAX_CONNECTIONS, SLUICE_MAX_STREAMS }) => SLUICE_MAX_CONNECTIONS > SLUICE_MAX_STREAMS,
+  {
+    path: ["SLUICE_MAX_CONNECTIONS"],
+    error: "Expected more than SLUICE_MAX_STREAMS: open streams would leave nobody else a connection",
+  },
+);

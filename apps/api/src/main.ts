@@ -25,6 +25,7 @@ await runProgram("sluice api", async () => {
     host: env.HOST,
     port: env.PORT,
     allowedHosts: env.SLUICE_ALLOWED_HOSTS,
+    maxConnections: env.SLUICE_MAX_CONNECTIONS,
     streams: {
       most: env.SLUICE_MAX_STREAMS,
       mostPerAddress: env.SLUICE_MAX_STREAMS_PER_ADDRESS,

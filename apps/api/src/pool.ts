@@ -23,8 +23,8 @@ import {
   ChunkStream,
   type ChunkReader,
   ClaimStore,
-  describeIdentities,
   describeUnserved,
+  describeWorkers,
   Lineage,
   OutcomeStore,
   readIdentities,
@@ -135,8 +135,13 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     openCall: async (id) => readOpenCall(redis, keySpace, id),
     leader: async ({ tenant, pool: name }, request) =>
       cache.leader(cacheKey({ tenant, pool: name, model: pool.model, request })),
-    identity: async () => describeIdentities(await readIdentities(redis, keySpace)),
+    async identity() {
+      const inspection = await limiter.inspect(pool.name).catch(unlessUnknown);
+      return describeWorkers(redis, keySpace, inspection?.deniedProcesses ?? []);
+    },
     unserved: async (name) => describeUnserved(await readServed(redis, keySpace), queueName(pool.name, name)),
+    unpolled: async () =>
+      describeUnserved(await readServed(redis, keySpace), queueName(pool.name, POLLS_LANE)) !== undefined,
     async unservedLanes() {
       const served = await readServed(redis, keySpace);
       const lines = pool.lanes.map(

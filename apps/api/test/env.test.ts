@@ -1,7 +1,7 @@
 /** The page that operators read names every variable that the program reads, with its default. */
 import { readFile } from "node:fs/promises";
-import { expect, test } from "vitest";
 import { parseEnv } from "@sluice/process";
+import { expect, test } from "vitest";
 import { envSchema } from "../src/env.ts";
 
 const LEAST = { SLUICE_POOLS: "pools.yaml", REDIS_URL: "redis://127.0.0.1:6379" };
@@ -34,3 +34,13 @@ test.each(variables.map(([name]) => name).filter((name) => name.endsWith("_MS"))
     }
   },
 );
+
+test("streams leave connections to those who ask for less", () => {
+  const env = { SLUICE_POOLS: "pools.yaml", REDIS_URL: "redis://127.0.0.1", SLUICE_MAX_STREAMS: "4000" };
+  expect(() => parseEnv(envSchema, env)).toThrow(
+    /SLUICE_MAX_CONNECTIONS: Expected more than SLUICE_MAX_STREAMS/,
+  );
+  expect(parseEnv(envSchema, { ...env, SLUICE_MAX_CONNECTIONS: "4001" })).toMatchObject({
+    SLUICE_MAX_CONNECTIONS: 4_001,
+  });
+});

@@ -1,7 +1,8 @@
 /** `/readyz` proves a write, and says what a job that is accepted now would not survive. */
 import { expect, inject, test, vi } from "vitest";
 import { replicaPair } from "../../../packages/redis/test/failover.ts";
-import { ownRedis, testRedis } from "../../../packages/redis/test/redis.ts";
+import { testRedis } from "../../../packages/redis/test/redis.ts";
+import { ownRedis } from "../../../packages/services/test/own-redis.ts";
 import { startApi } from "./given.ts";
 
 const good = { pool: "claude", lane: "critical", prompt: "Why is the sky blue?" };

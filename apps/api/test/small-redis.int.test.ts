@@ -4,7 +4,7 @@ import { machineTime } from "@sluice/job";
 import { Intake, LockKeeper, Slots, WaitingGrants } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
-import { ownRedis } from "../../../packages/redis/test/redis.ts";
+import { ownRedis } from "../../../packages/services/test/own-redis.ts";
 import { startApi, type Reply } from "./given.ts";
 
 const MB = 1024 * 1024;

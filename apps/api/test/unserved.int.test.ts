@@ -1,6 +1,6 @@
 /** Lanes that no worker serves, or no pools file names any more: the API says so, and their jobs stay in sight. */
 import { newJobId, type JobData } from "@sluice/job";
-import { encodePayload, LaneQueue } from "@sluice/queue";
+import { encodePayload, LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { z } from "zod";
@@ -17,12 +17,13 @@ async function start() {
       await api.redis.zadd(`${space}:heartbeat:owners`, Date.now() + 30_000, owner);
       await api.redis.set(`${space}:serves:${owner}`, JSON.stringify({ version: 1, lanes }), "PX", 30_000);
     },
-    add: async (pool: string, lane: string): Promise<string> => {
+    /** One with an `invocation` waits for its next poll. */
+    add: async (pool: string, lane: string, part: Partial<JobData> = {}): Promise<string> => {
       const queue = new LaneQueue({
         redis: api.redis,
         keySpace: space,
         pool,
-        lane,
+        lane: part.invocation === undefined ? lane : POLLS_LANE,
         clock: Date.now,
         onError: () => {},
       });
@@ -41,6 +42,7 @@ async function start() {
         acceptedAt: now,
         deadlineAt: now + 60_000,
         maxAttempts: 1,
+        ...part,
       };
       await queue.add(job);
       await queue.close();
@@ -89,6 +91,24 @@ test.each([
   expect(await api.get(`/v1/jobs/${newJobId("claude", "guessed", Date.now())}`)).toMatchObject({
     status: 404,
   });
+});
+
+test("a started async call of a pool that is in no worker's file is told of as one that nobody asks about", async () => {
+  const { api, serve, add } = await start();
+  const invocation = { arn: "arn:aws:bedrock:async-invoke/abc", startedAt: Date.now() - 60_000 };
+  const id = await add("claude", "bulk", {
+    kind: "async",
+    invocation,
+    payload: await encodePayload({ modelInput: { prompt: "?" }, outputS3Uri: "s3://answers/mills" }),
+  });
+  await serve("one", "other.standard");
+  expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({
+    state: "active",
+    reason: "unserved-lane",
+    why: expect.stringContaining("no worker asks it for the answer"),
+  });
+  await serve("two", "claude.bulk", `claude.${POLLS_LANE}`);
+  expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ state: "active", reason: "async" });
 });
 
 test("a job of a newer version is shown and cancelled; what only such an API can say is 503", async () => {

@@ -49,6 +49,8 @@ export interface BoardSettings {
   readonly port: number;
   /** Names of this program in `Host` headers, beside loopback and its address, while nobody is asked who he is. */
   readonly allowedHosts?: readonly string[];
+  /** Connections open at once. Default 4,000. */
+  readonly maxConnections?: number;
   /** Checks every answer of Bull Board against its own schemas. For tests: it costs time. Default false. */
   readonly validateResponses?: boolean;
   /** How often new error classes are looked for, milliseconds. Default 5,000. */
@@ -141,8 +143,8 @@ export class Board {
 
   /** Listens. Resolves to the URL. */
   async start(): Promise<string> {
-    const { host, port } = this.#settings;
-    this.#server = httpServer(this.#app());
+    const { host, port, maxConnections, onError } = this.#settings;
+    this.#server = httpServer(this.#app(), { maxConnections, onError });
     this.#classes.start();
     this.#strays.start();
     this.#standing.start();

@@ -3,7 +3,7 @@
  * in time, else the last good one, while the answer that is on its way serves the next who asks.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock } from "@sluice/job";
+import { localTime, type Clock, type LocalTime } from "@sluice/job";
 
 export interface KeptOptions<T> {
   readonly load: () => Promise<T>;
@@ -11,7 +11,10 @@ export interface KeptOptions<T> {
   readonly maxAgeMs: number;
   /** Longest wait for an answer, milliseconds. */
   readonly patienceMs: number;
+  /** For when an answer came, which is shown. */
   readonly clock: Clock;
+  /** For how old it is: a clock that is set back must not let it serve for as long. Default: this process's. */
+  readonly monotonic?: LocalTime["monotonic"];
 }
 
 /** The longest that one slow store may hold up everybody's board. */
@@ -20,7 +23,9 @@ export const PATIENCE_MS = 1_500;
 export class Kept<T> {
   readonly #options: KeptOptions<T>;
   #value: T | undefined;
-  #loadedAt = Number.NEGATIVE_INFINITY;
+  #loadedAt: number | undefined;
+  /** By the monotonic clock. */
+  #freshUntil = -Infinity;
   #loading: Promise<void> | undefined;
   #problem: string | undefined;
 
@@ -35,7 +40,7 @@ export class Kept<T> {
 
   /** When the last good answer came, milliseconds since the epoch; `undefined` before the first. */
   get loadedAt(): number | undefined {
-    return this.#value === undefined ? undefined : this.#loadedAt;
+    return this.#loadedAt;
   }
 
   /** Why the last try failed; `undefined` when it did not. */
@@ -45,8 +50,8 @@ export class Kept<T> {
 
   /** Never rejects, and answers in time. */
   async read(): Promise<T | undefined> {
-    const { maxAgeMs, patienceMs, clock } = this.#options;
-    if (clock() - this.#loadedAt < maxAgeMs) return this.#value;
+    const { patienceMs, monotonic = localTime.monotonic } = this.#options;
+    if (monotonic() < this.#freshUntil) return this.#value;
     this.#loading ??= this.#load().finally(() => {
       this.#loading = undefined;
     });
@@ -58,13 +63,15 @@ export class Kept<T> {
 
   /** What was kept may be wrong now: the next who asks causes a new answer. */
   outdate(): void {
-    this.#loadedAt = Number.NEGATIVE_INFINITY;
+    this.#freshUntil = -Infinity;
   }
 
   async #load(): Promise<void> {
+    const { load, maxAgeMs, clock, monotonic = localTime.monotonic } = this.#options;
     try {
-      this.#value = await this.#options.load();
-      this.#loadedAt = this.#options.clock();
+      this.#value = await load();
+      this.#loadedAt = clock();
+      this.#freshUntil = monotonic() + maxAgeMs;
       this.#problem = undefined;
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);

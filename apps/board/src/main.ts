@@ -30,6 +30,7 @@ await runProgram("sluice board", async () => {
     replaysPerLane: env.SLUICE_REPLAYS_PER_LANE,
     host: env.HOST,
     port: env.PORT,
+    maxConnections: env.SLUICE_MAX_CONNECTIONS,
     allowedHosts: env.SLUICE_ALLOWED_HOSTS,
     audit: (entry) => audit.info(entry, "board:audit"),
     onError: (error) => listener("worker:error", { part: "board", error: describe(error) }),

@@ -291,6 +291,24 @@ describe("an edit", () => {
     expect(await response.text()).toContain(says);
   });
 
+  test.each([
+    ["a number that a double would change", '"seed":12345678901234567890', "double"],
+    ["a key that comes twice", '"maxTokens":5,"maxTokens":6', "Expected each key of an object once"],
+    ["a key that would change every object", '"__proto__":{"maxTokens":6}', "__proto__"],
+  ])("with %s is refused, since another request would be kept", async (_, part, says) => {
+    const { id, base } = await given("InexactException");
+    const { revision } = (await job(base, id)).job.data;
+    const request = `{"messages":[{"role":"user","content":[{"text":"X"}]}],"maxTokens":10,"inferenceConfig":{${part}}}`;
+    const response = await fetch(`${board.url}${base}/${id}/update-data`, {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: `{"jobData":{"revision":${JSON.stringify(revision)},"request":${request}}}`,
+    });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain(says);
+    expect((await board.store.get(id))?.revision).toBe(revision);
+  });
+
   test("from the list, which has no request to edit, is refused", async () => {
     const { id, base } = await given("ListedException");
     const [listed] = (await queue("ListedException", "failed")).jobs;

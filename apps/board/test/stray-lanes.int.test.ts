@@ -27,6 +27,7 @@ test("a lane and a pool that were taken out of the file are shown with their job
     quota: { tokensPerMinute: 1_000_000 },
     lanes: lanesNamed(["live", "batch"]),
   });
+  await limiter.configure("removed", { quota: { tokensPerMinute: 70_000 }, lanes: lanesNamed(["standard"]) });
   await board.redis.zadd(`${space}:heartbeat:owners`, Date.now() + 30_000, "one");
   const note = JSON.stringify({ version: 1, lanes: ["nova.live"] });
   await board.redis.set(`${space}:serves:one`, note, "PX", 30_000);
@@ -66,6 +67,13 @@ test("a lane and a pool that were taken out of the file are shown with their job
     expect(page.status).toBe(200);
     expect(await page.text()).not.toContain(MARKER);
   }
+  const { pools } = z
+    .object({ pools: z.array(z.object({ name: z.string(), line: z.string() })) })
+    .parse(await (await fetch(`${board.url}/pools/now.json`)).json());
+  expect(pools.map(({ name }) => name)).toEqual(expect.arrayContaining(["nova", "removed"]));
+  const removed = pools.find(({ name }) => name === "removed");
+  expect(removed?.line).toMatch(/^Not in this board's pools file · Breaker closed · [\d,]+ tokens\/min/);
+  expect(removed?.line).not.toContain("Quota not as in the file");
   await vi.waitFor(async () => {
     const now = await shown();
     expect(now.get("nova.old")?.description).toContain("No worker serves this lane");

@@ -4,34 +4,49 @@ import {
   createOperations,
   createQuotaLog,
   createRedisLimiter,
+  poolKeys,
+  type Inspection,
   type OperableLimiter,
   type Operations,
   type PoolLimits,
   type QuotaLog,
 } from "@sluice/limits";
-import { queueName } from "@sluice/job";
+import { nameSchema, queueName } from "@sluice/job";
 import { deploymentEnv, parseEnv } from "@sluice/process";
 import { knownLanes, POLLS_LANE, unended } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
-import { describeUnserved, readServed, UsageStore } from "@sluice/results";
+import { describeUnserved, describeWorkers, readServed, UsageStore } from "@sluice/results";
 import { z } from "zod";
 import { openRedis, sharedClock } from "./redis.ts";
 import { tell } from "./terminal.ts";
+
+/** A pool as far as Redis is asked about it. */
+export type KnownPool = Pick<Pool, "name" | "scope" | "lanes">;
+
+export interface FoundPool {
+  readonly pool: KnownPool;
+  /** The same as the pools file has it; `undefined`: workers with another file have declared it. */
+  readonly inFile: Pool | undefined;
+}
 
 export interface Deployment extends AsyncDisposable {
   readonly pools: readonly Pool[];
   /** @throws Error naming the pools there are. */
   pool(name: string): Pool;
-  limiter(pool: Pool): OperableLimiter;
+  /** Also a pool that only Redis knows, in a scope of the file. @throws Error naming the pools of the file. */
+  find(name: string): Promise<FoundPool>;
+  limiter(pool: KnownPool): OperableLimiter;
   /** What the pools file says of it. */
   declared(pool: Pool): PoolLimits;
-  quotaLog(pool: Pool): QuotaLog;
-  operations(pool: Pool): Operations;
+  quotaLog(pool: KnownPool): QuotaLog;
+  operations(pool: KnownPool): Operations;
+  /** Which workers cannot call it, and why; `undefined` while all can. */
+  workers(pool: KnownPool, inspection: Inspection): Promise<string | undefined>;
   usage(pool: Pool): UsageStore;
   /** The shared time. */
   readonly clock: () => number;
   /** The pool's lanes that no worker serves, and those that only Redis still knows. */
-  strayLanes(pool: Pool): Promise<readonly StrayLane[]>;
+  strayLanes(pool: KnownPool): Promise<readonly StrayLane[]>;
 }
 
 /** A lane that is not as it should be. */
@@ -60,14 +75,39 @@ export async function openDeployment(): Promise<Deployment> {
   }
   const redis = await openRedis(env.REDIS_URL, "command");
   const clock = await sharedClock(redis, env.SLUICE_NAMESPACE);
-  const spaceOf = (pool: Pool) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
+  const spaceOf = (pool: Pick<Pool, "scope">) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
+  const ofFile = (name: string): Pool | undefined => (Object.hasOwn(pools, name) ? pools[name] : undefined);
+  const unknown = (name: string): Error =>
+    new Error(`There is no pool '${name}'. Pools: ${Object.keys(pools).join(", ")}`);
+  /** By its limits, or by a lane of it that holds jobs. */
+  const isKnownIn = async (name: string, scope: string): Promise<boolean> => {
+    const space = spaceOf({ scope });
+    const [declared, lanes] = await Promise.all([
+      redis.exists(poolKeys(space, name).limits),
+      knownLanes(redis, space),
+    ]);
+    return declared === 1 || lanes.some(({ pool }) => pool === name);
+  };
   return {
     pools: Object.values(pools),
     pool(name) {
-      const pool = Object.hasOwn(pools, name) ? pools[name] : undefined;
-      if (pool !== undefined) return pool;
-      throw new Error(`There is no pool '${name}'. Pools: ${Object.keys(pools).join(", ")}`);
+      const pool = ofFile(name);
+      if (pool === undefined) throw unknown(name);
+      return pool;
     },
+    async find(name) {
+      const pool = ofFile(name);
+      if (pool !== undefined) return { pool, inFile: pool };
+      if (!nameSchema.safeParse(name).success) throw unknown(name);
+      const looked = Object.keys(scopes).map(async (scope) =>
+        (await isKnownIn(name, scope)) ? [scope] : [],
+      );
+      const [scope] = (await Promise.all(looked)).flat();
+      if (scope === undefined) throw unknown(name);
+      return { pool: { name, scope, lanes: [] }, inFile: undefined };
+    },
+    workers: async (pool, { deniedProcesses }) =>
+      (await describeWorkers(redis, spaceOf(pool), deniedProcesses))?.line,
     limiter: (pool) => createRedisLimiter({ redis, keySpace: spaceOf(pool) }),
     declared: (pool) => poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null }),
     quotaLog: (pool) => createQuotaLog(redis, spaceOf(pool)),

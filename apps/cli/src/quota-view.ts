@@ -13,6 +13,10 @@ export const QUOTAS: Readonly<Record<string, keyof Quota>> = {
 };
 
 export interface QuotaView extends Inspection {
+  /** Whether this pools file has it. */
+  readonly inFile: boolean;
+  /** Which workers cannot call it, and why. */
+  readonly workers: string | undefined;
   /** Quotas that are not those of the pools file. */
   readonly overrides: readonly QuotaOverride[];
   /** Who has made the quotas what they are; `undefined` when the pools file has. */
@@ -33,6 +37,8 @@ export function quotaView(view: QuotaView): string {
   const parked = day.parkedUntilMs === 0 ? "" : `, parked until ${new Date(day.parkedUntilMs).toISOString()}`;
   return [
     `${pool}: breaker ${breaker.phase}${shut}, ${reservations} calls in flight, limits version ${version}`,
+    ...(view.inFile ? [] : ["  not in this pools file: as workers with another one have declared it"]),
+    ...(view.workers === undefined ? [] : [`  ${view.workers}`]),
     ...rows,
     ...(day.quota === undefined ? [] : [`  tokens-per-day ${day.used} of ${day.quota} used${parked}`]),
     ...laneRows(view),

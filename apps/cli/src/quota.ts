@@ -8,7 +8,7 @@ import { print, printJson, tell } from "./terminal.ts";
 
 export async function showQuota(name: string, { json }: { readonly json: boolean }): Promise<void> {
   await using deployment = await openDeployment();
-  const pool = deployment.pool(name);
+  const { pool, inFile } = await deployment.find(name);
   const strayLanes = await deployment.strayLanes(pool);
   const [inspection, entries, operations] = await Promise.all([
     deployment.limiter(pool).inspect(pool.name).catch(unlessUnknown),
@@ -23,7 +23,9 @@ export async function showQuota(name: string, { json }: { readonly json: boolean
   const { quota } = inspection.limits;
   const view = {
     ...inspection,
-    overrides: quotaOverrides(quota, deployment.declared(pool).quota),
+    inFile: inFile !== undefined,
+    workers: await deployment.workers(pool, inspection),
+    overrides: inFile === undefined ? [] : quotaOverrides(quota, deployment.declared(inFile).quota),
     setBy: madeBy(entries, quota),
     changes: entries,
     operations: latest(operations),

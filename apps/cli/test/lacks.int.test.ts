@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
-import { ownRedis } from "../../../packages/redis/test/redis.ts";
+import { ownRedis } from "../../../packages/services/test/own-redis.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 

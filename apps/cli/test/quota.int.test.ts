@@ -6,7 +6,7 @@ import { hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parsePools, poolLimits } from "@sluice/config";
-import { createOperations, createQuotaLog, createRedisLimiter } from "@sluice/limits";
+import { createOperations, createQuotaLog, createRedisLimiter, defaultLanes } from "@sluice/limits";
 import { connect, keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 
@@ -88,6 +88,49 @@ test("lanes that no worker serves, or no file has, are named, and a pool that no
   expect(unstarted).toMatchObject({ code: 0, err: "" });
   expect(unstarted.out).toContain("nova: no worker has started this pool yet");
   expect(unstarted.out).toContain("lane old, not in this pools file");
+});
+
+test("a pool that only workers with another file have is shown as they declared it, and not changed", async () => {
+  const { redis, space, quota, limiter } = await world();
+  await limiter.configure("elder", { quota: { tokensPerMinute: 70_000 }, lanes: defaultLanes });
+  const shown = await quota("show", "elder");
+  expect(shown).toMatchObject({ code: 0, err: "" });
+  expect(shown.out).toMatch(
+    /^elder: breaker closed[^]*not in this pools file[^]*tokens +[\d,]+ a minute in use/,
+  );
+  expect(await quota("set", "elder", "tokens-per-minute=1")).toMatchObject({ code: 1 });
+
+  // One that left nothing but jobs.
+  await redis.zadd(`${space}:lanes`, Date.now(), "gone.standard");
+  await redis.zadd(`${space}:deadlines:gone.standard`, Date.now() + 60_000, "a job");
+  const gone = await quota("show", "gone");
+  expect(gone.out).toContain("lane standard, not in this pools file: 1 job has not ended");
+
+  const nowhere = await quota("show", "nowhere", "--json");
+  expect(nowhere).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("There is no pool 'nowhere'. Pools: nova"),
+  });
+});
+
+test("a worker that is denied what others may call is told of, while it lives", async () => {
+  const { redis, space, quota, limiter } = await world();
+  const call = async (process: string, id: string, outcome: "ok" | "systemic"): Promise<void> => {
+    const operation = "converse";
+    const asked = { pool: "nova", lane: "standard", id, job: id, cost: { requests: 1 }, ttlMs: 60_000 };
+    await limiter.admit({ ...asked, process, operation });
+    await limiter.settle({ pool: "nova", id, outcome, actual: {}, operation });
+  };
+  await call("well", "first", "ok");
+  await call("sick", "denied-0", "systemic");
+  await call("well", "second", "ok");
+  for (let each = 1; each < 6; each += 1) await call("sick", `denied-${each}`, "systemic");
+  const owners = `${space}:heartbeat:owners`;
+  await redis.zadd(owners, Date.now() + 60_000, "well", Date.now() + 60_000, "sick");
+  const told = /1 of 2 workers is denied what others may call \(converse\) since \d{4}-\S+: the role of sick/;
+  expect((await quota("show", "nova")).out).toMatch(told);
+  await redis.zrem(owners, "sick");
+  expect((await quota("show", "nova")).out).not.toContain("is denied");
 });
 
 const DECLARED = { tokensPerMinute: 1_000_000, requestsPerMinute: 600 };

@@ -4,7 +4,7 @@
  * letters, and what nobody serves is told of. Every worker does so; two that do it for the same lane do no harm.
  */
 import type { Cancels, Outbox, Outcomes } from "@sluice/drain";
-import { queueName, type Emit, type Random } from "@sluice/job";
+import { localTime, queueName, type Emit, type Random } from "@sluice/job";
 import {
   FailedSet,
   forgetLane,
@@ -64,6 +64,7 @@ export class OtherLanes {
   #timer: NodeJS.Timeout | undefined;
   #look: Promise<void> = Promise.resolve();
   #stopped = false;
+  /** By the monotonic clock. */
   #notedAt = -Infinity;
 
   constructor(options: OtherLanesOptions) {
@@ -91,8 +92,9 @@ export class OtherLanes {
     const { redis, keySpace, own, onError, times } = this.#options;
     try {
       const now = times.clock();
-      if (now - this.#notedAt >= NOTE_EVERY_MS) {
-        this.#notedAt = now;
+      const lookedAt = localTime.monotonic();
+      if (lookedAt - this.#notedAt >= NOTE_EVERY_MS) {
+        this.#notedAt = lookedAt;
         // A full Redis refuses it; what there is to look after is there all the same.
         await noteLanes(redis, keySpace, own, now).catch(onError);
       }

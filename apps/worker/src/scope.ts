@@ -147,6 +147,7 @@ export class ScopeParts {
       },
       emit: options.emit,
       clock: options.time.clock,
+      monotonic: options.time.monotonic,
     });
     this.#limiter = createRedisLimiter({ redis, keySpace: space });
     const slow = new SlowPools({

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { jobDataSchema } from "@sluice/job";
 import { expect, inject, test, vi } from "vitest";
 import { replicaPair } from "../../../packages/redis/test/failover.ts";
-import { ownRedis, testRedis } from "../../../packages/redis/test/redis.ts";
+import { testRedis } from "../../../packages/redis/test/redis.ts";
+import { ownRedis } from "../../../packages/services/test/own-redis.ts";
 import { PATIENTLY, startFleet, type Fleet } from "./fleet.ts";
 
 vi.setConfig({ testTimeout: 60_000 });

@@ -44,4 +44,7 @@ test("one of three workers is denied: the pool is not isolated, no job dies, and
   expect(logged.filter(({ msg }) => msg === "job:dead")).toEqual([]);
   const warnings = sick.lines.filter(({ msg }) => msg === "operation:denied");
   expect(warnings).toMatchObject([{ operation: "converse", denied: true, process: expect.any(String) }]);
+  expect((await fleet.limiter.inspect("test")).deniedProcesses).toEqual([
+    { process: warnings[0]?.["process"], operation: "converse", sinceMs: expect.any(Number) },
+  ]);
 });

@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { connect } from "@sluice/redis";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
-import { ownRedis } from "../../../packages/redis/test/redis.ts";
-import { PATIENTLY, startFleet } from "./fleet.ts";
+import { ownRedis } from "../../../packages/services/test/own-redis.ts";
+import { ASYNC_MODEL, PATIENTLY, startFleet, type FleetOptions } from "./fleet.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 
@@ -16,9 +16,9 @@ const long = () => ({
   },
 });
 
-async function startOnOwnRedis(latencyMs: number) {
+async function startOnOwnRedis(latencyMs: number, options: Partial<FleetOptions> = {}) {
   const { url: redisUrl } = await ownRedis();
-  const fleet = await startFleet({ redisUrl, dynamoDbUrl: inject("dynamoDbUrl"), latencyMs });
+  const fleet = await startFleet({ redisUrl, dynamoDbUrl: inject("dynamoDbUrl"), latencyMs, ...options });
   onTestFinished(async () => fleet[Symbol.asyncDispose]());
   const redis = connect(redisUrl, "command", () => {});
   onTestFinished(() => redis.disconnect());
@@ -64,4 +64,26 @@ test("answers to calls in flight are kept when Redis is full, also by a worker t
   await redis.del("filler");
   await vi.waitFor(async () => expect(await fleet.ends(ids)).toEqual(ids.map(() => "completed")), PATIENTLY);
   expect([...(await fleet.callsByJob()).values()]).toEqual(ids.map(() => 1));
+});
+
+test("an async call that was started on a full Redis is polled by the next worker, and not started again", async () => {
+  const { fleet, redis, fill } = await startOnOwnRedis(1_500, { poolKeys: { model: ASYNC_MODEL } });
+  const request = { modelInput: { prompt: "A mill by the river" }, outputS3Uri: "s3://answers/mills" };
+  const [id = ""] = await fleet.submit([{ kind: "async", request }]);
+  // Large enough for a fetch beyond the limit, whatever connections take.
+  await redis.setrange("filler", 96 * MB, "x");
+  await fill();
+  const first = await fleet.startWorker(undefined, { SLUICE_SHUTDOWN_GRACE_MS: "500" });
+  const starts = async (): Promise<number> =>
+    (await fleet.calls()).filter(({ operation }) => operation === "StartAsyncInvoke").length;
+  await vi.waitFor(async () => expect(await starts()).toBe(1), PATIENTLY);
+  first.kill("SIGTERM");
+  await first.exit;
+  // Nobody polls it yet.
+  expect(await redis.exists(`${fleet.keySpace}:test.polls.internal:${id}`)).toBe(0);
+
+  await fleet.startWorker();
+  await redis.config("SET", "maxmemory", 0);
+  await vi.waitFor(async () => expect(await fleet.ends([id])).toEqual(["completed"]), PATIENTLY);
+  expect(await starts()).toBe(1);
 });

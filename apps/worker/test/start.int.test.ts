@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
-import { ownRedis } from "../../../packages/redis/test/redis.ts";
+import { ownRedis } from "../../../packages/services/test/own-redis.ts";
 import { startFleet } from "./fleet.ts";
 
 vi.setConfig({ testTimeout: 60_000 });

@@ -2,6 +2,7 @@
  * Reads what the SDK throws. Anything can be thrown: service exceptions, Node's system errors, plain errors from
  * broken streams, with or without metadata. Missing and odd fields become `undefined`.
  */
+import { parseJson } from "@sluice/job";
 import { z } from "zod";
 
 /** What classification looks at. */
@@ -97,12 +98,7 @@ export function readSignals(error: unknown, now: number, { sent = true }: Circum
 /** Only the first line: the SDK appends a hint to messages it could not deserialise. */
 function jsonBody(message: string | undefined): z.output<typeof bodySchema> | undefined {
   const line = message?.split("\n", 1)[0] ?? "";
-  if (!line.startsWith("{")) return undefined;
-  try {
-    return bodySchema.safeParse(JSON.parse(line)).data;
-  } catch {
-    return undefined;
-  }
+  return line.startsWith("{") ? bodySchema.safeParse(parseJson(line)).data : undefined;
 }
 
 function systemError(thrown: Thrown): Pick<Signals, "code" | "syscall"> {

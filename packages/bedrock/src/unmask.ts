@@ -4,6 +4,7 @@
  */
 import type { ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-bedrock-runtime";
 import { buffer } from "node:stream/consumers";
+import { parseJson } from "@sluice/job";
 import { z } from "zod";
 import { errorIn } from "./error-body.ts";
 import type { Command } from "./sdk-client.ts";
@@ -32,7 +33,7 @@ export function unmasked<Input extends ServiceInputTypes, Output extends Service
       const isStream = answersIn === "stream";
       if (body === undefined || (isStream && !isText(headers))) return result;
       const bytes = await buffer(body);
-      const said = parsed(bytes);
+      const said = parseJson(bytes.toString());
       const error = errorIn(said, {
         header: headers["x-amzn-errortype"],
         native: answersIn === "native",
@@ -49,12 +50,4 @@ export function unmasked<Input extends ServiceInputTypes, Output extends Service
 
 function isText({ "content-type": type = "" }: Readonly<Record<string, string>>): boolean {
   return type.startsWith("application/json") || type.startsWith("text/");
-}
-
-function parsed(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
-  }
 }

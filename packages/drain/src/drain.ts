@@ -30,6 +30,7 @@ import { Rest } from "./rest.ts";
 import { Runner } from "./run.ts";
 import { NOTHING } from "./settlement.ts";
 import { outlived, StalledJobs } from "./stalled.ts";
+import { StartedCalls } from "./started.ts";
 import { Starter } from "./start.ts";
 
 /**
@@ -158,15 +159,23 @@ export class Drain {
     const { data } = read;
 
     // Asked together: one round trip to Redis, however far it is.
-    const [ended, cancelled, notes] = await Promise.all([
+    const isFirst = job.attemptsStarted === 1;
+    const [ended, cancelled, notes, invocation] = await Promise.all([
       this.#starter.ask(() => outcomes.get(job.id), "outcomes", stopping),
       this.#starter.ask(() => cancels.isRequested(job.id), "cancels", stopping),
-      job.attemptsStarted > 1 ? this.#starter.ask(() => job.notes(), "notes", stopping) : NO_NOTES,
+      isFirst ? NO_NOTES : this.#starter.ask(() => job.notes(), "notes", stopping),
+      isFirst ? undefined : this.#starter.ask(() => job.invocation(), "notes", stopping),
     ]);
     const left = { id: job.id, fetched: job.attemptsStarted - 1, stalls: job.stalls };
     if (ended !== undefined) {
       await this.#left.settleAll(left, ended);
       return this.#hands.recover(job, data, ended);
+    }
+    // Before all that speaks against a call: there is none to make, and Bedrock may have answered.
+    if (invocation !== undefined) {
+      await this.#left.settleAll(left);
+      const started = new StartedCalls(this.#options);
+      return started.turn(job, data, invocation, () => this.#visits.delete(visit));
     }
     const stalls = job.stalls - notes.stallsOutlived;
     if (job.deferredFailure !== undefined || stalls > MAX_STALLS) {

@@ -49,7 +49,7 @@ export interface JobExplanation<Gate extends GateAnswer> {
   readonly failure?: { readonly errorClass: string; readonly message: string; readonly advice?: string };
   /** Its dead letter. */
   readonly letter?: { readonly id: string; readonly state: string };
-  /** Which workers have no valid credentials; left out while all have. */
+  /** Which workers cannot call, for want of credentials, of a way, or of access; left out while all can. */
   readonly identity?: string;
 }
 
@@ -77,16 +77,18 @@ export interface ExplainingPool<Gate extends GateAnswer> {
   openCall(id: string): Promise<OpenCall | undefined>;
   /** The job that is being answered an equal request. */
   leader(data: Pick<JobData, "tenant" | "pool">, work: JobRequest): Promise<string | undefined>;
-  /** How it is about the credentials of the pool's workers; `undefined` while all have some. */
+  /** Which of the pool's workers cannot call, and why; `undefined` while all can. */
   identity(): Promise<WorkersIdentity | undefined>;
   /** Why nobody fetches from a lane, in a sentence; `undefined` while somebody does. Default: nothing is known of it. */
   unserved?(lane: string): Promise<string | undefined>;
+  /** Whether nobody asks Bedrock about the pool's started async calls. Default: nothing is known of it. */
+  unpolled?(): Promise<boolean>;
 }
 
 export interface WorkersIdentity {
   /** One sentence. */
   readonly line: string;
-  /** No worker has any, so no call can be made. */
+  /** No worker can, so no call is made. */
   readonly isolated: boolean;
 }
 
@@ -147,13 +149,14 @@ async function underWay<Gate extends GateAnswer>(
   if (read.type === "malformed") return undefined;
   const { data } = read;
   const work = jobRequestSchema.parse({ kind: data.kind, request: await decodePayload(data.payload) });
-  const [gate, identity, fleet, open, leader, unserved] = await Promise.all([
+  const [gate, identity, fleet, open, leader, unserved, unpolled] = await Promise.all([
     pool.explain(name, pool.reserve(work)).catch(unlessUnknown),
     pool.identity(),
     pool.fleet(),
     state === "active" ? pool.openCall(jobId) : undefined,
     data.cacheMs === undefined ? undefined : pool.leader(data, work),
     pool.unserved?.(name),
+    data.invocation === undefined ? false : pool.unpolled?.(),
   ]);
   const budgetMs = pool.budgetMs(work);
   // The lease begins with the call, and is that much longer than it.
@@ -171,6 +174,7 @@ async function underWay<Gate extends GateAnswer>(
     leader: leader === jobId ? undefined : leader,
     call: call && { ...call, sinceMs: Math.max(0, call.sinceMs) },
     asyncSince,
+    unpolled: unpolled === true,
   };
   const reason = reasonOf(situation);
   const { last } = wait.notes;

@@ -7,6 +7,7 @@ import type {
   Failure,
   FailureCharge,
   FailureRule,
+  Invocation,
   JobData,
   JobRequest,
   Notes,
@@ -36,6 +37,10 @@ export interface Held {
   notes(): Promise<Notes>;
   /** Replaces the notes now, and not only when the job is handed back. */
   keepNotes(notes: Notes): Promise<void>;
+  /** The `async` call that an earlier try has started; `undefined` when there is none. */
+  invocation(): Promise<Invocation | undefined>;
+  /** Keeps the started call for whoever has the job next. */
+  keepInvocation(invocation: Invocation): Promise<void>;
   complete(reference: Readonly<Record<string, string | number>>): Promise<void>;
   defer(deferral: Deferral): Promise<void>;
   fail(failure: Failure): Promise<void>;

@@ -3,7 +3,7 @@
  * Bedrock while others have. It stands before the scope's gate and around its calls: a call that meets such an error
  * closes the gate of this process, one call tries, and the gate opens again.
  */
-import type { Clock, Emit } from "@sluice/job";
+import type { Clock, Emit, LocalTime } from "@sluice/job";
 import type { Admission, Gate, Settled, Settlement } from "./ports.ts";
 import { Refusals, type Subject } from "./refusals.ts";
 import {
@@ -15,6 +15,7 @@ import {
   refused,
   renewed,
   sentCanary,
+  type Out,
   type Standing,
   type Why,
 } from "./standing.ts";
@@ -29,7 +30,10 @@ export interface ProcessGuardOptions {
   /** Hears every change of whether the process is kept out. */
   readonly onChange: (out: KeptOut | undefined) => void;
   readonly emit: Emit;
+  /** For what others read. */
   readonly clock: Clock;
+  /** For its own waits: a clock that is set back must not keep the process idle, nor one that jumps let it ask without pause. */
+  readonly monotonic: LocalTime["monotonic"];
 }
 
 export interface KeptOut {
@@ -82,11 +86,13 @@ const LET_IN_MS = 3_000;
 const CANARY_MS = 45_000;
 
 export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
-  const { scope, renew, onChange, emit, clock } = options;
+  const { scope, renew, onChange, emit, clock, monotonic } = options;
   const way = new Way();
-  const refusals = new Refusals(clock);
+  const refusals = new Refusals(monotonic);
   let standing: Standing = IN;
   let told: KeptOut | undefined;
+  /** When `told` began, by the monotonic clock. */
+  let toldAt = 0;
   /** Pools that have tried these credentials in vain; `undefined`: there are none to try. */
   let barred: Set<string> | undefined = new Set();
   /** Those of them whose try has not told yet. */
@@ -98,14 +104,19 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
   let wake = Promise.withResolvers<void>();
   let stopped = false;
 
-  const tellOut = (out: KeptOut): void => {
+  const tellOut = ({ why, errorClass, since }: Out): void => {
+    const out = { why, errorClass, since: Math.round(clock() - (monotonic() - since)) };
     told = out;
+    toldAt = since;
     emit(out.why === "way" ? "way:lost" : "identity:lost", { scope, errorClass: out.errorClass });
     onChange(out);
   };
-  const tellIn = ({ why, since }: KeptOut): void => {
+  const tellIn = ({ why }: KeptOut): void => {
     told = undefined;
-    emit(why === "way" ? "way:found" : "identity:found", { scope, afterMs: clock() - since });
+    emit(why === "way" ? "way:found" : "identity:found", {
+      scope,
+      afterMs: Math.round(monotonic() - toldAt),
+    });
     onChange(undefined);
   };
   const change = (next: Standing): void => {
@@ -115,13 +126,11 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
     standing = next;
     clearTimeout(overdue);
     if (next.type === "in") trials.clear();
-    if (next.type === "out" && told === undefined) {
-      tellOut({ why: next.why, errorClass: next.errorClass, since: next.since });
-    }
+    if (next.type === "out" && told === undefined) tellOut(next);
     if (next.type === "in" && told !== undefined) tellIn(told);
     if (next.type === "out") {
       clearTimeout(retrying);
-      if (!stopped) retrying = setTimeout(() => void retry(), Math.max(0, next.retryAt - clock()));
+      if (!stopped) retrying = setTimeout(() => void retry(), Math.max(0, next.retryAt - monotonic()));
     } else if (before.type === "out") {
       wake.resolve();
       wake = Promise.withResolvers();
@@ -137,7 +146,7 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
     const errorClass = await renew();
     if (stopped || standing.type !== "out") return;
     if (errorClass !== undefined) barred = undefined;
-    change(errorClass === undefined ? renewed(standing) : refused(standing, errorClass, clock()));
+    change(errorClass === undefined ? renewed(standing) : refused(standing, errorClass, monotonic()));
   };
   /** A call that tries and is never heard of again must not keep the others waiting. */
   const lookOut = (id: string, waitMs: number): void => {
@@ -152,13 +161,13 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
     barred?.add(pool);
     trials.delete(pool);
     // Another pool's try beside the pause does not lengthen it.
-    if (standing.type !== "out") change(refused(standing, errorClass, clock()));
+    if (standing.type !== "out") change(refused(standing, errorClass, monotonic()));
   };
 
   /** A call that was never sent is told as the pool's failure, unless it is known to be this process's own. */
   const miss = async (gate: Gate, settlement: Settlement, errorClass: string): Promise<Settled> => {
     const { id } = settlement;
-    const askedAt = clock();
+    const askedAt = monotonic();
     way.missed(askedAt);
     const looked = standing.type === "trying" && standing.canary === id;
     const own = standing.type !== "in" && standing.why === "way";
@@ -171,12 +180,12 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
     const reply = await gate.settle(asFailure ? settlement : { ...settlement, outcome: "neutral" });
     way.told(reply, askedAt);
     if (looked && own && standing.type === "trying" && standing.canary === id) {
-      const provedMs = way.othersSince(standing.since, clock());
+      const provedMs = way.othersSince(standing.since, monotonic());
       change(
         provedMs === undefined
-          ? lookingOn(standing, clock())
+          ? lookingOn(standing, monotonic())
           : // Answers become rare: it looks again as soon as they prove nothing.
-            putOff(standing, errorClass, clock(), provedMs < RARE_MS ? provedMs + 1 : undefined),
+            putOff(standing, errorClass, monotonic(), provedMs < RARE_MS ? provedMs + 1 : undefined),
       );
     }
     return reply;
@@ -189,7 +198,7 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
         if (standing.type === "in") return gate.admit(request);
         const { why: cause } = standing;
         if (standing.type === "out") {
-          const afterMs = Math.max(0, standing.retryAt - clock());
+          const afterMs = Math.max(0, standing.retryAt - monotonic());
           if (trials.has(request.pool)) {
             return { type: "open", afterMs: Math.min(ASK_AGAIN_MS, afterMs), cause };
           }
@@ -207,7 +216,7 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
           if (admission.type !== "granted") forget();
           return admission;
         }
-        const tooSoonMs = standing.notBefore - clock();
+        const tooSoonMs = standing.notBefore - monotonic();
         if (standing.canary !== undefined || tooSoonMs > 0) {
           const afterMs = standing.canary === undefined ? Math.min(ASK_AGAIN_MS, tooSoonMs) : ASK_AGAIN_MS;
           return { type: "open", afterMs, cause };
@@ -225,14 +234,14 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
         if (unreached !== undefined) return miss(gate, settlement, unreached);
         change(lostCanary(standing, settlement.id));
         const reply = await gate.settle(settlement);
-        if (settlement.outcome === "ok") way.answered(clock());
+        if (settlement.outcome === "ok") way.answered(monotonic());
         return reply;
       },
     }),
 
     async hear({ subject, make, tells, asOwn }) {
       const made = generation;
-      const madeAt = clock();
+      const madeAt = monotonic();
       let letIn: NodeJS.Timeout | undefined;
       const accept = (): void => {
         if (made !== generation) return;
@@ -260,7 +269,7 @@ export function createProcessGuard(options: ProcessGuardOptions): ProcessGuard {
     lacks(errorClass) {
       if (standing.type === "out") return;
       barred = undefined;
-      change(refused(standing, errorClass, clock()));
+      change(refused(standing, errorClass, monotonic()));
     },
 
     async ready(pool, signal) {

@@ -2,7 +2,7 @@
  * Whose fault it is that a signature or a key was refused: the credentials', or that of one pool or one job, which a proxy
  * can cause that rewrites what was signed. It is their own when the same credentials serve others.
  */
-import type { Clock } from "@sluice/job";
+import type { LocalTime } from "@sluice/job";
 
 export interface Subject {
   readonly pool: string;
@@ -16,7 +16,7 @@ const PROOF_MS = 300_000;
 const JOBS = 100;
 
 export class Refusals {
-  readonly #clock: Clock;
+  readonly #monotonic: LocalTime["monotonic"];
   /** When each pool was let in with the present credentials. */
   readonly #letIn = new Map<string, number>();
   /** When each job was refused last. */
@@ -24,8 +24,8 @@ export class Refusals {
   /** When the last call began that was let in. */
   #letInAt = -Infinity;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(monotonic: LocalTime["monotonic"]) {
+    this.#monotonic = monotonic;
   }
 
   /** There are new credentials. */
@@ -33,7 +33,7 @@ export class Refusals {
     this.#letIn.clear();
   }
 
-  /** @param madeAt when the call began. */
+  /** @param madeAt when the call began, by the monotonic clock. */
   letIn({ pool, job }: Subject, madeAt: number): void {
     this.#letIn.set(pool, Math.max(madeAt, this.#letIn.get(pool) ?? 0));
     this.#letInAt = Math.max(madeAt, this.#letInAt);
@@ -45,7 +45,7 @@ export class Refusals {
    * credentials, but others lately; or its job was refused before, and another was let in since.
    */
   refused({ pool, job }: Subject): boolean {
-    const now = this.#clock();
+    const now = this.#monotonic();
     const others = [...this.#letIn].some(([name, at]) => name !== pool && now - at < PROOF_MS);
     const before = this.#jobs.get(job);
     this.#jobs.delete(job);

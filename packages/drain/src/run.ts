@@ -19,6 +19,7 @@ import { describe, insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { mayBePaid, nextStep } from "./retry.ts";
 import { costOf, ONE_REQUEST, operationOf, settlementOf, type Failed } from "./settlement.ts";
+import { StartedCalls } from "./started.ts";
 import { filteredAnswer, streamEnd } from "./told.ts";
 
 /** A job that ends; its request is known once it has been read. */
@@ -134,9 +135,8 @@ export class Runner {
 
   /** Bedrock has taken an async call on: from now on it is polled, and holds nothing here. */
   async #started({ job, data, work }: Candidate, grant: Grant, arn: string): Promise<void> {
-    const { startPolling, clock, emit, abort, sleep } = this.#options;
-    const polled = { ...data, invocation: { arn, startedAt: clock() } };
-    await insist(() => startPolling(polled), { part: "polls", signal: abort, emit, sleep });
+    const started = new StartedCalls(this.#options);
+    await started.handOver(job, data, arn);
     await this.settle(grant, {
       pool: grant.entry.pool,
       outcome: "ok",
@@ -144,8 +144,7 @@ export class Runner {
       operation: operationOf(work),
     });
     await this.#closeLedger(job.id, true);
-    await job.complete({ outcome: "started" });
-    emit("job:started", { ...names(data), invocationArn: arn });
+    await started.complete(job, data, arn);
   }
 
   async #failed(

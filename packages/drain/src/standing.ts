@@ -1,7 +1,7 @@
 /**
  * Whether this process is let in to a scope, as a state. Credentials belong to a process, and so does its way to
  * Bedrock: when one of them ends, no call of it can succeed, whichever job it is for, while its neighbours may go on. So
- * it asks for nothing more, renews what can be renewed, and lets one call try. Pure.
+ * it asks for nothing more, renews what can be renewed, and lets one call try. Pure. All times are of the monotonic clock.
  */
 
 /** What keeps a process out: its credentials, or its way there (addresses, connections, certificates). */
@@ -24,7 +24,6 @@ export type Standing =
 export interface Out {
   readonly why: Why;
   readonly errorClass: string;
-  /** Milliseconds since the epoch. */
   readonly since: number;
   /** The pause before the last try; 0 for the first, which follows at once. */
   readonly pauseMs: number;

@@ -1,6 +1,7 @@
 /**
  * What is known of this process's way to Bedrock: how many calls in a row found none, and whether others are answered
- * meanwhile, as the limiter says of them. Only then is it the process's own matter, and not an outage.
+ * meanwhile, as the limiter says of them. Only then is it the process's own matter, and not an outage. All times are of the
+ * monotonic clock.
  */
 import type { Settled } from "./ports.ts";
 

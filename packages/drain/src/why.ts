@@ -65,6 +65,8 @@ export interface Situation {
   readonly call: (OpenCall & { readonly budgetMs: number; readonly sinceMs: number }) | undefined;
   /** When Bedrock took on an async call of it, milliseconds since the epoch. */
   readonly asyncSince: number | undefined;
+  /** No worker asks Bedrock about that. */
+  readonly unpolled: boolean;
 }
 
 /** `reason` is one of `docs/api.md`; `why` a sentence or two without the last full stop. */
@@ -88,7 +90,7 @@ const CLOSED: Readonly<Record<string, (afterMs: number) => string>> = {
 
 /** Of a job that has not ended. */
 export function reasonOf(situation: Situation): Reason {
-  if (situation.asyncSince !== undefined) return polled(situation.asyncSince, situation.wait.now);
+  if (situation.asyncSince !== undefined) return polled(situation, situation.asyncSince);
   switch (situation.state) {
     case "waiting":
       return held(situation) ?? waiting(situation);
@@ -239,8 +241,14 @@ function waitsForQuota({ answer, afterMs }: GateAnswer): boolean {
   return answer === "wait" || (answer === "granted" && afterMs > NOTICED_MS);
 }
 
-function polled(since: number, now: number): Reason {
-  const ago = spell(Math.max(0, now - since));
+function polled({ wait, unpolled }: Situation, since: number): Reason {
+  const ago = spell(Math.max(0, wait.now - since));
+  if (unpolled) {
+    return {
+      reason: "unserved-lane",
+      why: `Bedrock has worked on its async call for ${ago}, and no worker asks it for the answer: none that runs has the pool in its pools file. Start one that has, before the job's deadline`,
+    };
+  }
   return {
     reason: "async",
     why: `Bedrock has worked on its async call for ${ago}, and may for an hour; it is asked every half minute at most`,

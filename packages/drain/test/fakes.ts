@@ -258,6 +258,8 @@ export function world(script: Script = {}): World {
       deferredFailure: undefined,
       notes: async () => script.notes ?? NO_NOTES,
       keepNotes: async () => {},
+      invocation: async () => undefined,
+      keepInvocation: async () => {},
       complete: async (reference) => leave({ how: "completed", reference }, "job.complete"),
       defer: async (deferral) => leave({ how: "deferred", deferral }, "job.defer"),
       fail: async (failure) => leave({ how: "failed", failure }, "job.fail"),

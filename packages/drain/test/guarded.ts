@@ -32,6 +32,7 @@ export function given(renewals: (string | undefined)[] = [], renewMs = 0) {
     onChange: (out) => void changes.push(out),
     emit: (name, event) => void events.push([name, event]),
     clock: Date.now,
+    monotonic: () => performance.now(),
   });
   const gate: Gate = guard.guard({
     admit: async ({ id }) => {

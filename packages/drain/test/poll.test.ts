@@ -1,5 +1,5 @@
 /** Async calls, from Bedrock's acceptance to the end of the job. The fakes are those of the drain. */
-import { NO_NOTES, type JobData } from "@sluice/job";
+import { NO_NOTES, type Invocation, type JobData } from "@sluice/job";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { pollDelayMs, Poller, type Held, type PollResult } from "../src/index.ts";
@@ -157,4 +157,43 @@ test("pauses between polls grow, and stay between 1 and 30 seconds", () => {
       expect(pollDelayMs(polls, errors + 1)).toBeGreaterThanOrEqual(delayMs);
     }),
   );
+});
+
+describe("a call that Bedrock has taken on", () => {
+  const arn = "arn:aws:bedrock:async-invoke/abc";
+  const request = { modelInput: { prompt: "A mill" }, outputS3Uri: "s3://answers/mills" };
+  const data = newData({ kind: "async", payload: { encoding: "json", json: JSON.stringify(request) } });
+
+  test("is named in its job before it is handed to the polls", async () => {
+    const w = world({ call: () => ({ type: "started", invocationArn: arn }) });
+    const kept: unknown[] = [];
+    const keepInvocation = async (invocation: Invocation): Promise<void> => {
+      w.log.push("job.keepInvocation");
+      kept.push(invocation);
+    };
+    expect(await w.through(data, { keepInvocation })).toMatchObject({ how: "completed" });
+    const steps = ["model.call", "job.keepInvocation", "polls.start", "job.complete"];
+    expect(w.log.filter((step) => steps.includes(step))).toEqual(steps);
+    expect(kept).toEqual([{ arn, startedAt: NOW }]);
+  });
+
+  test("is polled by whoever has the job next, who calls nothing and needs no quota", async () => {
+    const polledData: JobData[] = [];
+    const w = world({
+      left: [{ reservation: `${data.id}/1/pool`, ifLost: { requests: 1 } }],
+      options: { startPolling: async (handedOver) => void polledData.push(handedOver) },
+    });
+    const invocation = { arn, startedAt: NOW - 5_000 };
+    const again = { attemptsStarted: 2, stalls: 21, invocation: async () => invocation };
+    const late = { ...data, deadlineAt: NOW - 1 };
+    expect(await w.through(late, again)).toEqual({ how: "completed", reference: { outcome: "started" } });
+    expect(polledData).toEqual([{ ...late, invocation }]);
+    expect(w.log).not.toContain("model.call");
+    expect(w.log).not.toContain("gate.admit");
+    expect(w.settlements).toContainEqual(
+      expect.objectContaining({ id: `${data.id}/1/pool`, actual: { requests: 1 } }),
+    );
+    expect(w.event("job:started")).toMatchObject({ id: data.id, invocationArn: arn });
+    expect([...w.drain.inHand]).toEqual([]);
+  });
 });

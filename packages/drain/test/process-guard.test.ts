@@ -60,6 +60,22 @@ describe("a call that meets expired ones", () => {
     expect(pauses).toEqual([5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
   });
 
+  test.each([
+    ["set back", -3_600_000],
+    ["ahead all at once", 3_600_000],
+  ])("waits as long as it should when the clock is %s", async (_how, byMs) => {
+    const { call, admit, now, events } = given(["CredentialsProviderError"]);
+    await call(EXPIRED);
+    await now();
+    vi.setSystemTime(Date.now() + byMs);
+    const open = { type: "open", cause: "identity", elsewhere: true };
+    expect(await admit("a")).toEqual({ ...open, afterMs: 5_000 });
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await admit("a")).toEqual({ type: "granted", waitMs: 0 });
+    await call(ACCEPTED);
+    expect(events.at(-1)).toEqual(["identity:found", { scope: "main", afterMs: 5_000 }]);
+  });
+
   test("no call is made while none come", async () => {
     const { call, admit, renewedAt } = given(["CredentialsProviderError", "CredentialsProviderError"]);
     await call(EXPIRED);

@@ -15,6 +15,7 @@ const situation: Situation = {
   leader: undefined,
   call: undefined,
   asyncSince: undefined,
+  unpolled: false,
 };
 const open = (cause: string | undefined) => ({ answer: "open", cause, afterMs: 2_000 });
 
@@ -80,4 +81,12 @@ test.each([
   [90_000_000, "25 h"],
 ])("%d ms is %s", (ms, text) => {
   expect(spell(ms)).toBe(text);
+});
+
+test("an async call that Bedrock works on is under way, unless nobody asks for its answer", () => {
+  const started = { ...situation, asyncSince: 1_000 - 90_000, gate: open("breaker") };
+  expect(reasonOf(started).reason).toBe("async");
+  const { reason, why } = reasonOf({ ...started, unpolled: true });
+  expect(reason).toBe("unserved-lane");
+  expect(why).toContain("no worker asks it for the answer");
 });

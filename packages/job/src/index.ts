@@ -8,6 +8,8 @@ export {
   type SluiceEvents,
 } from "./events.ts";
 export { contentProblem, DEEPEST_CONTENT } from "./content.ts";
+export { invocationOf, writeInvocation, type Invocation } from "./invocation.ts";
+export { parseJson } from "./json.ts";
 export { parseExact, type ExactJson } from "./exact-json.ts";
 export {
   failureKindSchema,

@@ -1,5 +1,6 @@
 /** A job as it travels in Redis: who, where, by when, and the request, compressed when it is long. */
 import { z } from "zod";
+import { invocationSchema } from "./invocation.ts";
 import { nameSchema, tenantSchema } from "./names.ts";
 import { jobKindSchema } from "./request.ts";
 import { NewerVersionError } from "./version.ts";
@@ -44,7 +45,7 @@ const fields = {
   /** Groups jobs in reports of reserved against used tokens. */
   promptClass: nameSchema.optional(),
   /** Of an `async` job that has been started at Bedrock: what to poll. */
-  invocation: z.looseObject({ arn: z.string(), startedAt: z.int() }).optional(),
+  invocation: invocationSchema.optional(),
 };
 
 /**

@@ -1,6 +1,7 @@
 /** What a job carries from one try to the next, beside its data: stored with it while it waits. */
 import { z } from "zod";
 import { failureSchema, type Failure } from "./failure.ts";
+import { parseJson } from "./json.ts";
 import { OWN_FAILURES } from "./own-failures.ts";
 import { assertKnownVersion } from "./version.ts";
 
@@ -66,7 +67,7 @@ const notesSchema: z.ZodType<Notes> = z.object({
 
 /** Reads what is stored, whatever it is, also nothing: as much as this version understands of it. */
 export function readNotes(stored: string | null | undefined): Notes {
-  return notesSchema.safeParse(parsed(stored ?? "")).data ?? NO_NOTES;
+  return understood(parseJson(stored ?? ""));
 }
 
 /**
@@ -74,19 +75,16 @@ export function readNotes(stored: string | null | undefined): Notes {
  * @throws NewerVersionError for those of a newer version.
  */
 export function notesOf(stored: string | null | undefined): Notes {
-  assertKnownVersion("notes", parsed(stored ?? ""), NOTES_VERSION);
-  return readNotes(stored);
+  const notes = parseJson(stored ?? "");
+  assertKnownVersion("notes", notes, NOTES_VERSION);
+  return understood(notes);
+}
+
+function understood(notes: unknown): Notes {
+  return notesSchema.safeParse(notes).data ?? NO_NOTES;
 }
 
 /** As it is stored. `systemicDeferrals` is for workers of 0.1, which refuse notes without it. */
 export function writeNotes(notes: Notes): string {
   return JSON.stringify({ version: NOTES_VERSION, ...notes, systemicDeferrals: 0 });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

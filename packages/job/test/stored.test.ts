@@ -5,6 +5,7 @@ import {
   failureSchema,
   jobDataSchema,
   NewerVersionError,
+  invocationOf,
   notesOf,
   OWN_FAILURES,
   outcomeSchema,
@@ -12,6 +13,7 @@ import {
   readJobData,
   readNotes,
   versionOf,
+  writeInvocation,
 } from "../src/index.ts";
 
 const data = {
@@ -120,4 +122,14 @@ describe("a failure", () => {
   test.each(["", "Not A Class", "a:b", "x".repeat(65)])("may not be of class %j", (errorClass) => {
     expect(failureSchema.safeParse({ kind: "terminal", errorClass, message: "" }).success).toBe(false);
   });
+});
+
+test("a started call is read as it was written, and one of a newer version by nobody here", () => {
+  const invocation = { arn: "arn:aws:bedrock:async-invoke/abc", startedAt: 1_800_000_000_000 };
+  const stored = writeInvocation(invocation);
+  expect(invocationOf(stored)).toEqual(invocation);
+  const more = { ...JSON.parse(stored), added: true };
+  expect(invocationOf(JSON.stringify(more))).toEqual(invocation);
+  expect(() => invocationOf(JSON.stringify({ ...more, version: 2 }))).toThrow(NewerVersionError);
+  for (const none of [null, "", "{", "{}", '{"arn":1}']) expect(invocationOf(none)).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 -- Part of admit and settle: processes that are denied what others may call, for a role of their own: no sign of the pool's
 -- access. It goes on, so somebody must be told. Twin of `src/model/denied-processes.ts`.
--- A list in the state: { process, operation, denials, at (when another process was last answered), told, triedAt (when it
--- was last let try, since that was told) }.
+-- A list in the state: { process, operation, denials, since (when another process was answered first), at (when one was
+-- last), told, triedAt (when it was last let try, since that was told) }. What version 0.1 wrote has no `since`.
 
 local function deniedProcess(list, operation, process)
   for _, one in ipairs(list) do
@@ -22,7 +22,9 @@ local function contradict(parameters, state, suspects, operation, process, now)
       if known then
         known.denials = known.denials + 1
       else
-        list[#list + 1] = { process = one.process, operation = operation, denials = 1, at = now, told = false, triedAt = 0 }
+        list[#list + 1] = {
+          process = one.process, operation = operation, denials = 1, since = now, at = now, told = false, triedAt = 0,
+        }
       end
     end
   end

@@ -3,7 +3,13 @@ export { fits, misfit } from "./fits.ts";
 export { guardLimiter, type GuardOptions } from "./guard.ts";
 export { isIdle } from "./idle.ts";
 export { poolKeys, type PoolKeys } from "./keys.ts";
-export type { DimensionInspection, Explanation, Inspection, LaneInspection } from "./inspection.ts";
+export type {
+  DeniedInspection,
+  DimensionInspection,
+  Explanation,
+  Inspection,
+  LaneInspection,
+} from "./inspection.ts";
 export { laneBound, type LaneBound } from "./lane-bound.ts";
 export type {
   Admission,

@@ -5,6 +5,7 @@ import type { BreakerPhase, Closure } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
 import { letIn, shutMs } from "./model/breaker.ts";
 import { parkedUntil } from "./model/day.ts";
+import { deniedAlone } from "./model/denied-processes.ts";
 import { decide } from "./model/decide.ts";
 import { commit, takeTicket } from "./model/lanes.ts";
 import {
@@ -47,6 +48,15 @@ export interface Inspection {
   readonly retries: number;
   /** Calls between admit and settle. */
   readonly reservations: number;
+  /** Processes that are denied what others are answered, for a role of their own. They may have ended since. */
+  readonly deniedProcesses: readonly DeniedInspection[];
+}
+
+export interface DeniedInspection {
+  readonly process: string;
+  readonly operation: string;
+  /** `undefined`: not known. */
+  readonly sinceMs: number | undefined;
 }
 
 export interface BreakerInspection {
@@ -123,6 +133,11 @@ export function inspection({
     day: { used: day.used, quota: parameters.day.quota, parkedUntilMs: parkedUntil(day, pool) },
     retries: state.retries,
     reservations,
+    deniedProcesses: deniedAlone(parameters, state).map(({ process, operation, since }) => ({
+      process,
+      operation,
+      sinceMs: since,
+    })),
   };
 }
 

@@ -1,7 +1,7 @@
 /** What people do by hand on a Redis that has no memory left. */
 import { connect, keySpace } from "@sluice/redis";
 import { expect, onTestFinished, test } from "vitest";
-import { ownRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { createOperations, createQuotaLog, createRedisLimiter } from "../src/index.ts";
 import { limits, POOL } from "./harness.ts";
 

@@ -1,6 +1,7 @@
 /** The environment of a program, parsed once in its `main.ts`. Libraries never read it. */
 import { scrubText } from "@sluice/job";
 import { z } from "zod";
+import { MOST_CONNECTIONS } from "./listen.ts";
 import { endpointUrl, nameList, oneOf, textOf, wholeNumber, yesOrNo } from "./env-values.ts";
 
 /** What the SDK of AWS reads by itself. Checked, so that a wrong one is told at the start, and by its name. */
@@ -33,6 +34,8 @@ export function listenerEnv(defaultPort: number) {
     HOST: z.string().default("127.0.0.1"),
     /** 0 takes any free port. */
     PORT: wholeNumber({ min: 0, max: 65_535 }).default(defaultPort),
+    /** Connections open at once, in this process. */
+    SLUICE_MAX_CONNECTIONS: wholeNumber({ min: 1, max: 1_000_000 }).default(MOST_CONNECTIONS),
     /** Nobody is asked who they are yet: any address but loopback needs this. */
     SLUICE_ALLOW_UNAUTHENTICATED: yesOrNo().default(false),
     /** Names under which callers reach it, beside loopback and the address it listens on. `*`: any. */

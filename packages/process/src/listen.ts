@@ -23,13 +23,31 @@ export function assertReachable(host: string, allowUnauthenticated: boolean): vo
   );
 }
 
-export function httpServer(handler: RequestListener): Server {
+/** Connections that a program has open at a time by default: far more than its callers, and no memory to speak of. */
+export const MOST_CONNECTIONS = 4_000;
+
+export interface HttpServerOptions {
+  /** Connections open at a time. One beyond is closed as it comes, and those that are open go on. Default 4,000. */
+  readonly maxConnections?: number | undefined;
+  /** Hears of each that was closed so. Default: nobody. */
+  readonly onError?: (error: Error) => void;
+}
+
+export function httpServer(
+  handler: RequestListener,
+  { maxConnections = MOST_CONNECTIONS, onError }: HttpServerOptions = {},
+): Server {
   const headersTimeout = HEADERS_TIMEOUT_MS;
   const requestTimeout = REQUEST_TIMEOUT_MS;
-  return createServer(
+  const server = createServer(
     { headersTimeout, requestTimeout, connectionsCheckingInterval: CHECK_EVERY_MS },
     handler,
   );
+  server.maxConnections = maxConnections;
+  server.on("drop", () =>
+    onError?.(new Error(`Refused a connection: ${maxConnections} are open (SLUICE_MAX_CONNECTIONS)`)),
+  );
+  return server;
 }
 
 /** Resolves to the server's URL. Rejects when the address is taken. Port 0 takes any free port. */

@@ -13,6 +13,7 @@ test("fills in what has a default", () => {
     LOG_LEVEL: "info",
     HOST: "127.0.0.1",
     PORT: 8080,
+    SLUICE_MAX_CONNECTIONS: 4_000,
     SLUICE_ALLOW_UNAUTHENTICATED: false,
     SLUICE_ALLOWED_HOSTS: [],
   });

@@ -1,12 +1,31 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { Agent, get, type IncomingMessage, type RequestListener } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { assertReachable, closeServer, httpServer, listen } from "../src/index.ts";
+import { assertReachable, closeServer, httpServer, listen, type HttpServerOptions } from "../src/index.ts";
 
-async function serve(handler: RequestListener) {
-  const server = httpServer(handler);
+async function serve(handler: RequestListener, options: HttpServerOptions = {}) {
+  const server = httpServer(handler, options);
   onTestFinished(() => server.closeAllConnections());
   onTestFinished(async () => closeServer(server));
   return { server, url: await listen(server, "127.0.0.1", 0) };
+}
+
+/** Says something over a connection of its own. Resolves to what comes back until it says enough, or is closed. */
+async function connected(url: string) {
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  const closed = new Promise<"closed">((resolve) => {
+    // A refused connection may be reset before it was used.
+    socket.on("error", () => {}).on("close", () => resolve("closed"));
+  });
+  await once(socket, "connect");
+  const ask = async (): Promise<string> => {
+    const answer = once(socket, "data").then(([data]) => String(data));
+    socket.write("GET / HTTP/1.1\r\nHost: here\r\n\r\n");
+    return Promise.race([answer, closed]);
+  };
+  return { ask, closed, end: () => socket.end() };
 }
 
 describe("assertReachable", () => {
@@ -40,6 +59,33 @@ describe("listen", () => {
         Number(new URL(url).port),
       ),
     ).rejects.toThrow("EADDRINUSE");
+  });
+});
+
+describe("a server that has as many connections as it may", () => {
+  test("refuses one more and tells it, and those that are open are answered as ever", async () => {
+    const errors: string[] = [];
+    const held = Promise.withResolvers<void>();
+    const { server, url } = await serve(
+      (_request, response) => void held.promise.then(() => response.end("here")),
+      { maxConnections: 2, onError: ({ message }) => errors.push(message) },
+    );
+    const [first, second] = [await connected(url), await connected(url)];
+    const answer = first.ask();
+    await once(server, "request");
+    const third = await connected(url);
+    expect(await third.closed).toBe("closed");
+    expect(errors).toEqual(["Refused a connection: 2 are open (SLUICE_MAX_CONNECTIONS)"]);
+    held.resolve();
+    expect(await answer).toContain("here");
+    expect(await second.ask()).toContain("here");
+
+    // Whoever leaves makes room.
+    first.end();
+    await first.closed;
+    const fourth = await connected(url);
+    expect(await fourth.ask()).toContain("here");
+    expect(errors).toHaveLength(1);
   });
 });
 
@@ -78,7 +124,8 @@ describe("closeServer", () => {
     const closed = closeServer(server);
     respond();
     await closed;
-    expect(await refused).toMatchObject({ code: "ECONNREFUSED" });
+    // A connection that the system had taken, and the server had not, is reset.
+    expect(await refused).toMatchObject({ code: expect.stringMatching(/^ECONN(REFUSED|RESET)$/) });
   });
 
   test("of a server that does not listen does nothing", async () => {

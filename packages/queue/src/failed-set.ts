@@ -2,11 +2,10 @@
  * The failed set of a lane as the mover sees it: an outbox. A job stays in it until its dead letter is stored, and
  * is dropped only if it is still that same death.
  */
-import { failureSchema, OWN_FAILURES, type Failure } from "@sluice/job";
+import { failureSchema, OWN_FAILURES, parseJson, type Failure } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { parseJson } from "./json.ts";
 import { FAILURE_FIELD, laneKeys, type LaneKeys } from "./keys.ts";
 import { unlessWrongType } from "./wrong-type.ts";
 

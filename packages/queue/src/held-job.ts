@@ -2,11 +2,21 @@
  * A job this process has in hand: fetched from its lane, locked, and owed exactly one of `complete`, `defer` or
  * `fail`. Wraps BullMQ's manual API, so that nothing outside this package knows it.
  */
-import { notesOf, writeNotes, type Clock, type Failure, type Notes } from "@sluice/job";
+import {
+  invocationOf,
+  notesOf,
+  writeInvocation,
+  writeNotes,
+  type Clock,
+  type Failure,
+  type Invocation,
+  type Notes,
+} from "@sluice/job";
+import { defineScript, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
 import { completeWith, failWith } from "./finish.ts";
-import { DUE_FIELD, FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
+import { DUE_FIELD, FAILURE_FIELD, INVOCATION_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 import { withoutPayload } from "./payload.ts";
 import { RETURNED } from "./priorities.ts";
 
@@ -44,6 +54,14 @@ export interface HeldJobParts {
 
 /** A job that is fetched so long before its time is no early one: clocks are known no better. Milliseconds. */
 const EARLY_MS = 250;
+
+const keepField: Script<{ hash: string; field: string; value: string }, boolean> = defineScript(
+  new URL("../lua/keep-field.lua", import.meta.url),
+  ({ hash, field, value }) => ({ keys: [hash], argv: [field, value] }),
+  (reply) => reply === 1,
+  // What it keeps has been paid for, and is small.
+  { whenFull: true },
+);
 
 export class HeldJob {
   readonly id: string;
@@ -97,6 +115,26 @@ export class HeldJob {
   async keepNotes(notes: Notes): Promise<void> {
     const { redis, keys } = this.#parts;
     await redis.hset(keys.jobPrefix + this.id, NOTES_FIELD, writeNotes(notes));
+  }
+
+  /**
+   * The `async` call that an earlier try has started and nobody polls yet; `undefined` when there is none.
+   * @throws NewerVersionError when a newer version of Sluice has named it.
+   */
+  async invocation(): Promise<Invocation | undefined> {
+    const { redis, keys } = this.#parts;
+    const stored = await redis.hget(keys.jobPrefix + this.id, INVOCATION_FIELD);
+    return invocationOf(stored);
+  }
+
+  /**
+   * Names the started `async` call for whoever has the job next, also on a full Redis, which takes no poll job: it would
+   * be started, and paid, a second time. Safe to repeat.
+   */
+  async keepInvocation(invocation: Invocation): Promise<void> {
+    const { redis, keys } = this.#parts;
+    const hash = keys.jobPrefix + this.id;
+    await keepField.run(redis, { hash, field: INVOCATION_FIELD, value: writeInvocation(invocation) });
   }
 
   /**

@@ -1,7 +1,6 @@
 /** What a job waits for beyond its turn, as its hash, its lock and the delayed set tell it. Changes nothing. */
-import { failureSchema, readNotes, type Failure, type Notes } from "@sluice/job";
+import { failureSchema, parseJson, readNotes, type Failure, type Notes } from "@sluice/job";
 import type { Redis } from "ioredis";
-import { parseJson } from "./json.ts";
 import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 import { unlessWrongType } from "./wrong-type.ts";
 

@@ -72,3 +72,6 @@ export const DUE_FIELD = "sluice:due";
 
 /** The field of a job's hash in which one try leaves a note for the next, as JSON. */
 export const NOTES_FIELD = "sluice:notes";
+
+/** The field of a job's hash in which an `async` call that Bedrock has taken on is named, as JSON, until it is polled. */
+export const INVOCATION_FIELD = "sluice:invocation";

@@ -2,11 +2,11 @@
  * The jobs of a lane as people look at them: a page at a time, without what was asked. Requests can be long, and a page of
  * them would hold up Redis for everybody who works with it.
  */
+import { parseJson } from "@sluice/job";
 import { defineScript, type Script } from "@sluice/redis";
 import type { JobType, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { parseJson } from "./json.ts";
 
 /** A job as a list shows it. */
 export interface ListedJob {

@@ -1,10 +1,9 @@
 /** A lane as its producers and its readers see it: add a job, look one up, count. */
-import { queueName, type Clock, type JobData } from "@sluice/job";
+import { localTime, parseJson, queueName, type Clock, type JobData } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue, type JobsOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import { readJobWait, type JobWait } from "./job-wait.ts";
-import { parseJson } from "./json.ts";
 import { noteLanes } from "./known-lanes.ts";
 import { EVENTS_KEPT, laneKeys, type LaneKeys } from "./keys.ts";
 import { FRESH, PRIORITY_SCORE, RETURNED, SCHEDULED } from "./priorities.ts";
@@ -67,6 +66,7 @@ export class LaneQueue {
   readonly #options: LaneQueueOptions;
   readonly #queue: Queue<JobData>;
   readonly #keys: LaneKeys;
+  /** By the monotonic clock. */
   #notedAt = -Infinity;
 
   constructor(options: LaneQueueOptions) {
@@ -113,10 +113,10 @@ export class LaneQueue {
 
   /** The lane has jobs, so it must not get out of sight, whoever's pools file names it. */
   async #note(): Promise<void> {
-    const { redis, keySpace, pool, lane } = this.#options;
-    const now = Date.now();
+    const { redis, keySpace, pool, lane, clock } = this.#options;
+    const now = localTime.monotonic();
     if (now - this.#notedAt < NOTE_EVERY_MS) return;
-    await noteLanes(redis, keySpace, [{ pool, lane }], now);
+    await noteLanes(redis, keySpace, [{ pool, lane }], clock());
     this.#notedAt = now;
   }
 

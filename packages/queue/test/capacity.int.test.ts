@@ -1,6 +1,7 @@
 import type { Redis } from "ioredis";
 import { expect, test, vi } from "vitest";
-import { ownRedis, testRedis } from "../../redis/test/redis.ts";
+import { testRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { CapacityGuard, type Capacity } from "../src/index.ts";
 import { takeOne, testLane } from "./lane.ts";
 

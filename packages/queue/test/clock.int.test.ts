@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { NO_NOTES } from "@sluice/job";
 import { Queue } from "bullmq";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { ownRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { Sweeper, type HeldJob } from "../src/index.ts";
 import { RETURNED, SCHEDULED } from "../src/priorities.ts";
 import { completeAll, LIVES, takeOne, testLane, type TestLane } from "./lane.ts";

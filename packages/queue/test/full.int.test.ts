@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { expect, test, vi } from "vitest";
-import { ownRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { Sweeper, type HeldJob } from "../src/index.ts";
 import { completeAll, LIVES, takeOne, testLane, type TestLane } from "./lane.ts";
 
@@ -154,4 +154,34 @@ test("a sweep drops completed jobs that hold their requests still, and old ones"
   await sweeper.stop();
   expect(await lane.redis.zrange(lane.keys.completed, 0, "-1")).toEqual([kept]);
   expect(await lane.redis.exists(lane.keys.jobPrefix + long, lane.keys.jobPrefix + old)).toBe(0);
+});
+
+test("a started async call is named in its job on a full Redis, for whoever has the job next", async () => {
+  const lane = await ownLane();
+  const [id = ""] = await lane.addMany(1);
+  const times = { inHandMs: 300, callMs: 300, stalledIntervalMs: 200 };
+  const { take, job } = takeOne();
+  const { vanish } = await lane.startIntake(take, times);
+  const held = await job;
+  expect(await held.invocation()).toBeUndefined();
+  await full(lane.redis);
+  const invocation = { arn: "arn:aws:bedrock:async-invoke/abc", startedAt: 1_800_000_000_000 };
+  await held.keepInvocation(invocation);
+  await vanish();
+  const next = takeOne();
+  await lane.startIntake(next.take, times);
+  const again = await next.job;
+  expect(again.id).toBe(id);
+  expect(await again.invocation()).toEqual(invocation);
+});
+
+test("a job that is gone does not come back as a hash when its started call is named", async () => {
+  const lane = await ownLane();
+  const [id = ""] = await lane.addMany(1);
+  const { take, job } = takeOne();
+  await lane.startIntake(take);
+  const held = await job;
+  await lane.redis.del(lane.keys.jobPrefix + id);
+  await held.keepInvocation({ arn: "arn:aws:bedrock:async-invoke/abc", startedAt: 1 });
+  expect(await lane.redis.exists(lane.keys.jobPrefix + id)).toBe(0);
 });

@@ -52,3 +52,16 @@ test("the lanes that were named last come first, queues of polls among them", as
   await noteLanes(redis, space, [{ pool: "q", lane: POLLS_LANE }], 500);
   expect(await knownLanes(redis, space)).toEqual([{ pool: "q", lane: POLLS_LANE }, lane]);
 });
+
+test("a lane is noted by the shared clock, by which it is forgotten, and not by the machine's", async () => {
+  const redis = testRedis("command");
+  const space = testKeySpace();
+  const shared = Date.now() - 2 * DAY_MS;
+  const queue = new LaneQueue({ redis, keySpace: space, ...lane, clock: () => shared, onError: () => {} });
+  onTestFinished(async () => queue.close());
+  const job = jobOf(lane);
+  await queue.add(job);
+  await queue.withdraw(job.id);
+  expect(await forgetLane(redis, space, lane, shared + DAY_MS - 1)).toBe(false);
+  expect(await forgetLane(redis, space, lane, shared + DAY_MS)).toBe(true);
+});

@@ -1,6 +1,7 @@
 /** Redis gone and back, as a crash leaves it: SIGKILL, then a restart from its append-only file. */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { ownRedis, testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { LaneQueue } from "../src/index.ts";
 import { testLane } from "./lane.ts";
 

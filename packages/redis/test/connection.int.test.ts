@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { assertFit, connect, type ConnectionProfile } from "../src/index.ts";
-import { ownRedis, testRedis } from "./redis.ts";
+import { testRedis } from "./redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 
 describe("a connection", () => {
   test.each<ConnectionProfile>(["producer", "command"])(

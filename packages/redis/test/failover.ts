@@ -2,7 +2,8 @@
 import { connect as dial, createServer, type Socket } from "node:net";
 import { once } from "node:events";
 import { onTestFinished, vi } from "vitest";
-import { ownRedis, testRedis } from "./redis.ts";
+import { testRedis } from "./redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 
 /** Forwards every new connection to where the name leads by then; those that are open stay where they are. */
 export async function nameFor(url: string) {

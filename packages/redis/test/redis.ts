@@ -1,9 +1,5 @@
 /** Redis for one test: connections and key spaces that end with it. Also used by the tests of other packages. */
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { startRedis, type RunningService } from "@sluice/services";
 import type { Redis } from "ioredis";
 import { inject, onTestFinished } from "vitest";
 import { connect, keySpace, type ConnectionProfile, type KeySpace } from "../src/index.ts";
@@ -27,13 +23,4 @@ export function testKeySpace(): KeySpace {
     redis.disconnect();
   });
   return space;
-}
-
-/** A server of the test's own, to be configured, killed and restarted. `settings` as arguments of redis-server. */
-export async function ownRedis(...settings: string[]): Promise<RunningService> {
-  const dataDir = await mkdtemp(join(tmpdir(), "sluice-test-"));
-  onTestFinished(async () => rm(dataDir, { recursive: true }));
-  const service = await startRedis({ dataDir, fsync: "always", settings });
-  onTestFinished(async () => service.stop());
-  return service;
 }

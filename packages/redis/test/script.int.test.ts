@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { defineScript, type Script } from "../src/index.ts";
-import { ownRedis, testKeySpace, testRedis } from "./redis.ts";
+import { testKeySpace, testRedis } from "./redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 
 const add: Script<{ key: string; by: number | string }, number> = defineScript(
   new URL("fixtures/add.lua", import.meta.url),

@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { RedisClock, timeSource } from "../src/index.ts";
 import { clockProblems } from "../src/fit.ts";
-import { ownRedis, testRedis } from "./redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
+import { testRedis } from "./redis.ts";
 
 const START = 1_790_000_000_000;
 const LOOK_MS = 5_000;

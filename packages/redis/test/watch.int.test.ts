@@ -13,7 +13,8 @@ import {
   type RedisNews,
 } from "../src/index.ts";
 import { replicaPair } from "./failover.ts";
-import { ownRedis, testRedis } from "./redis.ts";
+import { testRedis } from "./redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 
 const SPACE = keySpace("t-watch", "main");
 

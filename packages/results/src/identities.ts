@@ -136,3 +136,45 @@ export function describeIdentities({
   ].join("; ");
   return { line: `${isolated ? "Isolated: " : ""}${line}`, isolated };
 }
+
+/** A process that the limiter knows to be denied an operation which others are answered. */
+export interface DeniedWorker {
+  readonly process: string;
+  readonly operation: string;
+  /** `undefined`: not known. */
+  readonly sinceMs: number | undefined;
+}
+
+/** Its name is long, and the log has all of it. */
+const NAMED_LENGTH = 8;
+
+/** In words: `undefined` while none that lives is denied anything alone. */
+export function describeDenied(
+  denied: readonly DeniedWorker[],
+  alive: readonly string[],
+): string | undefined {
+  const living = denied.filter(({ process }) => alive.includes(process));
+  const names = [...new Set(living.map(({ process }) => process.slice(0, NAMED_LENGTH)))];
+  if (names.length === 0) return undefined;
+  const operations = [...new Set(living.map(({ operation }) => operation))].join(", ");
+  const since = living.flatMap(({ sinceMs }) => (sinceMs === undefined ? [] : [sinceMs]));
+  const from = since.length === 0 ? "" : ` since ${new Date(Math.min(...since)).toISOString()}`;
+  const are = names.length === 1 ? "is" : "are";
+  return `${names.length} of ${alive.length} workers ${are} denied what others may call (${operations})${from}: the role of ${names.slice(0, 3).join(", ")}`;
+}
+
+/** Which workers cannot call a pool, and why, in words; `undefined` while all can. `isolated`: none can. */
+export async function describeWorkers(
+  redis: Redis,
+  keySpace: KeySpace,
+  denied: readonly DeniedWorker[],
+): Promise<{ readonly line: string; readonly isolated: boolean } | undefined> {
+  const [identities, alive] = await Promise.all([
+    readIdentities(redis, keySpace),
+    denied.length === 0 ? [] : aliveOwners(redis, keySpace),
+  ]);
+  const out = describeIdentities(identities);
+  const line = describeDenied(denied, alive);
+  if (line === undefined) return out;
+  return out === undefined ? { line, isolated: false } : { ...out, line: `${out.line}; ${line}` };
+}

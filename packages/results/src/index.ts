@@ -14,9 +14,12 @@ export { ChunkStream, type ChunkRead } from "./chunks.ts";
 export { ClaimStore, IDEMPOTENCY_WINDOW_MS, type Claim, type ClaimRequest } from "./claims.ts";
 export { Heartbeat, HEARTBEAT_TTL_MS, type HeartbeatOptions } from "./heartbeat.ts";
 export {
+  describeDenied,
   describeIdentities,
+  describeWorkers,
   IdentityNote,
   readIdentities,
+  type DeniedWorker,
   type Identities,
   type IdentityNoteOptions,
   type LostIdentity,

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { ownRedis, testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { CancelFlags, OutcomeStore, type CancelListener, type CancelSubscription } from "../src/index.ts";
 import { answer, id } from "./samples.ts";
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
-import { ownRedis, testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { ChunkStream, type ChunkEvent } from "../src/index.ts";
 import { id } from "./samples.ts";
 

@@ -1,7 +1,7 @@
 /** Which workers have no credentials: each says it of itself, and a word outlives nobody. */
 import { expect, onTestFinished, test, vi } from "vitest";
 import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
-import { describeIdentities, IdentityNote, readIdentities } from "../src/index.ts";
+import { describeDenied, describeIdentities, IdentityNote, readIdentities } from "../src/index.ts";
 import { member, type Member } from "./fleet.ts";
 
 function noteOf({ redis, owner }: Member, keySpace: ReturnType<typeof testKeySpace>, ttlMs = 30_000) {
@@ -128,4 +128,17 @@ test.each([
   ],
 ])("in words: %o", (identities, expected) => {
   expect(describeIdentities(identities)).toEqual(expected);
+});
+
+test("a process that is denied what others may call is named while it lives", () => {
+  const since = Date.UTC(2026, 0, 1);
+  const denied = [
+    { process: "0b4f7a52-sick", operation: "converse", sinceMs: since + 1_000 },
+    { process: "0b4f7a52-sick", operation: "stream", sinceMs: since },
+    { process: "gone", operation: "invoke", sinceMs: 0 },
+  ];
+  expect(describeDenied(denied, ["well", "0b4f7a52-sick", "too"])).toBe(
+    "1 of 3 workers is denied what others may call (converse, stream) since 2026-01-01T00:00:00.000Z: the role of 0b4f7a52",
+  );
+  expect(describeDenied(denied, ["well"])).toBeUndefined();
 });

@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunningService } from "@sluice/services";
 import { describe, expect, test } from "vitest";
-import { ownRedis, testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { testKeySpace, testRedis } from "../../redis/test/redis.ts";
+import { ownRedis } from "../../services/test/own-redis.ts";
 import { CallLedger } from "../src/index.ts";
 import { insist, member, untilFree, type Member } from "./fleet.ts";
 import { completed, id } from "./samples.ts";

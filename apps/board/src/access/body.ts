@@ -1,9 +1,11 @@
 /**
- * The body of a write, as it was sent or not at all: parsers put a mark in the place of bytes that are no UTF-8, and an
- * edited request would be another than the one that was sent. The body of a read is nobody's: it is not parsed.
+ * The body of a write, as it was sent or not at all: parsers put a mark in the place of bytes that are no UTF-8, the nearest
+ * double in that of a number, and of a key that comes twice they take the last, so an edited request would be another than
+ * the one that was sent. The body of a read is nobody's: it is not parsed.
  */
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { parseExact } from "@sluice/job";
 import express, { type RequestHandler } from "express";
 import { Refused } from "../refusal.ts";
 
@@ -12,7 +14,30 @@ const odd = new WeakSet<IncomingMessage>();
 
 /** @param limit most bytes, unpacked, e.g. `4mb`. */
 export function jsonOfWrites(limit: string): readonly RequestHandler[] {
-  return ofWrites(express.json({ limit, verify: marking((bytes) => bytes) }));
+  const verify = marking((bytes) => bytes);
+  return [...ofWrites(express.raw({ type: "application/json", limit, verify })), exactly];
+}
+
+const CHARSET = /charset\s*=\s*"?([^\s;"]+)/i;
+
+/** What `express.raw` has read as bytes becomes what it says. No body is an empty object, as Bull Board sends none. */
+const exactly: RequestHandler = (request, _response, next) => {
+  const bytes: unknown = request.body;
+  if (Buffer.isBuffer(bytes)) {
+    const [, charset = "utf-8"] = CHARSET.exec(request.get("content-type") ?? "") ?? [];
+    if (!/^(utf-?8|us-ascii)$/i.test(charset)) throw new Refused(415, "Expected JSON in UTF-8");
+    request.body = bytes.length === 0 ? {} : parse(bytes.toString("utf8"));
+  }
+  next();
+};
+
+function parse(text: string): object {
+  const read = parseExact(text);
+  if (read.type === "changed") throw new Refused(400, read.problem);
+  if (read.type === "no-json" || typeof read.value !== "object" || read.value === null) {
+    throw new Refused(400, "The body is not JSON. Expected one object");
+  }
+  return read.value;
 }
 
 /** @param limit most bytes, as they are encoded in the form. */

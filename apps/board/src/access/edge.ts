@@ -39,7 +39,6 @@ export const notFound: RequestHandler = () => {
 /** What Express and its parsers throw about a request. */
 const OF_BODY: Readonly<Record<string, string>> = {
   "entity.too.large": "The request is too large",
-  "entity.parse.failed": "The body is not JSON",
 };
 
 /** The last handler. `onError` hears of errors that are ours. */

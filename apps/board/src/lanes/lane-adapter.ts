@@ -15,7 +15,7 @@ import { Refused } from "../refusal.ts";
 import type { Turns } from "../turns.ts";
 import { listedLaneJob, openedLaneJob } from "./lane-job.ts";
 import { closedForMs, poolNow } from "./pool-line.ts";
-import type { PoolWatch } from "./pool-watches.ts";
+import { NOT_IN_FILE, type PoolWatch } from "./pool-watches.ts";
 
 export interface LaneAdapterOptions {
   readonly queue: Queue;
@@ -30,8 +30,6 @@ export interface LaneAdapterOptions {
   /** It is in no pools file of this board: jobs were left in it, or workers with another file serve it. Default false. */
   readonly isStray?: boolean;
 }
-
-const NOT_IN_FILE = "Not in this board's pools file";
 
 /** Points of the chart, minutes: as many as workers keep. */
 const MOST_POINTS = 24 * 60;

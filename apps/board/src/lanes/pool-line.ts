@@ -14,7 +14,7 @@ const QUOTA_OF = {
 
 /** A pool as it is now. */
 export type PoolState = Inspection & {
-  /** Which of its workers have no valid credentials. */
+  /** Which of its workers cannot call it, and why. */
   readonly identity?: string;
   /** What was done to it by hand last. */
   readonly operation?: Operation;
@@ -31,8 +31,8 @@ export interface PoolSeen {
 /** How long what was done by hand is told, milliseconds. */
 const TOLD_MS = 24 * 3_600_000;
 
-/** @param declared as the pools file has it. */
-export function poolLine(pool: PoolState, declared: Quota): string {
+/** @param declared as the pools file has it; left out for a pool that it does not have. */
+export function poolLine(pool: PoolState, declared?: Quota): string {
   const quotas = DIMENSIONS.flatMap((name) => {
     const dimension = pool.dimensions[name];
     if (dimension === undefined) return [];
@@ -54,7 +54,7 @@ export function poolLine(pool: PoolState, declared: Quota): string {
     ...holdLine(pool),
     ...dayLine(pool),
     ...quotas,
-    ...overrideLine(pool.limits.quota, declared),
+    ...(declared === undefined ? [] : overrideLine(pool.limits.quota, declared)),
     calls,
   ].join(" · ");
 }
@@ -69,7 +69,7 @@ interface PoolKnown {
  * A pool in one line, as far as it is known.
  * @param unserved why nobody takes its jobs, in words.
  */
-export function poolNow(name: string, { state, problem, unserved }: PoolKnown, declared: Quota): PoolNow {
+export function poolNow(name: string, { state, problem, unserved }: PoolKnown, declared?: Quota): PoolNow {
   if (state === undefined) {
     const nobody = unserved ?? "No worker has started this pool yet";
     return { name, takesCalls: false, line: problem === undefined ? nobody : "Redis does not answer" };

@@ -10,7 +10,7 @@ import {
   type Letter,
   type ShownLetter,
 } from "@sluice/dead-letter";
-import type { Clock } from "@sluice/job";
+import { localTime, type Clock } from "@sluice/job";
 import { Kept, PATIENCE_MS, withPatience } from "../kept.ts";
 import { Refused } from "../refusal.ts";
 import { Turns } from "../turns.ts";
@@ -42,7 +42,7 @@ export class LetterView {
   readonly #clock: Clock;
   readonly #turns = new Turns(PAGES);
   readonly #counts = new Map<string, Kept<number>>();
-  /** Group to offset to cursor. */
+  /** Group to offset to cursor; `at` by the monotonic clock. */
   readonly #places = new Map<string, { readonly at: number; readonly cursors: Map<number, string> }>();
   #problem: string | undefined;
 
@@ -139,8 +139,9 @@ export class LetterView {
 
   #cursors(group: string): Map<number, string> {
     const known = this.#places.get(group);
-    if (known !== undefined && this.#clock() - known.at < PLACES_AGE_MS) return known.cursors;
-    const fresh = { at: this.#clock(), cursors: new Map<number, string>() };
+    const now = localTime.monotonic();
+    if (known !== undefined && now - known.at < PLACES_AGE_MS) return known.cursors;
+    const fresh = { at: now, cursors: new Map<number, string>() };
     this.#places.set(group, fresh);
     return fresh.cursors;
   }

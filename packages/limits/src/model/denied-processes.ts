@@ -28,7 +28,7 @@ export function contradict(
 
 function withDenial(all: DeniedProcess[], { operation, process }: Caller, at: number): DeniedProcess[] {
   const known = all.findIndex((one) => isSame(one, { operation, process }));
-  if (known < 0) return [...all, { process, operation, denials: 1, at, told: false, triedAt: 0 }];
+  if (known < 0) return [...all, { process, operation, denials: 1, since: at, at, told: false, triedAt: 0 }];
   return all.map((one, place) => (place === known ? { ...one, denials: one.denials + 1 } : one));
 }
 
@@ -39,6 +39,11 @@ export function isDeniedAlone(
   caller: Caller,
 ): boolean {
   return deniedProcesses.some((one) => isSame(one, caller) && Math.abs(now - one.at) <= forgetMs);
+}
+
+/** Who has turned out to be denied what others were answered lately. */
+export function deniedAlone(parameters: Parameters, state: PoolState): readonly DeniedProcess[] {
+  return (state.deniedProcesses ?? []).filter((one) => one.told && isDeniedAlone(parameters, state, one));
 }
 
 /** A process that is known to be denied tries again this often: the quota, and the jobs, are for the others. */

@@ -98,6 +98,8 @@ export interface DeniedProcess {
   readonly process: string;
   readonly operation: string;
   readonly denials: number;
+  /** When another process was answered first, since this one was denied. Absent: a version before wrote the record. */
+  readonly since?: number;
   /** When another process was last answered. */
   readonly at: number;
   readonly told: boolean;

@@ -181,7 +181,12 @@ export function isolationSuite(name: string, create: Create): void {
       expect(await denyTo(s, "sick", 2)).toEqual([]);
       await well("second");
       const change = { type: "operation-denied", pool: POOL, operation: CONVERSE, process: "sick" };
+      expect((await s.inspect()).deniedProcesses).toEqual([]);
+      const sinceMs = s.clock.ms;
       expect(await denyTo(s, "sick", 20)).toEqual([{ ...change, denied: true }]);
+      expect((await s.inspect()).deniedProcesses).toEqual([
+        { process: "sick", operation: CONVERSE, sinceMs: expect.closeTo(sinceMs, -3) },
+      ]);
       s.clock.ms += 10_000;
       await ask(s, "late", "sick");
       const reply = await s.settle("late", "systemic", { operation: CONVERSE });
@@ -192,6 +197,7 @@ export function isolationSuite(name: string, create: Create): void {
       expect(await s.settle("mended", "ok", { operation: CONVERSE })).toMatchObject({
         changes: [{ ...change, denied: false }],
       });
+      expect((await s.inspect()).deniedProcesses).toEqual([]);
       await denyTo(s, "sick", 5);
       expect(await s.phase()).toBe("suspected");
     });
