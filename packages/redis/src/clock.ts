@@ -98,8 +98,8 @@ export class RedisClock {
   }
 
   /**
-   * They are so far from each other that one must be wrong by any measure, and nobody can say which. While that is so, `now`
-   * goes on as it was before.
+   * The machine's is so far from Redis's and from the shared time that it or they must be wrong by any measure, and nobody can
+   * say which. While that is so, `now` goes on as it was before.
    */
   get isApart(): boolean {
     return this.#isApart;
@@ -157,7 +157,9 @@ export class RedisClock {
     this.#skewMs = Math.round(this.#machine() - (at + best.offsetMs));
     const far = Math.abs(this.#skewMs);
     this.#isSkewed = far >= SKEW_MS.told * (this.#isSkewed ? OVER : 1);
-    const isApart = far > SKEW_MS.apart * (this.#isApart ? OVER : 1);
+    // A machine that agrees with the shared time is right by it, whatever Redis's own clock was set to meanwhile.
+    const fromShared = Math.abs(this.#skewMs - this.#told.correctionMs);
+    const isApart = Math.min(far, fromShared) > SKEW_MS.apart * (this.#isApart ? OVER : 1);
     if (isApart && !this.#isApart) this.#together = Promise.withResolvers();
     this.#isApart = isApart;
     const isSettled = !isApart && this.#told.verdict !== "stepped";
