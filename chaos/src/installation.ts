@@ -39,10 +39,15 @@ export interface Installation extends AsyncDisposable {
   /** What every program of it finds in its environment. */
   readonly env: Readonly<Record<string, string>>;
   readonly workers: readonly Started[];
-  /** @param env overrides what every worker gets: locks, or the address of a service, to lead through a proxy. */
-  startWorker(env?: Readonly<Record<string, string>>): Promise<Started>;
+  /**
+   * @param env overrides what every worker gets: locks, the pools file, or the address of a service, to lead through a proxy.
+   * @param program another entry than that of this version's worker.
+   */
+  startWorker(env?: Readonly<Record<string, string>>, program?: URL): Promise<Started>;
   /** Resolves to the API's URL. */
   startApi(): Promise<string>;
+  /** Starts any program of it, which may have ended by then. @param env overrides what every program gets. */
+  start(program: URL, env?: Readonly<Record<string, string>>): Promise<Started>;
   /** The limiter of a pool's scope, as an operator has it. */
   limiter(pool: string): OperableLimiter;
   /** Calls that our workers say they started, by job. Only of workers that lived to flush their logs. */
@@ -111,19 +116,25 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     clearTimeout(timer);
   };
 
+  const start = async (program: URL, overrides: Readonly<Record<string, string>> = {}): Promise<Started> => {
+    const started = await startProcess(program, { ...env, ...overrides });
+    others.push(started);
+    return started;
+  };
+
   return {
     records,
     env,
     workers,
-    async startWorker(overrides = {}) {
-      const worker = await startProcess(WORKER, { ...env, ...overrides });
+    start,
+    async startWorker(overrides = {}, program = WORKER) {
+      const worker = await startProcess(program, { ...env, ...overrides });
       workers.push(worker);
       if (!worker.running) throw new Error(`The worker ended before it was ready:\n${worker.text}`);
       return worker;
     },
     async startApi() {
-      const api = await startProcess(API, { ...env, PORT: "0" });
-      others.push(api);
+      const api = await start(API, { PORT: "0" });
       if (api.url === undefined) throw new Error(`The API ended before it was ready:\n${api.text}`);
       return api.url;
     },

@@ -7,8 +7,10 @@ import { attackCommand } from "./attack/command.ts";
 import { blamelessCommand } from "./blameless/command.ts";
 import type { CommandContext, Verdict } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters/command.ts";
+import { fleetsCommand } from "./fleets/command.ts";
 import { jobsCommand } from "./jobs/command.ts";
 import { lanesCommand } from "./lanes/command.ts";
+import { redisCommand } from "./redis/command.ts";
 import { sporadicCommand } from "./sporadic/command.ts";
 
 const USAGE = `pnpm chaos <scenario> [--seed 1] [--json]
@@ -20,7 +22,9 @@ const USAGE = `pnpm chaos <scenario> [--seed 1] [--json]
                 [--cases <name,…>] [--sizes 1,10,300] [--list]
   lanes         how one, two and three workers share the quota between two full lanes [--cases <tokens,…>] [--list]
   sporadic      a healthy model that fails now and then, and a storm of kills [--cases <name,…>] [--list]
-  attack        what listens, attacked: strangers, other sites, large pages, floods, secrets [--cases <name,…>] [--list]`;
+  attack        what listens, attacked: strangers, other sites, large pages, floods, secrets [--cases <name,…>] [--list]
+  fleets        wrong clocks, two versions, several pools files, what cannot be read [--cases <name,…>] [--list]
+  redis         Redis full, failing over, emptied, rolled back, without a disk [--cases <name,…>] [--list]`;
 
 const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Verdict>>> = {
   jobs: jobsCommand,
@@ -29,6 +33,8 @@ const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Ve
   lanes: lanesCommand,
   sporadic: sporadicCommand,
   attack: attackCommand,
+  fleets: fleetsCommand,
+  redis: redisCommand,
 };
 
 const optionsSchema = z.object({

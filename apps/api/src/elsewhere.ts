@@ -1,6 +1,6 @@
 /**
- * Lanes that the pools file does not name, and Redis still knows: of workers with another file, or taken out of the file
- * while they held jobs. Nothing new is accepted into them, but what is in them can be read, explained and cancelled.
+ * Lanes that the pools file does not name, or not in that scope, and Redis still knows: of workers with another file, taken
+ * out of the file while they held jobs, or of a pool that was moved to another scope. Nothing new is accepted into them, but what is in them can be read, explained and cancelled.
  */
 import type { Pool, Pools, Scope } from "@sluice/config";
 import { queueName } from "@sluice/job";
@@ -37,17 +37,20 @@ export class Elsewhere {
     return this.#open.get(queueName(pool, lane));
   }
 
-  /** Looks for the lane in every scope of the file. Rejects when Redis does not answer. */
+  /** Looks for the lane in every scope of the file but the one where the file has it. Rejects when Redis does not answer. */
   async find(pool: string, lane: string): Promise<ApiPool | undefined> {
     const { pools, namespace, redis, open } = this.#options;
     const known = this.known(pool, lane);
     if (known !== undefined || this.#open.size >= MOST_OPEN) return known;
+    const own = pools.pools[pool];
     for (const scope of Object.values(pools.scopes)) {
-      const like = likeness(pools, pool, scope);
-      if (like === undefined) continue;
+      // There it is a lane of the file.
+      if (own?.scope === scope.name && own.lanes.includes(lane)) continue;
       // oxlint-disable-next-line no-await-in-loop -- there are few scopes, and the first that knows it is the one
       if (!(await isKnownLane(redis, keySpace(namespace, scope.name), { pool, lane }))) continue;
-      const found = this.known(pool, lane) ?? open({ ...like, name: pool, lanes: [lane] }, scope);
+      const like = likeness(pools, pool, scope);
+      const found =
+        this.known(pool, lane) ?? open({ ...like, name: pool, scope: scope.name, lanes: [lane] }, scope);
       this.#open.set(queueName(pool, lane), found);
       return found;
     }
@@ -55,9 +58,10 @@ export class Elsewhere {
   }
 }
 
-/** What is left to know of a pool that is in no file: as much as another of its scope says. */
-function likeness({ pools }: Pools, name: string, scope: Scope): Pool | undefined {
-  const own = pools[name];
-  if (own?.scope === scope.name) return own;
-  return Object.values(pools).find((pool) => pool.scope === scope.name);
+/** What is left to know of a pool that is in no file, or now in another scope: as much as the file says of it, or of another. */
+function likeness({ pools }: Pools, name: string, scope: Scope): Pool {
+  const others = Object.values(pools);
+  const like = pools[name] ?? others.find((pool) => pool.scope === scope.name) ?? others[0];
+  if (like === undefined) throw new Error("A pools file without pools");
+  return like;
 }

@@ -14,7 +14,7 @@ import {
 } from "@sluice/drain";
 import { queueName, type Clock, type JobRequest } from "@sluice/job";
 import { createRedisLimiter, misfit, type Explanation, type Inspection } from "@sluice/limits";
-import { LaneQueue, POLLS_LANE, type CapacityGuard } from "@sluice/queue";
+import { LaneQueue, POLLS_LANE, type CapacityGuard, knownLanes, unended } from "@sluice/queue";
 import type { KeySpace } from "@sluice/redis";
 import {
   cacheKey,
@@ -43,7 +43,7 @@ export interface ApiPool extends AcceptingPool, ReadingPool, CancellingPool, Exp
   lane(name: string): LaneQueue;
   /** `undefined` while no worker has started the pool. */
   inspect(): Promise<Inspection | undefined>;
-  /** The lanes that nobody serves, each with why. */
+  /** The lanes that nobody serves, each with why; of those that are not in the pools file, the ones that hold jobs. */
   unservedLanes(): Promise<Readonly<Record<string, string>>>;
   close(): Promise<void>;
 }
@@ -143,8 +143,8 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
     unpolled: async () =>
       describeUnserved(await readServed(redis, keySpace), queueName(pool.name, POLLS_LANE)) !== undefined,
     async unservedLanes() {
-      const served = await readServed(redis, keySpace);
-      const lines = pool.lanes.map(
+      const [served, stray] = await Promise.all([readServed(redis, keySpace), strayLanes(options)]);
+      const lines = [...pool.lanes, ...stray].map(
         (name) => [name, describeUnserved(served, queueName(pool.name, name))] as const,
       );
       return Object.fromEntries(lines.flatMap(([name, line]) => (line === undefined ? [] : [[name, line]])));
@@ -154,6 +154,16 @@ export function createApiPool(options: ApiPoolOptions): ApiPool {
       await Promise.all([polls, ...lanes.values()].map(async (queue) => queue.close()));
     },
   };
+}
+
+/** Lanes of the pool that hold jobs and that this API's pools file does not have. */
+async function strayLanes({ redis, keySpace, pool }: ApiPoolOptions): Promise<string[]> {
+  const known = await knownLanes(redis, keySpace);
+  const others = known.filter(
+    ({ pool: name, lane }) => name === pool.name && lane !== POLLS_LANE && !pool.lanes.includes(lane),
+  );
+  const held = await Promise.all(others.map(async (name) => unended(redis, keySpace, name)));
+  return others.filter((_, index) => (held[index] ?? 0) > 0).map(({ lane }) => lane);
 }
 
 /** Of a job that says nothing about it. */

@@ -63,7 +63,9 @@ export async function startApi({
   redisUrl,
   dynamoDbUrl,
   ...settings
-}: { redisUrl: string; dynamoDbUrl: string } & Partial<Pick<ApiSettings, "allowedHosts" | "streams">>) {
+}: { redisUrl: string; dynamoDbUrl: string } & Partial<
+  Pick<ApiSettings, "allowedHosts" | "streams" | "pools">
+>) {
   const name = `api-test-${randomBytes(4).toString("hex")}`;
   // As the program finds them.
   vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", dynamoDbUrl);

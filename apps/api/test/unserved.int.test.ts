@@ -1,13 +1,18 @@
 /** Lanes that no worker serves, or no pools file names any more: the API says so, and their jobs stay in sight. */
+import { parsePools } from "@sluice/config";
 import { newJobId, type JobData } from "@sluice/job";
 import { encodePayload, LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { startApi } from "./given.ts";
+import { POOLS, startApi } from "./given.ts";
 
-async function start() {
-  const api = await startApi({ redisUrl: inject("redisUrl"), dynamoDbUrl: inject("dynamoDbUrl") });
+async function start(file: object = POOLS) {
+  const api = await startApi({
+    redisUrl: inject("redisUrl"),
+    dynamoDbUrl: inject("dynamoDbUrl"),
+    pools: parsePools(JSON.stringify(file), "pools.yaml"),
+  });
   onTestFinished(async () => api[Symbol.asyncDispose]());
   const space = keySpace(api.name, "lab");
   return {
@@ -83,15 +88,49 @@ test.each([
   await serve("one", "claude.critical");
   expect(await api.get(`/v1/jobs/${id}`)).toMatchObject({ status: 200, body: { id, state: "waiting" } });
   expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ why: NOBODY });
+  const named = pool === "claude" ? { [lane]: NOBODY } : {};
+  expect((await api.get("/v1/pools/claude")).body).toMatchObject({
+    unservedLanes: { bulk: NOBODY, ...named },
+  });
   const cancelled = await fetch(`${api.url}/v1/jobs/${id}/cancel`, { method: "POST" });
   expect(cancelled.status).toBe(200);
   expect((await api.get(`/v1/jobs/${id}`)).body).toMatchObject({ state: "cancelled" });
+  // Without a job it is no news.
+  expect((await api.get("/v1/pools/claude")).body).not.toHaveProperty(["unservedLanes", lane]);
   // Nothing new goes there, and a guess at a name opens nothing.
   expect(await api.post({ pool, lane, prompt: "?", maxTokens: 5 })).toMatchObject({ status: 404 });
   expect(await api.get(`/v1/jobs/${newJobId("claude", "guessed", Date.now())}`)).toMatchObject({
     status: 404,
   });
 });
+
+test.each([
+  [
+    "another pool is left in the former scope",
+    { claude: { ...POOLS.pools.claude, scope: "second" }, small: POOLS.pools.small },
+  ],
+  ["no pool is left there", { claude: { ...POOLS.pools.claude, scope: "second" } }],
+])(
+  "jobs of a pool that was moved to another scope are read, explained and cancelled: %s",
+  async (_what, pools) => {
+    const scopes = { ...POOLS.scopes, second: { region: "us-east-1" } };
+    const { api, serve, add } = await start({ scopes, pools });
+    const id = await add("claude", "bulk");
+    await serve("one", "claude.critical");
+    expect(await api.get(`/v1/jobs/${id}`)).toMatchObject({ status: 200, body: { id, state: "waiting" } });
+    expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ why: NOBODY });
+    const cancelled = await fetch(`${api.url}/v1/jobs/${id}/cancel`, { method: "POST" });
+    expect(cancelled.status).toBe(200);
+    expect((await api.get(`/v1/jobs/${id}`)).body).toMatchObject({ state: "cancelled" });
+    expect(await api.redis.zcard(`${keySpace(api.name, "lab")}:claude.bulk:prioritized`)).toBe(0);
+    expect((await api.get(`/v1/jobs/${id}/explain`)).body).toMatchObject({ state: "cancelled" });
+    // What is accepted now goes where the pool is now.
+    const accepted = await api.post({ pool: "claude", lane: "bulk", prompt: "?", maxTokens: 5 });
+    const { id: fresh } = z.object({ id: z.string() }).parse(accepted.body);
+    expect((await api.get(`/v1/jobs/${fresh}`)).body).toMatchObject({ state: "waiting" });
+    expect(await api.redis.zcard(`${keySpace(api.name, "second")}:claude.bulk:prioritized`)).toBe(1);
+  },
+);
 
 test("a started async call of a pool that is in no worker's file is told of as one that nobody asks about", async () => {
   const { api, serve, add } = await start();

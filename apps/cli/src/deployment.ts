@@ -45,16 +45,20 @@ export interface Deployment extends AsyncDisposable {
   usage(pool: Pool): UsageStore;
   /** The shared time. */
   readonly clock: () => number;
-  /** The pool's lanes that no worker serves, and those that only Redis still knows. */
+  /**
+   * The pool's lanes that no worker serves, and those that only Redis still knows: in its scope, or in the others of the
+   * file, where it was before.
+   */
   strayLanes(pool: KnownPool): Promise<readonly StrayLane[]>;
 }
 
 /** A lane that is not as it should be. */
 export interface StrayLane {
+  readonly scope: string;
   readonly lane: string;
   /** That have not ended. */
   readonly jobs: number;
-  /** Whether this pools file has it. */
+  /** Whether this pools file has it in that scope. */
   readonly inFile: boolean;
   /** Why nobody takes jobs of it; left out while somebody does, or may. */
   readonly unserved?: string;
@@ -88,6 +92,25 @@ export async function openDeployment(): Promise<Deployment> {
     ]);
     return declared === 1 || lanes.some(({ pool }) => pool === name);
   };
+  /** The pool's lanes in one scope that are not as they should be. @param lanes those that the file has there. */
+  const lanesIn = async (scope: string, name: string, lanes: readonly string[]): Promise<StrayLane[]> => {
+    const space = spaceOf({ scope });
+    const [known, served] = await Promise.all([knownLanes(redis, space), readServed(redis, space)]);
+    const found = known.filter(({ pool, lane }) => pool === name && lane !== POLLS_LANE);
+    const all = new Set([...lanes, ...found.map(({ lane }) => lane)]);
+    const looked = await Promise.all(
+      [...all].map(async (lane): Promise<StrayLane> => {
+        const unserved = describeUnserved(served, queueName(name, lane));
+        const jobs = await unended(redis, space, { pool: name, lane });
+        const inFile = lanes.includes(lane);
+        return { scope, lane, jobs, inFile, ...(unserved === undefined ? {} : { unserved }) };
+      }),
+    );
+    // While no worker runs at all, a lane without jobs is no news.
+    return looked.filter(({ inFile, jobs, unserved }) =>
+      jobs > 0 ? !inFile || unserved !== undefined : inFile && served.workers > 0 && unserved !== undefined,
+    );
+  };
   return {
     pools: Object.values(pools),
     pool(name) {
@@ -115,26 +138,10 @@ export async function openDeployment(): Promise<Deployment> {
     clock,
     usage: (pool) => new UsageStore(redis, spaceOf(pool)),
     async strayLanes({ name, lanes, scope }) {
-      const space = keySpace(env.SLUICE_NAMESPACE, scope);
-      const [known, served] = await Promise.all([knownLanes(redis, space), readServed(redis, space)]);
-      const found = known.filter(({ pool, lane }) => pool === name && lane !== POLLS_LANE);
-      const all = new Set([...lanes, ...found.map(({ lane }) => lane)]);
-      const looked = await Promise.all(
-        [...all].map(async (lane): Promise<StrayLane> => {
-          const unserved = describeUnserved(served, queueName(name, lane));
-          const jobs = await unended(redis, space, { pool: name, lane });
-          return {
-            lane,
-            jobs,
-            inFile: lanes.includes(lane),
-            ...(unserved === undefined ? {} : { unserved }),
-          };
-        }),
-      );
-      // While no worker runs at all, a lane without jobs is no news.
-      return looked.filter(({ inFile, jobs, unserved }) =>
-        jobs > 0 ? !inFile || unserved !== undefined : inFile && served.workers > 0 && unserved !== undefined,
-      );
+      const own = await lanesIn(scope, name, lanes);
+      const others = Object.keys(scopes).filter((each) => each !== scope);
+      const elsewhere = await Promise.all(others.map(async (each) => lanesIn(each, name, [])));
+      return [...own, ...elsewhere.flat()];
     },
     async [Symbol.asyncDispose]() {
       await redis.quit();

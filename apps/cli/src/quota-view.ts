@@ -70,8 +70,8 @@ function laneRows({ lanes }: QuotaView): string[] {
 
 /** Lanes that no worker serves, or no file names. */
 export function strayRows(lanes: readonly StrayLane[]): string[] {
-  return lanes.map(({ lane, jobs, inFile, unserved }) => {
-    const where = inFile ? "" : ", not in this pools file";
+  return lanes.map(({ scope, lane, jobs, inFile, unserved }) => {
+    const where = inFile ? "" : ` in scope ${printable(scope)}, not in this pools file`;
     const why = unserved === undefined ? "" : `. ${unserved}`;
     return `  lane ${printable(lane)}${where}: ${jobs} ${jobs === 1 ? "job has" : "jobs have"} not ended${why}`;
   });

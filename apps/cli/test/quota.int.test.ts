@@ -25,7 +25,10 @@ async function world(poolKeys: object = {}) {
     quota: { tokensPerMinute: 1_000_000, requestsPerMinute: 600 },
     ...poolKeys,
   };
-  const text = JSON.stringify({ scopes: { lab: { region: "us-east-1" } }, pools: { nova: pool } });
+  const text = JSON.stringify({
+    scopes: { lab: { region: "us-east-1" }, former: { region: "us-east-1" } },
+    pools: { nova: pool },
+  });
   await writeFile(poolsFile, text);
   const redis = connect(inject("redisUrl"), "command", () => {});
   const space = keySpace(name, "lab");
@@ -58,11 +61,21 @@ async function world(poolKeys: object = {}) {
   }
   const inForce = async () => (await limiter.inspect("nova")).limits.quota;
   const operations = createOperations(redis, space);
-  return { redis, space, sluice, quota, inForce, limiter, log: createQuotaLog(redis, space), operations };
+  return {
+    redis,
+    space,
+    name,
+    sluice,
+    quota,
+    inForce,
+    limiter,
+    log: createQuotaLog(redis, space),
+    operations,
+  };
 }
 
 test("lanes that no worker serves, or no file has, are named, and a pool that no worker has started is told", async () => {
-  const { redis, space, quota } = await world();
+  const { redis, space, name, quota } = await world();
   await redis.zadd(`${space}:heartbeat:owners`, Date.now() + 60_000, "one");
   const note = JSON.stringify({ version: 1, lanes: ["nova.critical", "nova.standard"] });
   await redis.set(`${space}:serves:one`, note, "PX", 60_000);
@@ -76,10 +89,17 @@ test("lanes that no worker serves, or no file has, are named, and a pool that no
     "other.x",
   );
   await redis.zadd(`${space}:deadlines:nova.old`, Date.now() + 60_000, "a job");
+  // The pool was in another scope before.
+  const former = keySpace(name, "former");
+  await redis.zadd(`${former}:lanes`, Date.now(), "nova.bulk");
+  await redis.zadd(`${former}:deadlines:nova.bulk`, Date.now() + 60_000, "a job");
   const nobody = "No worker serves this lane: the one that runs does not have it in its pools file";
   const { out } = await quota("show", "nova");
   expect(out).toContain(`lane bulk: 0 jobs have not ended. ${nobody}`);
-  expect(out).toContain(`lane old, not in this pools file: 1 job has not ended. ${nobody}`);
+  expect(out).toContain(`lane old in scope lab, not in this pools file: 1 job has not ended. ${nobody}`);
+  expect(out).toContain(
+    "lane bulk in scope former, not in this pools file: 1 job has not ended. No worker is running",
+  );
   expect(out).not.toContain("lane standard:");
 
   const keys = await redis.keys(`${space}:limits:*`);
@@ -87,7 +107,7 @@ test("lanes that no worker serves, or no file has, are named, and a pool that no
   const unstarted = await quota("show", "nova");
   expect(unstarted).toMatchObject({ code: 0, err: "" });
   expect(unstarted.out).toContain("nova: no worker has started this pool yet");
-  expect(unstarted.out).toContain("lane old, not in this pools file");
+  expect(unstarted.out).toContain("lane old in scope lab, not in this pools file");
 });
 
 test("a pool that only workers with another file have is shown as they declared it, and not changed", async () => {
@@ -104,7 +124,7 @@ test("a pool that only workers with another file have is shown as they declared 
   await redis.zadd(`${space}:lanes`, Date.now(), "gone.standard");
   await redis.zadd(`${space}:deadlines:gone.standard`, Date.now() + 60_000, "a job");
   const gone = await quota("show", "gone");
-  expect(gone.out).toContain("lane standard, not in this pools file: 1 job has not ended");
+  expect(gone.out).toContain("lane standard in scope lab, not in this pools file: 1 job has not ended");
 
   const nowhere = await quota("show", "nowhere", "--json");
   expect(nowhere).toMatchObject({

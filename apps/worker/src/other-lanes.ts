@@ -35,6 +35,8 @@ export interface OtherLanesOptions {
   /** What the mover empties: other lanes are added to it, and taken out again. */
   readonly outboxes: Set<Outbox>;
   readonly emit: Emit;
+  /** A job could not be read, and is in the failed set now. */
+  readonly onUnreadable: (id: string) => void;
   readonly onError: (error: unknown) => void;
   /** By what a lane's sweeper judges times. */
   readonly times: SweeperTimes;
@@ -45,9 +47,6 @@ export interface OtherLanesOptions {
 
 /** How often the own lanes are noted as lanes that there are, milliseconds. */
 const NOTE_EVERY_MS = 60_000;
-
-/** How often jobs in the hands of vanished workers are given back, milliseconds. */
-const RECOVER_EVERY_MS = 15_000;
 
 interface Watched {
   readonly name: LaneName;
@@ -123,16 +122,28 @@ export class OtherLanes {
   }
 
   #watch({ pool, lane }: LaneName): Watched {
-    const { redis, queueRedis, keySpace, outcomes, cancels, leftOf, outboxes, times, emit, onError } =
-      this.#options;
+    const {
+      redis,
+      queueRedis,
+      keySpace,
+      outcomes,
+      cancels,
+      leftOf,
+      outboxes,
+      times,
+      emit,
+      onUnreadable,
+      onError,
+    } = this.#options;
     const sweeper = new Sweeper({
       redis: queueRedis,
       keySpace,
       pool,
       lane,
       ...times,
-      recoverEveryMs: RECOVER_EVERY_MS,
+      recovers: true,
       onExpired: (id) => emit("job:expired", { id }),
+      onUnreadable,
       onError,
     });
     const failed = new FailedSet(redis, keySpace, pool, lane);

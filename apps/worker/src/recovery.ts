@@ -39,12 +39,12 @@ export class Recovery {
     }
   }
 
-  /** At the start: Redis may have changed while no worker ran. */
-  lookBack(lastChange: (space: KeySpace) => RedisChange | undefined): void {
+  /** At the start: Redis may have changed while no worker ran, more than once. */
+  lookBack(changes: (space: KeySpace) => readonly RedisChange[]): void {
     for (const space of new Set(this.#options.pools.map(({ scope }) => scope.keySpace))) {
-      const change = lastChange(space);
-      if (change === undefined) continue;
-      if (this.#options.clock() - change.at < LOOK_BACK_MS) this.#compare(space, change);
+      for (const change of changes(space)) {
+        if (this.#options.clock() - change.at < LOOK_BACK_MS) this.#compare(space, change);
+      }
     }
   }
 

@@ -167,6 +167,7 @@ export class Worker {
             }),
           outboxes,
           emit: this.#emit,
+          onUnreadable: this.#onUnreadable,
           onError: this.#onError("other lanes"),
           times: this.#sweeperTimes(),
           random: Math.random,
@@ -226,7 +227,7 @@ export class Worker {
     this.#started = true;
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
     this.#locks.start();
-    this.#recovery.lookBack((space) => this.#standing.lastChange(space));
+    this.#recovery.lookBack((space) => this.#standing.changes(space));
     this.#mover.start();
     this.#replays.start();
     for (const sweeper of this.#sweepers) sweeper.start();

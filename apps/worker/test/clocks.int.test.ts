@@ -1,26 +1,15 @@
 /** Worker processes on machines whose clocks are wrong, and are set while they run. */
-import { rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { startMachine, type MachineClock } from "@sluice/chaos";
 import { expect, inject, test, vi } from "vitest";
 import { PATIENTLY, startFleet, type Fleet } from "./fleet.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 
-const OFF = new URL("fixtures/clock-off-worker.ts", import.meta.url);
-
 const start = async (): Promise<Fleet> =>
   startFleet({ redisUrl: inject("redisUrl"), dynamoDbUrl: inject("dynamoDbUrl"), latencyMs: 50 });
 
-/** A machine's clock, which can be set. */
-async function machine({ folder }: Fleet, aheadMs: number) {
-  const file = join(folder, "clock");
-  const set = async (ms: number): Promise<void> => {
-    await writeFile(`${file}.new`, String(ms));
-    await rename(`${file}.new`, file);
-  };
-  await set(aheadMs);
-  return { env: { TEST_CLOCK_FILE: file }, set };
-}
+const machine = async ({ folder }: Fleet, aheadMs: number): Promise<MachineClock> =>
+  startMachine(folder, { by: "Date" }, aheadMs);
 
 const codes = (lines: readonly { msg: string }[]): string[] =>
   lines.flatMap((line) =>
@@ -30,7 +19,7 @@ const codes = (lines: readonly { msg: string }[]): string[] =>
 test("a worker 65 s ahead starts nothing, and says what to do", async () => {
   await using fleet = await start();
   const [id = ""] = await fleet.submit([{}]);
-  const worker = await fleet.startWorker(OFF, (await machine(fleet, 65_000)).env);
+  const worker = await fleet.startWorker(undefined, (await machine(fleet, 65_000)).env);
   expect(await worker.exit).toEqual({ code: 1, signal: null });
   expect(worker.text).toMatch(
     /sluice worker: The clock of this machine is 6[45]\.\d s ahead of that of Redis.*chronyc makestep/,
@@ -43,7 +32,7 @@ test.each([20_000, -20_000])(
   "a worker %i ms ahead ends no job, and starts none, before its time",
   async (aheadMs) => {
     await using fleet = await start();
-    const worker = await fleet.startWorker(OFF, (await machine(fleet, aheadMs)).env);
+    const worker = await fleet.startWorker(undefined, (await machine(fleet, aheadMs)).env);
     // By its clock their deadlines have passed before they come, or the scheduled one is due at once.
     const submittedAt = Date.now();
     const waiting = await fleet.submit(Array.from({ length: 50 }, () => ({ deadlineMs: 15_000 })));
@@ -67,7 +56,7 @@ test.each([20_000, -20_000])(
 test("a clock that is set while a worker runs ends no job, and beyond half a minute none is fetched until it is right", async () => {
   await using fleet = await start();
   const clock = await machine(fleet, 0);
-  const worker = await fleet.startWorker(OFF, clock.env);
+  const worker = await fleet.startWorker(undefined, clock.env);
   const told = async (msg: string, code: string): Promise<unknown> =>
     worker.logged(`${msg} ${code}`, (line) => line.msg === msg && line["code"] === code);
   const job = { deadlineMs: 60_000 };

@@ -35,6 +35,9 @@ test("a lane that the only worker lacks is told of, its deadlines are kept, and 
   const waiting = await fleet.submit(Array.from({ length: 5 }, () => ({ lane: "extra" })));
   const late = await overdue(fleet, "test", "extra");
   const gone = await overdue(fleet, "removed", "lane");
+  // Due, and its key holds no job.
+  await fleet.redis.set(`${fleet.keySpace}:test.extra:broken`, "no job");
+  await fleet.redis.zadd(`${fleet.keySpace}:test.extra:delayed`, Date.now() * 4_096, "broken");
   const worker = await fleet.startWorker(undefined, { SLUICE_POOLS });
   const told = (msg: string) => worker.lines.filter((line) => line.msg === msg);
 
@@ -42,6 +45,10 @@ test("a lane that the only worker lacks is told of, its deadlines are kept, and 
     expect(told("lane:unserved")).toContainEqual(
       expect.objectContaining({ pool: "test", lane: "extra", unserved: true, jobs: expect.any(Number) }),
     );
+  }, PATIENTLY);
+  await vi.waitFor(() => {
+    const error = "What Redis holds of job broken cannot be read";
+    expect(told("worker:error")).toContainEqual(expect.objectContaining({ error }));
   }, PATIENTLY);
   // Dead of their deadlines, also in a pool that no file names, and with their letters.
   for (const id of [late, gone]) {

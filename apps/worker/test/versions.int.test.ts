@@ -1,10 +1,9 @@
 /** Programs of this version and of the one before side by side, as during a deploy, both ways round. */
-import type { Started } from "@sluice/chaos";
+import { hasFormerVersion, unpackFormerVersion, type FormerVersion, type Started } from "@sluice/chaos";
 import { queueName } from "@sluice/job";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 import { PATIENTLY, startFleet, type Fleet } from "./fleet.ts";
-import { hasFormerVersion, unpackFormerVersion, type FormerVersion } from "./former-version.ts";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
@@ -47,7 +46,9 @@ const ended = ({ lines }: Started): string[] =>
   lines.filter(({ msg }) => msg === "job:completed").map(({ id }) => String(id));
 /** The locks of these fleets are short: a busy machine loses one now and then, which is no matter of versions. */
 const troubles = ({ lines }: Started): unknown[] =>
-  lines.filter(({ msg, error }) => msg === "worker:error" && !String(error).includes("Missing lock"));
+  lines.filter(
+    ({ msg, error }) => msg === "worker:error" && !/Missing lock|Lock mismatch/.test(String(error)),
+  );
 
 describe.skipIf(!hasFormerVersion())(
   "beside the version before (skipped where the clone has no history)",

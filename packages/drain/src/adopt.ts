@@ -13,19 +13,24 @@ import {
   readJobData,
   type Failure,
   type JobData,
+  type NewerVersionError,
 } from "@sluice/job";
 
 /** A job of a failed set, as it was found. */
 export interface FoundDead {
   readonly id: string;
   readonly data: unknown;
-  readonly failure: Failure;
+  /** Of a newer version, the error that says so. */
+  readonly failure: Failure | NewerVersionError;
   readonly attempts: number;
   readonly stalls: number;
   /** Times it was fetched. Default 0. */
   readonly fetched?: number;
   readonly diedAt: number;
 }
+
+/** One whose failure this version can read. */
+export type ReadDead = Omit<FoundDead, "failure"> & { readonly failure: Failure };
 
 /** Longest foreign id that is told, and longest message of a failure, characters. */
 const TOLD_ID_LENGTH = 64;
@@ -34,8 +39,8 @@ const MESSAGE_LENGTH = 500;
 /** A death that every store takes. The same job, found again after a crash, is the same death of the same record. */
 export function adopted(
   { pool, lane, queue }: { readonly pool: string; readonly lane: string; readonly queue: string },
-  job: FoundDead,
-): Omit<FoundDead, "id" | "data" | "fetched"> & { readonly data: JobData } {
+  job: ReadDead,
+): Omit<ReadDead, "id" | "data" | "fetched"> & { readonly data: JobData } {
   const { failure } = job;
   const diedAt = whole(job.diedAt);
   const counts = { attempts: whole(job.attempts), stalls: whole(job.stalls), diedAt };

@@ -2,7 +2,7 @@
 import type { Clock, Outcome } from "@sluice/job";
 import { parseJobId, readJobEnvelope } from "@sluice/job";
 import { lifeId, type JobView, type ReadingLane } from "./find.ts";
-import { poolOf, type PoolsAsked } from "./pools.ts";
+import { holderOf, type PoolsAsked } from "./pools.ts";
 import type { LeftCalls } from "./left-calls.ts";
 
 /** `cancelled`: it had not started. `requested`: it runs, and ends as soon as its process hears. `ended`: too late. */
@@ -19,7 +19,7 @@ export interface CancellingPool {
   /** What calls of its jobs hold whose worker vanished. */
   readonly left: Pick<LeftCalls, "settleAll">;
   /** Where started async calls wait. */
-  readonly polls: { readonly failedSet: string };
+  readonly polls: Pick<ReadingLane, "find"> & { readonly failedSet: string };
   lane(name: string): ReadingLane & {
     readonly failedSet: string;
     /** Takes the job out of its lane, if it has not started. */
@@ -39,12 +39,13 @@ export function createCancel(
   return async (tenant, id) => {
     const view = await options.find(tenant, id);
     const parts = parseJobId(id);
-    const pool = parts && (await poolOf(options, parts));
-    if (view === undefined || parts === undefined || pool === undefined) return undefined;
+    if (view === undefined || parts === undefined) return undefined;
     if (view.state !== "waiting" && view.state !== "delayed" && view.state !== "active") return "ended";
+    const jobId = lifeId(view);
+    const pool = await holderOf(options, parts, jobId);
+    if (pool === undefined) return undefined;
     // The flag first: from here on every step of the job sees it, whatever becomes of what follows. It is raised only
     // if the job has neither an outcome nor failed; an answer or a failure that comes after it is not stored.
-    const jobId = lifeId(view);
     const lane = pool.lane(parts.lane);
     const failedSets = [lane.failedSet, pool.polls.failedSet];
     if ((await pool.cancels.request(jobId, tenant, failedSets)) === "ended") return "ended";

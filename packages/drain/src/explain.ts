@@ -14,7 +14,7 @@ import {
   type Payload,
 } from "@sluice/job";
 import { lifeId, type FindOptions, type JobView, type ReadingLane } from "./find.ts";
-import { poolOf, type PoolsAsked } from "./pools.ts";
+import { holderOf, type PoolsAsked } from "./pools.ts";
 import type { Cost } from "./ports.ts";
 import { LEASE_GRACE_MS } from "./start.ts";
 import {
@@ -116,10 +116,12 @@ export function createExplain<Gate extends GateAnswer>(
   return async (tenant, id) => {
     const view = await options.find(tenant, id);
     const parts = parseJobId(id);
-    const pool = parts && (await poolOf(options, parts));
-    if (view === undefined || parts === undefined || pool === undefined) return undefined;
+    if (view === undefined || parts === undefined) return undefined;
     const { state, replay } = view;
-    const found = { jobId: lifeId(view), lane: parts.lane, pool };
+    const jobId = lifeId(view);
+    const pool = await holderOf(options, parts, jobId);
+    if (pool === undefined) return undefined;
+    const found = { jobId, lane: parts.lane, pool };
     const { why, ...details } =
       state === "waiting" || state === "delayed" || state === "active"
         ? ((await underWay(options, { state, ...found })) ?? reasonOfEnd(view, undefined, "unknown"))

@@ -108,24 +108,35 @@ export function createFind(
     const parts = parseJobId(id);
     const pool = parts && (await poolOf(options, parts));
     if (parts === undefined || pool === undefined) return undefined;
-    const place = { pool, lane: parts.lane, id: lifeOf(id).id };
+    const root = lifeOf(id).id;
+    const places: Place[] = [{ pool, lane: parts.lane, id: root }];
 
     let { replay } = parts;
     let died: JobView | undefined;
     let lookedAgain = false;
+    let lookedElsewhere = false;
     for (;;) {
-      const life = await inRedis(place, replay);
+      const life = await firstOf(places, async (place) => inRedis(place, replay));
       if (life !== undefined && life.tenant !== tenant) return undefined;
       if (life !== undefined && life.view.state !== "dead") return { ...life.view, id };
       if (life !== undefined) died = { ...life.view, id };
-      const later = await laterReplay(place, replay);
+      const later = await firstOf(places, async (place) => laterReplay(place, replay));
       if (later !== undefined) {
         replay = later;
         continue;
       }
       if (life !== undefined) return died;
+      if (!lookedElsewhere) {
+        lookedElsewhere = true;
+        // The pool may have been moved to another scope, with the job left where it was.
+        const former = await options.elsewhere?.(parts.pool, parts.lane);
+        if (former !== undefined && former !== pool) {
+          places.push({ pool: former, lane: parts.lane, id: root });
+          continue;
+        }
+      }
 
-      const letter = await options.deadLetters.look(place.id);
+      const letter = await options.deadLetters.look(root);
       if (letter === undefined || letter.tenant !== tenant || letter.replays < replay) return died;
       const isLater = letter.replays > replay && letter.state !== "dead" && letter.state !== "parked";
       // It may have entered its lane, and ended, between the two reads.
@@ -137,6 +148,18 @@ export function createFind(
       return byLetter(letter, id, pool.deadlineMs);
     }
   };
+}
+
+async function firstOf<T>(
+  places: readonly Place[],
+  look: (place: Place) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  for (const place of places) {
+    // oxlint-disable-next-line no-await-in-loop -- there are two at most, and the second is rarely asked
+    const found = await look(place);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** One life: its outcome, or where its lane has it. */

@@ -47,8 +47,8 @@ const STATES = ["dead", "parked", "replaying"] as const;
 
 export class LookBack {
   readonly #letters: LookedBackLetters;
-  /** Lanes whose letters have yet to be looked at, and those of which time. */
-  readonly #due = new Map<ReconciledLane, Span>();
+  /** Lanes whose letters have yet to be looked at, and those of which times, which do not overlap. */
+  readonly #due = new Map<ReconciledLane, readonly Span[]>();
   /** Jobs that run again although there is a letter of their death. */
   readonly #revived = new Map<string, ReconciledLane>();
 
@@ -59,11 +59,8 @@ export class LookBack {
   /** Redis was found to be another. What is due of an earlier change stays due. */
   expect(lanes: readonly ReconciledLane[], { at, seenAt }: Change): void {
     const from = Math.max(0, Math.min(seenAt, at) - LOST_BEFORE_MS);
-    const until = at + LOST_AFTER_MS;
-    for (const lane of lanes) {
-      const due = this.#due.get(lane) ?? { from, until };
-      this.#due.set(lane, { from: Math.min(due.from, from), until: Math.max(due.until, until) });
-    }
+    const span = { from, until: at + LOST_AFTER_MS };
+    for (const lane of lanes) this.#due.set(lane, withSpan(this.#due.get(lane) ?? [], span));
   }
 
   /** Whether the job runs again although there is a letter of its death. */
@@ -73,8 +70,18 @@ export class LookBack {
 
   /** Looks at the letters of a lane, if that is due. Resolves to how many it resolved; what fails comes again. */
   async at(lane: ReconciledLane): Promise<number> {
-    const span = this.#due.get(lane);
-    if (span === undefined) return 0;
+    let resolved = 0;
+    for (const span of this.#due.get(lane) ?? []) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other: there is no haste, and thousands may be read
+      resolved += await this.#compare(lane, span);
+      const left = (this.#due.get(lane) ?? []).filter((each) => each !== span);
+      if (left.length > 0) this.#due.set(lane, left);
+      else this.#due.delete(lane);
+    }
+    return resolved;
+  }
+
+  async #compare(lane: ReconciledLane, span: Span): Promise<number> {
     let resolved = 0;
     for (const state of STATES) {
       let cursor: string | undefined;
@@ -85,7 +92,6 @@ export class LookBack {
         ({ cursor } = page);
       } while (cursor !== undefined);
     }
-    if (this.#due.get(lane) === span) this.#due.delete(lane);
     return resolved;
   }
 
@@ -106,4 +112,15 @@ export class LookBack {
     else if (this.#revived.size < MOST_REVIVED) this.#revived.set(jobId, lane);
     return state;
   }
+}
+
+/** The spans with one more: those that overlap it are one with it. */
+function withSpan(spans: readonly Span[], span: Span): readonly Span[] {
+  let merged = span;
+  const apart: Span[] = [];
+  for (const each of spans) {
+    if (each.until < merged.from || merged.until < each.from) apart.push(each);
+    else merged = { from: Math.min(each.from, merged.from), until: Math.max(each.until, merged.until) };
+  }
+  return [...apart, merged];
 }

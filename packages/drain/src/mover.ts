@@ -5,6 +5,7 @@
 import {
   JOB_DATA,
   JOB_DATA_VERSION,
+  NewerVersionError,
   readJobData,
   type Clock,
   type Emit,
@@ -12,9 +13,10 @@ import {
   type JobData,
   type Random,
 } from "@sluice/job";
-import { adopted, type FoundDead } from "./adopt.ts";
+import { adopted, type FoundDead, type ReadDead } from "./adopt.ts";
 import { describe } from "./insist.ts";
 import type { LeftCalls } from "./left-calls.ts";
+import type { NewerRecord } from "./newer.ts";
 import type { Cancels, Outcomes } from "./ports.ts";
 
 /** A dead job in the outbox. */
@@ -67,8 +69,8 @@ export class Mover {
   #sweep: Promise<unknown> | undefined;
   #again = false;
   #stopped = false;
-  /** Versions that were told of. */
-  readonly #newer = new Set<number>();
+  /** Kinds of records and versions that were told of. */
+  readonly #newer = new Set<string>();
 
   constructor(options: MoverOptions) {
     this.#options = options;
@@ -119,7 +121,7 @@ export class Mover {
 
   /**
    * A job that the store refuses is passed over, so that it cannot hold up those behind it; it comes again. So is one
-   * whose data a newer version of Sluice wrote: a letter made of it here would lose what is new.
+   * whose data or failure a newer version of Sluice wrote: a letter made of it here would lose what is new.
    * @throws the first refusal, after everything else was moved.
    */
   async #empty(outbox: Outbox): Promise<number> {
@@ -128,7 +130,7 @@ export class Mover {
     const refusals: unknown[] = [];
     for (;;) {
       const batch = await outbox.oldest(BATCH, skip);
-      const ours = batch.filter((job) => !this.#isNewer(outbox, job));
+      const ours = batch.filter((job): job is ReadDead => !this.#isNewer(outbox, job));
       const results = await Promise.allSettled(ours.map(async (job) => this.#move(outbox, job)));
       const dropped = results.filter((result) => result.status === "fulfilled" && result.value).length;
       for (const result of results) if (result.status === "rejected") refusals.push(result.reason);
@@ -141,20 +143,21 @@ export class Mover {
     return moved;
   }
 
-  /** Says so once per version. */
-  #isNewer({ pool }: Outbox, { id, data }: Dead): boolean {
-    const read = readJobData(data);
-    if (read.type !== "newer" || read.envelope.id !== id) return false;
-    const { version } = read;
-    if (!this.#newer.has(version)) {
-      this.#newer.add(version);
-      this.#options.emit("version:newer", { id, pool, what: JOB_DATA, version, known: JOB_DATA_VERSION });
+  /** Says so once per kind of record and version. */
+  #isNewer({ pool }: Outbox, job: Dead): boolean {
+    const newer = newerOf(job);
+    if (newer === undefined) return false;
+    const { what, version, known } = newer;
+    const key = `${what} ${version}`;
+    if (!this.#newer.has(key)) {
+      this.#newer.add(key);
+      this.#options.emit("version:newer", { id: job.id, pool, what, version, known });
     }
     return true;
   }
 
   /** Store, leave a tombstone, drop: in this order, so that a crash between any two only means doing them again. */
-  async #move(outbox: Outbox, job: Dead): Promise<boolean> {
+  async #move(outbox: Outbox, job: ReadDead): Promise<boolean> {
     const { deadLetters, emit } = this.#options;
     const { data, failure, attempts, stalls, diedAt } = adopted(outbox, job);
     const ended = await outbox.outcomes.get(data.id);
@@ -194,4 +197,13 @@ export class Mover {
     const everyMs = this.#options.everyMs ?? 5_000;
     this.#timer = setTimeout(() => this.nudge(), everyMs * (0.75 + this.#options.random() / 2));
   }
+}
+
+/** What of the job only a newer version can read. */
+function newerOf({ id, data, failure }: Dead): NewerRecord | undefined {
+  const read = readJobData(data);
+  if (read.type === "newer" && read.envelope.id === id) {
+    return { what: JOB_DATA, version: read.version, known: JOB_DATA_VERSION };
+  }
+  return failure instanceof NewerVersionError ? failure : undefined;
 }

@@ -22,7 +22,7 @@ test("a job whose worker vanished leaves nothing reserved when it is taken out o
         settled.push(job);
       },
     },
-    polls: { failedSet: "polls:failed" },
+    polls: { find: async () => undefined, failedSet: "polls:failed" },
     lane: () => ({
       failedSet: "lane:failed",
       find: async () => ({ state: "delayed", data, attemptsMade: 1, fetched: 7, stalls: 2 }),

@@ -270,6 +270,19 @@ describe("after Redis has lost its last writes", () => {
     expect(spans).toEqual([{ from: 3_100_000, until: 9_560_000 }]);
   });
 
+  test("changes that lie apart are compared each by itself", async () => {
+    const { data, reconciler, spans } = world({ stale: false });
+    for (const at of [1_000_000, 90_000_000, 1_500_000]) {
+      reconciler.redisChanged([data.pool], { at, seenAt: at });
+    }
+    await reconciler.sweep();
+    await reconciler.sweep();
+    expect(spans).toEqual([
+      { from: 89_100_000, until: 90_060_000 },
+      { from: 100_000, until: 1_560_000 },
+    ]);
+  });
+
   test.each(["parked", "replaying"])("letters that are %s are compared too", async (deathState) => {
     const id = "p.bulk.answered";
     const outcomeOf = (of: string): Outcome | undefined => (of === id ? cancelled(of) : undefined);

@@ -1,5 +1,6 @@
 /** How a call has failed, as data that is stored and shown. What follows from it is in the table of `failures.ts`. */
 import { z } from "zod";
+import { NewerVersionError, versionOf } from "./version.ts";
 
 /**
  * `throttled`: a quota or a lack of capacity said no; waiting helps.
@@ -37,3 +38,24 @@ export const failureSchema = z.object({
   retryAfterMs: z.number().nonnegative().optional(),
 });
 export type Failure = z.infer<typeof failureSchema>;
+
+/** The version of stored failures. As with job data: raised for what must be understood. */
+const FAILURE_VERSION = 1;
+
+/** What a version that knows more words says. */
+const wordsSchema = z.object({ kind: z.string().min(1), dimension: z.string().optional() });
+const WORDS: ReadonlySet<PropertyKey> = new Set(Object.keys(wordsSchema.shape));
+
+/**
+ * Reads the failure that is stored with a dead job; `undefined` for what is none. One of a newer version comes back as the
+ * error that says so: it must not be told as another.
+ */
+export function readFailure(stored: unknown): Failure | NewerVersionError | undefined {
+  const version = versionOf(stored);
+  if (version > FAILURE_VERSION) return new NewerVersionError("failure", version, FAILURE_VERSION);
+  const known = failureSchema.safeParse(stored);
+  if (known.success) return known.data;
+  const areWords = known.error.issues.every(({ path: [field = ""] }) => WORDS.has(field));
+  if (!areWords || !wordsSchema.safeParse(stored).success) return undefined;
+  return new NewerVersionError("failure", FAILURE_VERSION + 1, FAILURE_VERSION);
+}

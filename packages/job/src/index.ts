@@ -14,6 +14,7 @@ export { parseExact, type ExactJson } from "./exact-json.ts";
 export {
   failureKindSchema,
   failureSchema,
+  readFailure,
   throttleDimensionSchema,
   type Failure,
   type FailureKind,

@@ -50,12 +50,14 @@ local packedState, packedDay = unpack(redis.call('MGET', stateKey, dayKey))
 local state = stateFrom(packedState) or learningState(parameters, time)
 local day = unpackOr(packedDay) or freshDay()
 local now = advance(parameters, state, time)
+local dayChanged = advanceDay(parameters, day, now)
 sweep(parameters, now)
 
 local held = unpackOr(redis.call('HGET', reservationsKey, id))
 if held then
   -- Kept, since the clock may have stepped; for the same reason no wait goes beyond the backlog.
   redis.call('SET', stateKey, cmsgpack.pack(state))
+  if dayChanged then redis.call('SET', dayKey, cmsgpack.pack(day)) end
   local wait = math.max(0, math.min(held.startAt - now, backlogMs(parameters, state)))
   return { 'granted', math.ceil(wait), held.probe and 1 or 0, '' }
 end
@@ -105,11 +107,12 @@ else
   else
     countStart(parameters, startsKey, startAt, now)
   end
-  if cost['tokens-per-day'] then redis.call('SET', dayKey, cmsgpack.pack(day)) end
+  dayChanged = dayChanged or cost['tokens-per-day'] ~= nil
   reply = { 'granted', math.ceil(wait), probe and 1 or 0 }
 end
 
 redis.call('SET', stateKey, cmsgpack.pack(state))
+if dayChanged then redis.call('SET', dayKey, cmsgpack.pack(day)) end
 local news = #changes > 0 and cjson.encode(changes) or ''
 if news ~= '' then redis.call('PUBLISH', channel, news) end
 reply[#reply + 1] = news

@@ -1,9 +1,18 @@
 -- Part of settle: when the pool last answered, by operation and apart from one's own job: what tells a job's own failure
 -- from one of the pool. Twin of `src/model/answers.ts`.
--- A list in the field 'answered' of `startsKey`: { operation, job, at, otherAt }, the last answered at the end.
+-- A list in the field 'answered' of `startsKey`: { operation, job, at, otherAt, shiftedMs }, the last answered at the end.
 
-local function loadAnswers(startsKey)
-  return unpackOr(redis.call('HGET', startsKey, 'answered')) or {}
+-- By the clock of the pool as it is now: by how much that has stepped in all, when they were noted, is noted with them.
+-- What a version before has noted is taken as it is.
+local function loadAnswers(startsKey, state)
+  local answers, shiftedMs = unpackOr(redis.call('HGET', startsKey, 'answered')) or {}, state.shiftedMs or 0
+  for _, one in ipairs(answers) do
+    local stepMs = shiftedMs - (one[5] or shiftedMs)
+    one[3] = one[3] + stepMs
+    if one[4] > 0 then one[4] = one[4] + stepMs end
+    one[5] = shiftedMs
+  end
+  return answers
 end
 
 -- When the operation last answered another job; 0: not within memory.
@@ -20,8 +29,8 @@ local function mayNote(parameters, state, now)
 end
 
 -- Remembers an answer; of many operations, those answered last.
-local function noteAnswer(startsKey, most, operation, job, now)
-  local answers, otherAt = loadAnswers(startsKey), 0
+local function noteAnswer(startsKey, most, state, operation, job, now)
+  local answers, otherAt = loadAnswers(startsKey, state), 0
   for place, one in ipairs(answers) do
     if one[1] == operation then
       otherAt = answeredAt(one, job)
@@ -30,7 +39,7 @@ local function noteAnswer(startsKey, most, operation, job, now)
     end
   end
   if #answers >= most then table.remove(answers, 1) end
-  answers[#answers + 1] = { operation, job, now, otherAt }
+  answers[#answers + 1] = { operation, job, now, otherAt, state.shiftedMs or 0 }
   redis.call('HSET', startsKey, 'answered', cmsgpack.pack(answers))
 end
 

@@ -9,7 +9,8 @@
 --       7 '1' when the pool was known and is gone: Redis lost its data; 'lost' when that is known otherwise, and another
 --         program may have declared the pool since
 --       8 with 'change': the expected version; with 'declare': what this process declared before, JSON, or ''
--- Reply the version of the limits in force; 0: another change came first
+--       9 with 'declare': what the limits say beyond the defaults   10 with 'declare': the order that was told, or ''
+-- Reply {the version of the limits in force; 0: another change came first, with 'declare': its order or ''}
 --
 -- Atomic, because limits, version and the state that fits them change together: a script in between would find a
 -- dimension without a level.
@@ -20,11 +21,13 @@ local parameters = cjson.decode(ARGV[6])
 local now = timeOf(ARGV[1])
 
 local declared, version, packed = unpack(redis.call('HMGET', limitsKey, 'declared', 'version', 'parameters'))
-if mode == 'change' and version ~= ARGV[8] then return 0 end
+if mode == 'change' and version ~= ARGV[8] then return { 0, '' } end
 
 local inForce = unpackOr(packed)
 -- What a newer version has made of a newer file is not undone.
-if inForce and (inForce.form or 1) > PARAMETERS_FORM and not isUsable(inForce) then return tonumber(version) end
+if inForce and (inForce.form or 1) > PARAMETERS_FORM and not isUsable(inForce) then
+  return { tonumber(version), '' }
+end
 
 -- Redis has lost what it knew of the pool, perhaps but for what came since.
 local lost = ARGV[7] ~= ''
@@ -53,25 +56,35 @@ local function put(fit, text)
   return next
 end
 
-if mode == 'change' then return put(parameters, limits) end
+if mode == 'change' then return { put(parameters, limits), '' } end
 
-local mine = redis.sha1hex(limits)
-local formerly = ARGV[8] ~= '' and redis.sha1hex(ARGV[8]) or ''
-local live = liveDeclarations(noteDeclaration(limitsKey, mine, formerly, parameters.lanes, now), now)
+local mine = {
+  id = redis.sha1hex(limits), settings = redis.sha1hex(ARGV[9]), lanes = parameters.lanes, order = tonumber(ARGV[10]),
+  formerly = ARGV[8] ~= '' and redis.sha1hex(ARGV[8]) or '',
+}
+local known = noteDeclaration(limitsKey, mine, now)
+local live = liveDeclarations(known, now)
 local lanes = mergedLanes(live)
-local isLatest = live[1].id == mine
-if not inForce or (isLatest and declared ~= limits) then
-  redis.call('HSET', limitsKey, 'declared', limits)
-  local text = sameLanes(lanes, parameters.lanes) and limits or withLanes(limits, lanes)
-  parameters.lanes = lanes
-  return put(parameters, text)
-end
-if inForce.form ~= PARAMETERS_FORM or sameLanes(lanes, inForce.lanes) then
-  if ARGV[7] == 'lost' then
+local isLatest = live[1].id == mine.id
+
+-- Puts in force what is not yet; returns the version of what is.
+local function declare()
+  if not inForce or (isLatest and declared ~= limits) then
+    redis.call('HSET', limitsKey, 'declared', limits)
+    local text = sameLanes(lanes, parameters.lanes) and limits or withLanes(limits, lanes)
     parameters.lanes = lanes
-    putState(parameters)
+    return put(parameters, text)
   end
-  return tonumber(version)
+  if inForce.form ~= PARAMETERS_FORM or sameLanes(lanes, inForce.lanes) then
+    if ARGV[7] == 'lost' then
+      parameters.lanes = lanes
+      putState(parameters)
+    end
+    return tonumber(version)
+  end
+  inForce.lanes = lanes
+  return put(inForce, withLanes(redis.call('HGET', limitsKey, 'limits'), lanes))
 end
-inForce.lanes = lanes
-return put(inForce, withLanes(redis.call('HGET', limitsKey, 'limits'), lanes))
+
+-- As text: a number in a reply loses its fraction.
+return { declare(), string.format('%.17g', known[mine.id].order) }

@@ -7,6 +7,18 @@ local function freshDay()
   return { day = 0, used = 0, parkedUntil = 0, parkings = 0 }
 end
 
+-- Moves the day's clock. One that stepped back leaves a parking as long as it was. Returns whether the day has to be stored.
+local function advanceDay(parameters, day, now)
+  local stepMs = now - (day.at or now)
+  day.at = now
+  local isParked = day.parkedUntil > 0 or day.pools ~= nil
+  if isParked and -stepMs > parameters.clockStepMs then
+    if day.parkedUntil > 0 then day.parkedUntil = day.parkedUntil + stepMs end
+    for _, parking in pairs(day.pools or {}) do parking['until'] = parking['until'] + stepMs end
+  end
+  return isParked
+end
+
 -- When the parking of the pool ends, its own or that of its scope; in the past if it is not parked.
 local function parkedUntil(day, pool)
   local own = day.pools and day.pools[pool]
@@ -23,7 +35,8 @@ end
 -- How long the pool takes no calls of this cost, whoever makes them, in ms; 0: it does, or `dayRestMs` says more.
 local function dayClosedMs(limits, day, pool, cost, now)
   local today = math.floor(now / DAY_MS)
-  if day.day ~= today then day.day, day.used = today, 0 end
+  -- The day after is one that had begun already, before a clock stepped back over midnight.
+  if day.day ~= today and day.day ~= today + 1 then day.day, day.used = today, 0 end
   local parkedMs = parkedUntil(day, pool) - now
   if parkedMs > 0 then return parkedMs end
   if fitsDay(limits, day, cost) or limits.quota - day.used > limits.quota * REST_PART then return 0 end

@@ -18,6 +18,7 @@ local state = stateFrom(redis.call('GET', stateKey)) or learningState(parameters
 local day = unpackOr(redis.call('GET', dayKey)) or freshDay()
 local now = advance(parameters, state, time)
 -- Moves the day on; no pool has the name ''.
+advanceDay(parameters, day, now)
 dayClosedMs(parameters.day, day, '', {}, now)
 -- An empty list would be encoded as an object.
 for _, name in ipairs({ 'suspects', 'outageJobs', 'probes', 'askers', 'processes', 'deniedTo' }) do

@@ -3,6 +3,8 @@
 -- Keeps every moment where it was relative to a clock that stepped.
 local function shiftTimes(state, stepMs)
   state.at = state.at + stepMs
+  -- For times that are kept elsewhere: see answers.lua.
+  state.shiftedMs = (state.shiftedMs or 0) + stepMs
   for _, at in pairs(state.dimensions) do
     local refusals = at.refusals
     at.cutAt = at.cutAt + stepMs

@@ -30,6 +30,7 @@ redis.call('ZREM', expiryKey, id)
 local state = stateFrom(packedState)
 local day = unpackOr(packedDay) or freshDay()
 local now = advance(parameters, state, timeOf(ARGV[1]))
+local dayChanged = advanceDay(parameters, day, now)
 
 -- The server refused for its quota: it had less than the level claimed, so the level gets nothing back. A refund would
 -- send the next call into the same wall.
@@ -49,7 +50,7 @@ if lane then
 end
 
 local changes = {}
-local dayChanged = used['tokens-per-day'] ~= nil
+dayChanged = dayChanged or used['tokens-per-day'] ~= nil
 if outcome == 'throttled' and named == 'tokens-per-day' then
   local parked = park(parameters.day, day, pool, now)
   if parked then
@@ -66,7 +67,7 @@ doubtQuotas(parameters, state, pool, changes, now)
 
 local job, operation, holdMs = reservation.job or id, ARGV[8], tonumber(ARGV[10])
 -- Only a failure asks who was answered meanwhile.
-local answers = outcome == 'ok' and {} or loadAnswers(startsKey)
+local answers = outcome == 'ok' and {} or loadAnswers(startsKey, state)
 local poolAnsweredAt, operationAnsweredAt = othersAnsweredAt(answers, operation, job)
 local before = phaseOf(state.breaker)
 local finding = {
@@ -83,7 +84,7 @@ tellDenied(parameters, state, pool, answers, operation, finding.outcome, changes
 finding.outcome = outcome
 tellDeniedProcesses(parameters, state, pool, finding, alone, changes, now)
 if outcome == 'ok' and mayNote(parameters, state, now) then
-  noteAnswer(startsKey, parameters.operationsKept, operation, job, now)
+  noteAnswer(startsKey, parameters.operationsKept, state, operation, job, now)
 end
 afterBreaker(parameters, state, startsKey, pool, before, changes, now)
 if outcome == 'failed' or outcome == 'timeout' or (outcome == 'neutral' and holdMs > 0) then noteFailing(parameters, state) end

@@ -168,7 +168,8 @@ export interface Limiter {
    * Declares a pool's limits; every worker calls it at start with what the pools file says, and again every
    * `REDECLARE_MS`, since a declaration counts for a minute. One that is already known changes nothing, so a restart keeps
    * what an operator has set since. Of several that count the one that was declared last is in force, with the lanes that
-   * only the others have behind its own.
+   * only the others have behind its own. The limiter remembers since when its own are known, and says so again to a Redis
+   * that has lost it.
    * @throws RangeError naming the setting that is out of range.
    */
   configure(pool: string, limits: PoolLimits): Promise<void>;

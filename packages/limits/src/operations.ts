@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { newsChannel, poolKeys } from "./keys.ts";
+import { parsedLine } from "./record-lines.ts";
 import { recordLine } from "./record-script.ts";
 
 /** Longest name of who acts, and longest text of what was done, in UTF-16 code units. */
@@ -76,17 +77,9 @@ export function createOperations(
     },
     async entries(pool, limit) {
       const stored = await redis.lrange(poolKeys(keySpace, pool).operations, 0, limit - 1);
-      return stored.map(parsed).filter(isOperation);
+      return stored.map(parsedLine).filter(isOperation);
     },
   };
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 function isOperation(line: unknown): line is Operation {

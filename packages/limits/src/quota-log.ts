@@ -3,6 +3,7 @@ import type { KeySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { poolKeys } from "./keys.ts";
 import type { Quota } from "./limits.ts";
+import { parsedLine } from "./record-lines.ts";
 import { recordLine } from "./record-script.ts";
 
 export interface QuotaEntry {
@@ -17,7 +18,7 @@ export interface QuotaEntry {
 export interface QuotaLog {
   /** Adds an entry; the oldest beyond a hundred is dropped. */
   add(pool: string, entry: QuotaEntry): Promise<void>;
-  /** Newest first. */
+  /** Newest first. What this version cannot read is left out. */
   entries(pool: string, limit: number): Promise<readonly QuotaEntry[]>;
 }
 
@@ -25,14 +26,29 @@ export function createQuotaLog(redis: Redis, keySpace: KeySpace): QuotaLog {
   return {
     async add(pool, entry) {
       const { changes } = poolKeys(keySpace, pool);
-      await recordLine.run(redis, { key: changes, line: JSON.stringify(entry) });
+      await recordLine.run(redis, { key: changes, line: JSON.stringify({ version: 1, ...entry }) });
     },
     async entries(pool, limit) {
       const stored = await redis.lrange(poolKeys(keySpace, pool).changes, 0, limit - 1);
-      // Written above, by this version or another: what it does not have is undefined at worst.
-      return stored.map((entry): QuotaEntry => JSON.parse(entry));
+      return stored.flatMap((line) => entryOf(parsedLine(line)) ?? []);
     },
   };
+}
+
+/** What a line says; `undefined` for one of a newer version, or none of any. One without a version is of the first. */
+function entryOf(line: unknown): QuotaEntry | undefined {
+  if (!isRecord(line) || (line["version"] ?? 1) !== 1) return undefined;
+  const { atMs, by, from, to } = line;
+  if (typeof atMs !== "number" || typeof by !== "string" || !isQuota(from) || !isQuota(to)) return undefined;
+  return { atMs, by, from, to };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isQuota(value: unknown): value is Quota {
+  return isRecord(value) && Object.values(value).every((quota) => typeof quota === "number");
 }
 
 /** The entry that made the quotas what they are; `undefined` when none did, or the pools file has come after it. */

@@ -10,6 +10,7 @@ import { resolveLimits, storedParameters } from "./parameters.ts";
 import {
   assertOurs,
   decodeAdmission,
+  decodeConfigured,
   decodeNews,
   decodeOutdated,
   decodeSettle,
@@ -18,6 +19,7 @@ import {
   isUnknownLane,
 } from "./replies.ts";
 import { joinScript } from "./script.ts";
+import { beyondDefaults } from "./settings.ts";
 import { unpublished } from "./unpublished.ts";
 
 export interface RedisLimiterOptions {
@@ -78,6 +80,13 @@ const operateScript = joinScript(
 );
 const inspectScript = joinScript([...level, "day", "inspect"]);
 
+/** What a process has declared of a pool. */
+interface Declared {
+  readonly limits: PoolLimits;
+  /** Its place among all that were ever declared, as Redis told it; '' when that did not say. */
+  readonly order: string;
+}
+
 /** A change by an operator is tried again so often when another one came between its read and its write. */
 const CHANGE_TRIES = 5;
 
@@ -86,15 +95,24 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
   const channel = newsChannel(keySpace);
   const time = (): string | number => now?.() ?? "";
   /** What this process has declared, to be declared again when Redis has lost it. */
-  const declared = new Map<string, PoolLimits>();
+  const declared = new Map<string, Declared>();
 
   const write = async (pool: string, mode: "declare" | "change", limits: PoolLimits, rest: string[]) => {
     const keys = poolKeys(keySpace, pool);
     const parameters = JSON.stringify(storedParameters(resolveLimits(limits)));
     const argv = [time(), channel, pool, mode, JSON.stringify(limits), parameters, ...rest];
-    return Number(
+    return decodeConfigured(
       await configureScript(redis, { keys: [keys.limits, keys.state, keys.formerOutcomes], argv }),
     );
+  };
+
+  /** @param lost what is known of a loss of Redis: see `configure.lua`. */
+  const declare = async (pool: string, limits: PoolLimits, lost: "" | "1" | "lost" = ""): Promise<void> => {
+    const last = declared.get(pool);
+    const said = last === undefined ? "" : JSON.stringify(last.limits);
+    const known = said === JSON.stringify(limits) ? last?.order : undefined;
+    const { order } = await write(pool, "declare", limits, [lost, said, beyondDefaults(limits), known ?? ""]);
+    declared.set(pool, { limits, order: order || (known ?? "") });
   };
 
   /**
@@ -108,15 +126,10 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
     if (outdated) await write(pool, "change", outdated.limits, ["", outdated.version]);
     const reply = outdated ? await run() : first;
     if (!isUnconfigured(reply)) return reply;
-    const limits = declared.get(pool);
-    if (!limits) throw unpublished(pool);
-    await write(pool, "declare", limits, ["1", ""]);
+    const last = declared.get(pool);
+    if (!last) throw unpublished(pool);
+    await declare(pool, last.limits, "1");
     return run();
-  };
-
-  const redeclare = async (pool: string): Promise<void> => {
-    const limits = declared.get(pool);
-    if (limits !== undefined) await write(pool, "declare", limits, ["", ""]);
   };
 
   const snapshot = async (pool: string): Promise<Snapshot> => {
@@ -127,9 +140,7 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
 
   return {
     async configure(pool, limits) {
-      const formerly = declared.get(pool);
-      await write(pool, "declare", limits, ["", formerly === undefined ? "" : JSON.stringify(formerly)]);
-      declared.set(pool, limits);
+      await declare(pool, limits);
     },
     async admit({ pool, lane, id, job, cost, ttlMs, process = "", operation = "" }) {
       assertAmounts({ ...cost, ttlMs });
@@ -137,9 +148,10 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
       const caller = [id, job, ttlMs, process, operation];
       const argv = [time(), channel, pool, lane, ...caller, ...Object.entries(cost).flat()];
       const first = await ask(pool, async () => admitScript(redis, { keys, argv }));
-      if (!isUnknownLane(first) || !hasLane(declared.get(pool), lane)) return decodeAdmission(first, lane);
+      const last = declared.get(pool);
+      if (!isUnknownLane(first) || !last || !hasLane(last.limits, lane)) return decodeAdmission(first, lane);
       // Whoever has another pools file, and does not know that there are several, has put his in force.
-      await redeclare(pool);
+      await declare(pool, last.limits);
       return decodeAdmission(await admitScript(redis, { keys, argv }), lane);
     },
     async settle({
@@ -167,13 +179,12 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
         const changed = withQuota(limits, change);
         // oxlint-disable-next-line no-await-in-loop -- as above
         const next = await write(pool, "change", changed, ["", String(version)]);
-        if (next > 0) return next;
+        if (next.version > 0) return next.version;
       }
       throw new Error(`The limits of pool '${pool}' keep changing under this change; try again`);
     },
     async restore(pool, limits) {
-      await write(pool, "declare", limits, ["lost", ""]);
-      declared.set(pool, limits);
+      await declare(pool, limits, "lost");
     },
     async operate(pool, action) {
       const { limits, state, starts, day } = poolKeys(keySpace, pool);
@@ -193,8 +204,8 @@ export function createRedisLimiter({ redis, keySpace, now }: RedisLimiterOptions
   };
 }
 
-function hasLane(limits: PoolLimits | undefined, name: string): boolean {
-  return limits !== undefined && resolveLimits(limits).lanes.some((lane) => lane.name === name);
+function hasLane(limits: PoolLimits, name: string): boolean {
+  return resolveLimits(limits).lanes.some((lane) => lane.name === name);
 }
 
 function gateKeys(space: KeySpace, pool: string): string[] {

@@ -34,6 +34,13 @@ export function decodeOutdated(reply: unknown): { limits: PoolLimits; version: s
   return type === "outdated" ? { limits: JSON.parse(text(limits)), version: text(version) } : undefined;
 }
 
+/** The version of the limits in force, 0 when another change came first; and what the declaration's order is, or ''. */
+export function decodeConfigured(reply: unknown): { version: number; order: string } {
+  const [version, order] = parts(reply);
+  if (typeof version !== "number") throw unexpected("a reply to configure", reply);
+  return { version, order: text(order) };
+}
+
 /** Limits in a form that only a newer version of Sluice can work with. */
 export class NewerFormError extends Error {
   override readonly name = "NewerFormError";

@@ -214,6 +214,40 @@ export function adaptiveSuite(name: string, create: Create): void {
       expect(await s.limiter.admit(ask)).toMatchObject({ type: "granted" });
     });
 
+    it("parks for as long as it meant to, though the clock steps back, whichever pool meets that first", async () => {
+      const s = await Subject.create(create);
+      await s.limiter.configure("other", limits);
+      await s.limiter.admit({ ...other, id: "o", job: "o" });
+      await throttle(s, "a", "tokens-per-day");
+      s.clock.ms += 300_000;
+      await s.limiter.admit({ ...other, id: "p", job: "p" });
+      s.clock.ms -= 600_000;
+      await s.limiter.admit({ ...other, id: "q", job: "q" });
+      expect(await s.ask("b")).toEqual({ type: "open", afterMs: 600_000, cause: "day" });
+      expect((await s.inspect()).day.parkedUntilMs).toBe(s.clock.ms + 600_000);
+      s.clock.ms += 600_000;
+      expect(await s.ask("b")).toMatchObject({ type: "granted" });
+      // What was over before a step back is over after it.
+      s.clock.ms -= 300_000;
+      expect(await s.ask("c")).toMatchObject({ type: "granted" });
+    });
+
+    it("counts a day once, though the clock steps back over midnight", async () => {
+      const s = await Subject.create(create, daily);
+      s.clock.ms = nextDay + 60_000;
+      expect(await s.ask("a", "critical", 1_500)).toMatchObject({ type: "granted" });
+      s.clock.ms -= 120_000;
+      expect(await s.ask("b", "critical", 600)).toMatchObject({ type: "open", cause: "day-rest" });
+      s.clock.ms += 120_000;
+      expect(await s.ask("b", "critical", 600)).toMatchObject({ type: "open", cause: "day-rest" });
+      s.clock.ms = nextDay + 86_400_000;
+      expect(await s.ask("b", "critical", 600)).toMatchObject({ type: "granted" });
+      // A clock that was days ahead counts anew.
+      await s.ask("c", "critical", 1_000);
+      s.clock.ms = START;
+      expect(await s.ask("d", "critical", 1_000)).toMatchObject({ type: "granted" });
+    });
+
     it("takes a second throttle that comes after the first parking for one of its own", async () => {
       const s = await Subject.create(create);
       await s.limiter.configure("other", limits);

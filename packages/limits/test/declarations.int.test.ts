@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { connect, keySpace } from "@sluice/redis";
 import { afterAll, describe, expect, inject, it } from "vitest";
-import { createRedisLimiter, type LaneLimits, type OperableLimiter } from "../src/index.ts";
+import { createRedisLimiter, defaults, type LaneLimits, type OperableLimiter } from "../src/index.ts";
 import { poolKeys } from "../src/keys.ts";
 import { POOL, START } from "./harness.ts";
 
@@ -101,6 +101,134 @@ describe("of several pools files", () => {
     expect(await asks(newer, "a")).toMatchObject({ type: "granted" });
   });
 });
+
+const HOUR_MS = 3_600_000;
+
+describe("the order of pools files", () => {
+  it.each(["newer", "older"])("survives a Redis that comes back empty, the %s first", async (first) => {
+    const { worker, space, clock } = fleet();
+    const [older, newer] = [worker(), worker()];
+    await older.configure(POOL, file(["a"]));
+    clock.ms += 1_000;
+    await newer.configure(POOL, file(["a"], 90_000));
+    await empty(space);
+    const both = [
+      async () => newer.restore(POOL, file(["a"], 90_000)),
+      async () => older.restore(POOL, file(["a"])),
+    ];
+    for (const restore of first === "newer" ? both : both.toReversed()) await restore();
+    expect(await inForce(newer)).toEqual({ lanes: ["a"], tokensPerMinute: 90_000 });
+    for (let round = 0; round < 6; round++) {
+      clock.ms += 20_000;
+      await newer.configure(POOL, file(["a"], 90_000));
+      await older.configure(POOL, file(["a"]));
+    }
+    expect(await inForce(newer)).toEqual({ lanes: ["a"], tokensPerMinute: 90_000 });
+  });
+
+  it("survives it when a worker with the older one has just begun, once another says since when there is the file", async () => {
+    const { worker, space, clock } = fleet();
+    const [older, newer] = [worker(), worker()];
+    await older.configure(POOL, file(["a"]));
+    await newer.configure(POOL, file(["a"], 90_000));
+    await empty(space);
+    clock.ms += 1_000;
+    await worker().configure(POOL, file(["a"]));
+    await newer.restore(POOL, file(["a"], 90_000));
+    await older.restore(POOL, file(["a"]));
+    await newer.configure(POOL, file(["a"], 90_000));
+    expect(await inForce(newer)).toEqual({ lanes: ["a"], tokensPerMinute: 90_000 });
+  });
+
+  it("survives a loss that the next admission finds", async () => {
+    const { worker, space, clock } = fleet();
+    const [older, newer] = [worker(), worker()];
+    await older.configure(POOL, file(["a"]));
+    await newer.configure(POOL, file(["a"], 90_000));
+    await empty(space);
+    clock.ms += 1_000;
+    await asks(newer, "a");
+    await older.configure(POOL, file(["a"]));
+    expect(await inForce(newer)).toEqual({ lanes: ["a"], tokensPerMinute: 90_000 });
+  });
+
+  it("a file that comes after a loss is newer than those from before", async () => {
+    const { worker, space, clock } = fleet();
+    const before = worker();
+    await before.configure(POOL, file(["a"]));
+    await empty(space);
+    clock.ms += 1_000;
+    await worker().configure(POOL, file(["a"], 90_000));
+    await before.restore(POOL, file(["a"]));
+    expect(await inForce(before)).toEqual({ lanes: ["a"], tokensPerMinute: 90_000 });
+  });
+
+  it("does not age: days later a worker with an older file changes nothing", async () => {
+    const { worker, clock } = fleet();
+    const newer = worker();
+    await worker().configure(POOL, file(["a"]));
+    await newer.configure(POOL, file(["a"], 90_000));
+    for (const hours of [13, 13, 100]) {
+      clock.ms += hours * HOUR_MS;
+      await newer.configure(POOL, file(["a"], 90_000));
+    }
+    await worker().configure(POOL, file(["a"]));
+    expect(await inForce(newer)).toEqual({ lanes: ["a"], tokensPerMinute: 90_000 });
+  });
+
+  it("a version that says a default which others leave out does not make an old file new", async () => {
+    const { worker } = fleet();
+    const newer = worker();
+    await worker().configure(POOL, file(["a"]));
+    await newer.configure(POOL, file(["a"], 90_000));
+    const { burstMs, day } = defaults;
+    await worker().configure(POOL, { ...file(["a"]), burstMs, day: { parkMs: day.parkMs } });
+    expect(await inForce(newer)).toEqual({ lanes: ["a"], tokensPerMinute: 90_000 });
+  });
+
+  it("goes on from what the version before has counted", async () => {
+    const { worker, space } = fleet();
+    const newer = worker();
+    await worker().configure(POOL, file(["a"]));
+    await newer.configure(POOL, file(["a"], 90_000));
+    await countedAsBefore(space);
+    await worker().configure(POOL, file(["a"]));
+    expect(await inForce(newer)).toEqual({ lanes: ["a"], tokensPerMinute: 90_000 });
+    await worker().configure(POOL, file(["a"], 30_000));
+    expect(await inForce(newer)).toEqual({ lanes: ["a"], tokensPerMinute: 30_000 });
+  });
+
+  it("is kept for a bounded number of files", async () => {
+    const { worker, space, clock } = fleet();
+    for (let each = 1; each <= 100; each++) {
+      await worker().configure(POOL, file(["a"], 1_000 * each));
+      clock.ms += 61_000;
+    }
+    const stored = await redis.hgetBuffer(poolKeys(space, POOL).limits, "declarations");
+    expect(stored?.length).toBeLessThan(8_000);
+    expect((await inForce(worker())).tokensPerMinute).toBe(100_000);
+  });
+});
+
+/** Redis has lost all that it knew of the pool. */
+async function empty(space: ReturnType<typeof keySpace>): Promise<void> {
+  const { limits, state } = poolKeys(space, POOL);
+  await redis.del(limits, state);
+}
+
+/** The declarations as the version before keeps them: numbered from 1, without what they say beyond the defaults. */
+async function countedAsBefore(space: ReturnType<typeof keySpace>): Promise<void> {
+  const script = `
+    local known, list = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'declarations')), {}
+    for id, one in pairs(known) do list[#list + 1] = { id = id, order = one.order } end
+    table.sort(list, function(a, b) return a.order < b.order end)
+    for place, one in ipairs(list) do
+      local own = known[one.id]
+      known[one.id] = { order = place, seenAt = own.seenAt, lanes = own.lanes }
+    end
+    redis.call('HSET', KEYS[1], 'declarations', cmsgpack.pack(known))`;
+  await redis.eval(script, 1, poolKeys(space, POOL).limits);
+}
 
 describe("a worker whose lane is not in force", () => {
   it("declares again, and is answered", async () => {

@@ -1,7 +1,7 @@
 /** What version 0.1 left in Redis is gone on with: its parameters, its state in each phase, its reservations. */
 import { randomUUID } from "node:crypto";
 import { connect, keySpace, type KeySpace } from "@sluice/redis";
-import { afterAll, describe, expect, inject, it } from "vitest";
+import { afterAll, describe, expect, inject, it, test } from "vitest";
 import { restoreLast } from "../../redis/test/stored.ts";
 import {
   createOperations,
@@ -110,6 +110,26 @@ async function fresh() {
   await limiter.configure(POOL, limits);
   return { limiter, space };
 }
+
+test("a quota's change that a newer version has noted, or that is none, is left out of the list", async () => {
+  const space = keySpace("limits-upgrade", randomUUID());
+  const log = createQuotaLog(redis, space);
+  const entry = { atMs: START, by: "ann@host", from: {}, to: { tokensPerMinute: 5 } };
+  await log.add(POOL, entry);
+  const { changes } = poolKeys(space, POOL);
+  for (const line of [
+    "{",
+    "null",
+    "[]",
+    { ...entry, version: 2 },
+    { ...entry, by: 1 },
+    { ...entry, to: { all: "x" } },
+  ]) {
+    await redis.lpush(changes, typeof line === "string" ? line : JSON.stringify(line));
+  }
+  await redis.lpush(changes, JSON.stringify({ ...entry, by: "of the version before" }));
+  expect(await log.entries(POOL, 10)).toEqual([{ ...entry, by: "of the version before" }, entry]);
+});
 
 describe("a pool of a newer version", () => {
   it("is worked with as it is, when it says that this one can", async () => {

@@ -72,8 +72,8 @@ export class Standing {
     return this.#watch.unsafe?.message;
   }
 
-  /** As `RedisWatch.lastChange`. */
-  lastChange(...place: Parameters<RedisWatch["lastChange"]>): ReturnType<RedisWatch["lastChange"]> {
-    return this.#watch.lastChange(...place);
+  /** As `RedisWatch.changes`. */
+  changes(...place: Parameters<RedisWatch["changes"]>): ReturnType<RedisWatch["changes"]> {
+    return this.#watch.changes(...place);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { createRedisBackend, type BackendFactory, type RedisQueueBackend } from "bullmq";
 import type { Clock } from "@sluice/job";
+import { assertCounters } from "./unreadable.ts";
 
 /** Where the script of a fetch has the time: after its 11 keys and their prefix. */
 const FETCH_TIME = 12;
@@ -19,8 +20,12 @@ export function clockedBackend(clock: Clock): BackendFactory<RedisQueueBackend> 
     const fetch = backend.moveToActive.bind(backend);
     const wait = backend.waitForJob.bind(backend);
     return Object.assign(backend, {
-      execCommand(client, name, args) {
-        return exec(client, name, name === "moveToActive" ? args.with(FETCH_TIME, clock()) : args);
+      async execCommand(client, name, args) {
+        if (name !== "moveToActive") return exec(client, name, args);
+        const reply = await exec(client, name, args.with(FETCH_TIME, clock()));
+        // Before BullMQ reads it: of a text that begins with digits it takes those.
+        assertCounters(reply);
+        return reply;
       },
       async moveToActive(...asked) {
         const reply = await fetch(...asked);

@@ -2,7 +2,7 @@
  * The failed set of a lane as the mover sees it: an outbox. A job stays in it until its dead letter is stored, and
  * is dropped only if it is still that same death.
  */
-import { failureSchema, OWN_FAILURES, parseJson, type Failure } from "@sluice/job";
+import { OWN_FAILURES, parseJson, readFailure, type Failure, type NewerVersionError } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import { z } from "zod";
@@ -14,7 +14,8 @@ export interface FailedJob {
   readonly id: string;
   /** As stored; parse it before use. */
   readonly data: unknown;
-  readonly failure: Failure;
+  /** What it died of; of a newer version of Sluice, the error that says so. */
+  readonly failure: Failure | NewerVersionError;
   readonly attempts: number;
   readonly stalls: number;
   /** Times it was fetched. */
@@ -84,7 +85,7 @@ export class FailedSet {
       found.push({
         id,
         data: parseJson(hash.data),
-        failure: readFailure(hash[FAILURE_FIELD], hash.failedReason),
+        failure: failureOf(hash[FAILURE_FIELD], hash.failedReason),
         attempts: hash.atm,
         stalls: hash.stc,
         fetched: hash.ats,
@@ -101,8 +102,8 @@ export class FailedSet {
 }
 
 /** The failure Sluice stored, or the best that can be said of a job that something else failed. */
-function readFailure(stored: string | undefined, reason: string): Failure {
-  const parsed = failureSchema.safeParse(stored === undefined ? undefined : parseJson(stored));
-  if (parsed.success) return parsed.data;
+function failureOf(stored: string | undefined, reason: string): Failure | NewerVersionError {
+  const read = stored === undefined ? undefined : readFailure(parseJson(stored));
+  if (read !== undefined) return read;
   return { kind: "terminal", errorClass: OWN_FAILURES.outside.errorClass, message: reason.slice(0, 200) };
 }

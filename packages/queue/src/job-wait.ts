@@ -1,5 +1,5 @@
 /** What a job waits for beyond its turn, as its hash, its lock and the delayed set tell it. Changes nothing. */
-import { failureSchema, parseJson, readNotes, type Failure, type Notes } from "@sluice/job";
+import { NewerVersionError, parseJson, readFailure, readNotes, type Failure, type Notes } from "@sluice/job";
 import type { Redis } from "ioredis";
 import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 import { unlessWrongType } from "./wrong-type.ts";
@@ -15,7 +15,7 @@ export interface JobWait {
   readonly locked: boolean;
   /** What its tries so far have left. */
   readonly notes: Notes;
-  /** Of a job in the failed set: what it died of, when Sluice has ended it. */
+  /** Of a job in the failed set: what it died of, when Sluice has ended it, and this version can read it. */
   readonly failure: Failure | undefined;
 }
 
@@ -30,12 +30,13 @@ export async function readJobWait(redis: Redis, keys: LaneKeys, id: string): Pro
     redis.zscore(keys.delayed, id),
     redis.exists(`${hash}:lock`),
   ]);
+  const died = readFailure(parseJson(failure ?? ""));
   return {
     now: Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000),
     dueAt: score === null ? undefined : Math.floor(Number(score) / SCORE_PER_MS),
     fetched: Number(fetched) || 0,
     locked: locks === 1,
     notes: readNotes(notes ?? null),
-    failure: failureSchema.safeParse(parseJson(failure ?? "")).data,
+    failure: died instanceof NewerVersionError ? undefined : died,
   };
 }

@@ -39,10 +39,11 @@ export interface SweeperOptions extends SweeperTimes {
    */
   readonly isIdle?: () => Promise<boolean>;
   /**
-   * How often jobs in the hands of vanished workers are given back, milliseconds. For a lane that nobody here serves:
-   * where it is served the intake does it. Default: never.
+   * Whether jobs in the hands of vanished workers are given back: for a lane that nobody here serves, since where it is
+   * served the intake does it. Every `lives.stalledIntervalMs`, as an intake does: they share one pace in Redis, so that a
+   * slower one here would slow down the worker that does serve the lane. Default: no.
    */
-  readonly recoverEveryMs?: number;
+  readonly recovers?: boolean;
   readonly onExpired: (id: string) => void;
   /** A delayed job could not be read, and is in the failed set now. Default: nobody hears of it. */
   readonly onUnreadable?: (id: string) => void;
@@ -173,12 +174,13 @@ export class Sweeper {
 
   /** Whoever lives unmarks his jobs when he keeps their locks; what is still marked and has no lock is given back. */
   async #recover(now: number): Promise<void> {
-    const { redis, recoverEveryMs } = this.#options;
-    if (recoverEveryMs === undefined || Math.abs(now - this.#recoveredAt) < recoverEveryMs) return;
+    const { redis, recovers = false, lives } = this.#options;
+    const everyMs = lives.stalledIntervalMs;
+    if (!recovers || Math.abs(now - this.#recoveredAt) < everyMs) return;
     this.#recoveredAt = now;
     const active = await redis.lrange(this.#keys.active, 0, MOST_MARKED - 1);
     if (active.length === 0) return;
-    await recoverStalled.run(redis, { keys: this.#keys, everyMs: recoverEveryMs });
+    await recoverStalled.run(redis, { keys: this.#keys, everyMs });
     await redis.sadd(this.#keys.stalled, ...active);
   }
 

@@ -75,7 +75,10 @@ function failureFields(): Record<string, string> {
   return { stacktrace: JSON.stringify([REASON]), [FAILURE_FIELD]: JSON.stringify(FAILURE) };
 }
 
-/** Whether a fetch failed of what it got, by its error: of no JSON, or of a key that is no hash. Not of its connection. */
+/**
+ * Whether a fetch failed of what it got, by its error: of no JSON, of a key that is no hash, of a counter that is no number.
+ * Not of its connection.
+ */
 export function mayBeUnreadable(error: unknown): boolean {
   return error instanceof Error && ["SyntaxError", "TypeError", "ReplyError"].includes(error.name);
 }
@@ -104,6 +107,28 @@ export async function endUnreadable(
   return ended ? id : undefined;
 }
 
+/** What BullMQ counts in a job: tries that count, fetches, and times its worker vanished. */
+const COUNTERS = ["atm", "ats", "stc"] as const;
+
+/** What Redis takes for a number that it can add to, and no more digits than are exact here. */
+const COUNT = /^-?\d{1,15}$/;
+
+/**
+ * A fetched job with a counter that is no number could be run, but neither ended nor put back: the script that counts
+ * fails, and the job would come again for ever.
+ * @param reply of the script of a fetch: the job's hash comes first, as a flat list of fields and values.
+ * @throws TypeError, which is taken for a job that cannot be read.
+ */
+export function assertCounters(reply: unknown): void {
+  const [hash]: readonly unknown[] = Array.isArray(reply) ? reply : [];
+  if (!Array.isArray(hash)) return;
+  const isWrong = hash.some(
+    (value, place) =>
+      place % 2 === 1 && COUNTERS.some((name) => name === hash[place - 1]) && !COUNT.test(String(value)),
+  );
+  if (isWrong) throw new TypeError("A counter of the job is no number");
+}
+
 /**
  * The fields that BullMQ cannot read, as it can: data that is no JSON as a text, so that it is kept, and the others as
  * they are of a new job. Pure.
@@ -115,6 +140,9 @@ export function mended(hash: Readonly<Record<string, string>>): Record<string, s
     ...(isJson(opts, (value) => typeof value === "object" && value !== null) ? {} : { opts: "{}" }),
     ...(isJson(progress) ? {} : { progress: "0" }),
     ...(isJson(parent) ? {} : { parent: "" }),
+    ...Object.fromEntries(
+      COUNTERS.filter((counter) => !COUNT.test(hash[counter] ?? "0")).map((counter) => [counter, "0"]),
+    ),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Failure } from "@sluice/job";
+import { NewerVersionError, type Failure } from "@sluice/job";
 import { Queue } from "bullmq";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { completeAll, testLane, type TestLane } from "./lane.ts";
@@ -76,6 +76,19 @@ describe("a failed job", () => {
     },
   );
 
+  test("whose failure is none of any version is a failure outside of Sluice", async () => {
+    const { lane, ids } = await withDead(1);
+    for (const stored of [
+      { ...failure, kind: 7 },
+      { ...failure, message: "x".repeat(501) },
+      { kind: "poisoned" },
+      1,
+    ]) {
+      await lane.redis.hset(lane.keys.jobPrefix + ids[0], "sluice:failure", JSON.stringify(stored));
+      expect(await lane.failed.oldest(1)).toMatchObject([{ failure: { errorClass: "FailedOutsideSluice" } }]);
+    }
+  });
+
   test("that something else failed is a failure outside of Sluice, in its own words", async () => {
     const { lane, ids } = await withDead(1);
     await lane.redis.hdel(lane.keys.jobPrefix + ids[0], "sluice:failure");
@@ -83,6 +96,18 @@ describe("a failed job", () => {
     expect(await lane.failed.oldest(1)).toMatchObject([
       { failure: { kind: "terminal", errorClass: "FailedOutsideSluice", message: "parent failed" } },
     ]);
+  });
+
+  test.each([
+    ["a kind of failure that it knows", { ...failure, kind: "poisoned" }, 2],
+    ["a version of its failure", { ...failure, version: 3 }, 3],
+  ])("of which only a newer version of Sluice knows %s is told as that", async (_what, stored, version) => {
+    const { lane, ids } = await withDead(1);
+    const [id = ""] = ids;
+    await lane.redis.hset(lane.keys.jobPrefix + id, "sluice:failure", JSON.stringify(stored));
+    const [dead] = await lane.failed.oldest(1);
+    expect(dead?.failure).toBeInstanceOf(NewerVersionError);
+    expect(dead?.failure).toMatchObject({ what: "failure", version, known: 1 });
   });
 
   test("with data that is no JSON is still found", async () => {

@@ -43,6 +43,15 @@ test("a lane is known from its first job, and forgotten a day after it was last 
   expect(await knownLanes(redis, space)).toEqual([]);
 });
 
+test("a producer's machine whose clock is wrong says no other time than the shared one", async () => {
+  const redis = testRedis("command");
+  const space = testKeySpace();
+  const queue = new LaneQueue({ redis, keySpace: space, ...lane, clock: () => 5_000, onError: () => {} });
+  onTestFinished(async () => queue.close());
+  await queue.add(jobOf(lane));
+  expect(await redis.zscore(`${space}:lanes`, "p.old")).toBe("5000");
+});
+
 test("the lanes that were named last come first, queues of polls among them", async () => {
   const redis = testRedis("command");
   const space = testKeySpace();

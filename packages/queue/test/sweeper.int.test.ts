@@ -1,11 +1,14 @@
 import { NO_NOTES, type Notes } from "@sluice/job";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { Sweeper } from "../src/index.ts";
+import { Sweeper, type SweeperOptions } from "../src/index.ts";
 import { completeAll, LIVES, takeOne, testLane, type TestLane } from "./lane.ts";
 
 const PAST = Date.now() - 1_000;
 
-function sweeperOf(lane: TestLane): { sweeper: Sweeper; expired: string[]; errors: unknown[] } {
+function sweeperOf(
+  lane: TestLane,
+  settings: Partial<SweeperOptions> = {},
+): { sweeper: Sweeper; expired: string[]; errors: unknown[] } {
   const expired: string[] = [];
   const errors: unknown[] = [];
   const { keySpace, pool, lane: name, redis } = lane;
@@ -19,6 +22,7 @@ function sweeperOf(lane: TestLane): { sweeper: Sweeper; expired: string[]; error
     lives: LIVES,
     onExpired: (id) => expired.push(id),
     onError: (error) => errors.push(error),
+    ...settings,
   });
   onTestFinished(async () => sweeper.stop());
   return { sweeper, expired, errors };
@@ -96,6 +100,24 @@ test("a job that an outage has kept from its answer ends under the name of the o
       },
     },
   ]);
+});
+
+test("where nobody serves the lane jobs of vanished workers are given back, at no slower pace than who serves it has", async () => {
+  const lane = testLane();
+  const [id = ""] = await lane.addMany(1);
+  const { take, job } = takeOne();
+  const { vanish } = await lane.startIntake(take);
+  await job;
+  await vanish();
+  await lane.redis.del(`${lane.keys.jobPrefix}${id}:lock`, lane.keys.stalledCheck);
+  const lives = { ...LIVES, stalledIntervalMs: 5_000 };
+  const { sweeper } = sweeperOf(lane, { recovers: true, lives });
+  const now = Date.now();
+  await sweeper.sweep(now);
+  expect(await lane.redis.pttl(lane.keys.stalledCheck)).toBeLessThanOrEqual(5_000);
+  await lane.redis.del(lane.keys.stalledCheck);
+  await sweeper.sweep(now + 5_000);
+  expect(await lane.queue.find(id)).toMatchObject({ state: "waiting", stalls: 1 });
 });
 
 test("a job that a vanished worker left in the wait list ends too", async () => {
@@ -196,7 +218,7 @@ test("sweepers of several workers do not disturb each other", async () => {
   await Promise.all(jobs.map(async (job) => lane.queue.add(job)));
   const sweepers = [sweeperOf(lane), sweeperOf(lane), sweeperOf(lane)];
   for (const { sweeper } of sweepers) sweeper.start();
-  await vi.waitUntil(async () => (await lane.failed.size()) === 100);
+  await vi.waitUntil(async () => (await lane.failed.size()) === 100, 10_000);
   const expired = sweepers.flatMap((each) => each.expired);
   expect(expired.toSorted()).toEqual(jobs.map((job) => job.id).toSorted());
   expect(sweepers.flatMap((each) => each.errors)).toEqual([]);

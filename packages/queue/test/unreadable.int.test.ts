@@ -15,6 +15,10 @@ const DAMAGE: Readonly<Record<string, Damage>> = {
     redis.hset(keys.jobPrefix + id, "progress", "half"),
   "a parent that is no JSON": async ({ redis, keys }, id) =>
     redis.hset(keys.jobPrefix + id, "parent", "half"),
+  "a counter that no script can add to": async ({ redis, keys }, id) =>
+    redis.hset(keys.jobPrefix + id, "ats", "many"),
+  "a counter that only begins as a number": async ({ redis, keys }, id) =>
+    redis.hset(keys.jobPrefix + id, "atm", "1.5", "stc", ""),
   "a key that is no hash": async ({ redis, keys }, id) => {
     await redis.del(keys.jobPrefix + id);
     await redis.set(keys.jobPrefix + id, "text");

@@ -93,7 +93,10 @@ export function throwUnfit(problems: readonly Problem[]): void {
  * What is wrong with a server by what it says of itself. Pure.
  * @param before what it is compared with, see `baselineOf`; default: it is the first look.
  */
-export function serverProblems(server: ServerState, before: ServerState = server): Problem[] {
+export function serverProblems(
+  server: ServerState,
+  before: ServerState = baselineOf(undefined, server),
+): Problem[] {
   const problems: Problem[] = [];
   const found = (code: ProblemCode, message: string): unknown => problems.push({ code, message });
   if (server.version !== undefined && Number.parseInt(server.version, 10) < OLDEST_MAJOR) {
@@ -117,11 +120,11 @@ export function serverProblems(server: ServerState, before: ServerState = server
         `Set maxmemory-policy to noeviction, and give Sluice a Redis of its own`,
     );
   }
-  if (server.evicted > before.evicted || (server === before && server.evicted > 0)) {
+  if (server.evicted > before.evicted) {
     found(
       "evicted",
-      "This Redis has dropped keys for room since it started, so jobs that were accepted may be gone. Compare what " +
-        "callers were told with what there is",
+      "This Redis has dropped keys for room, so jobs that were accepted may be gone. Compare what callers were told with " +
+        "what there is",
     );
   }
   if (server.isReplica) {
@@ -156,11 +159,12 @@ export function serverProblems(server: ServerState, before: ServerState = server
 
 /**
  * What the next look at a server is compared with. Counts begin anew with each life of a server, and with another server:
- * those of the former one would hide what is dropped now, or take what the other one has dropped before for it. Whether it
- * has to write an append-only file is how it was when the program started, whichever server answers. Pure.
+ * those of the former one would hide what is dropped now, or take what the other one has dropped before for it. What the
+ * first one has dropped before the program started may have been accepted jobs, and counts. Whether it has to write an
+ * append-only file is how it was when the program started, whichever server answers. Pure.
  */
 export function baselineOf(first: ServerState | undefined, server: ServerState): ServerState {
-  if (first === undefined) return server;
+  if (first === undefined) return { ...server, evicted: 0 };
   return server.runId === first.runId ? first : { ...server, appendOnly: first.appendOnly };
 }
 

@@ -71,7 +71,19 @@ const LOOK_AGE_MS = 1_000;
 /** Pause between two looks at a Redis that does not answer at the start, milliseconds. */
 const ASK_AGAIN_MS = 500;
 
-const markReply = z.tuple([z.string(), z.number(), z.number(), z.number(), z.number()]);
+const changesSchema = z.array(z.tuple([z.number(), z.number()]));
+
+const markReply = z
+  .tuple([z.string(), z.number(), z.number(), z.string()])
+  .transform(([id, made, changed, text]) => {
+    const changes = changesSchema.parse(text === "" ? [] : JSON.parse(text));
+    return {
+      id,
+      made: made === 1,
+      changed: changed === 1,
+      changes: changes.map(([at, seenAt]): RedisChange => ({ at, seenAt })),
+    };
+  });
 
 const mark: Script<
   { keySpace: KeySpace; id: string; runId: string },
@@ -84,7 +96,8 @@ const mark: Script<
 
 interface Known {
   readonly id: string;
-  readonly change: RedisChange;
+  /** The last ones, the oldest first. */
+  readonly changes: readonly RedisChange[];
 }
 
 interface Trouble {
@@ -102,6 +115,8 @@ export class RedisWatch {
     if (!this.#troubles.has("away")) void this.look();
   };
   #before: ServerState | undefined;
+  /** That jobs may be gone does not pass: it is told for as long as this program runs. */
+  #evicted: Problem | undefined;
   #looking: Promise<Health> | undefined;
   #looked: { readonly at: number; readonly health: Health } | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -142,10 +157,9 @@ export class RedisWatch {
     return this.#looked?.health.problems.find(isUnsafe);
   }
 
-  /** The last change of what answers for a key space; `undefined` when none is known to have happened. */
-  lastChange(keySpace: KeySpace): RedisChange | undefined {
-    const change = this.#known.get(keySpace)?.change;
-    return change === undefined || change.at === 0 ? undefined : this.#shared(change);
+  /** The last few changes of what answers for a key space, the oldest first; none when none is known to have happened. */
+  changes(keySpace: KeySpace): readonly RedisChange[] {
+    return (this.#known.get(keySpace)?.changes ?? []).map((change) => this.#shared(change));
   }
 
   /**
@@ -203,7 +217,10 @@ export class RedisWatch {
     return { problems, news };
   }
 
-  #conclude(problems: readonly Problem[], news: readonly RedisNews[]): Health {
+  #conclude(found: readonly Problem[], news: readonly RedisNews[]): Health {
+    const evicted = found.find(({ code }) => code === "evicted");
+    this.#evicted ??= evicted;
+    const problems = evicted !== undefined || this.#evicted === undefined ? found : [...found, this.#evicted];
     const health = { ready: !problems.some(isNotReady), problems };
     if (this.#stopped) return health;
     this.#looked = { at: performance.now(), health };
@@ -213,20 +230,19 @@ export class RedisWatch {
 
   async #mark(keySpace: KeySpace, runId: string): Promise<RedisNews[]> {
     const before = this.#known.get(keySpace);
-    const [id, made, at, changed, seenBefore] = await mark.run(this.#options.redis, {
+    const found = await mark.run(this.#options.redis, { keySpace, id: randomUUID(), runId });
+    const { id, made, changed, changes } = found;
+    this.#known.set(keySpace, { id, changes });
+    const tell = (change: RedisChange): RedisNews => ({
+      type: "restarted",
       keySpace,
-      id: randomUUID(),
-      runId,
+      ...this.#shared(change),
     });
-    // Found by a version that does not say when it had looked last: as if that had been just before.
-    const change = { at, seenAt: seenBefore === 0 ? at : seenBefore };
-    this.#known.set(keySpace, { id, change });
-    if (before === undefined) {
-      if (made === 1) return [{ type: "new", keySpace }];
-      return changed === 1 ? [{ type: "restarted", keySpace, ...this.#shared(change) }] : [];
-    }
+    if (before === undefined)
+      return made ? [{ type: "new", keySpace }] : changed ? changes.slice(-1).map(tell) : [];
     if (before.id !== id) return [{ type: "emptied", keySpace }];
-    return at > before.change.at ? [{ type: "restarted", keySpace, ...this.#shared(change) }] : [];
+    // Not by which is later: the server that took over may have a clock that is behind.
+    return changes.filter((change) => !before.changes.some((known) => isSame(known, change))).map(tell);
   }
 
   /**
@@ -257,6 +273,10 @@ export class RedisWatch {
     }
     return news;
   }
+}
+
+function isSame(a: RedisChange, b: RedisChange): boolean {
+  return a.at === b.at && a.seenAt === b.seenAt;
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -44,6 +44,14 @@ describe("keys that were dropped", () => {
     expect(codes(server("a", 50), server("b", 0), server("b", 1)).at(-1)).toEqual(["evicted"]);
   });
 
+  test("before the program began are told for as long as that life of the server lasts", () => {
+    expect(codes(server("a", 3), server("a", 3), server("a", 3))).toEqual([
+      ["evicted"],
+      ["evicted"],
+      ["evicted"],
+    ]);
+  });
+
   test("are not those that another server had dropped before it took over", () => {
     expect(codes(server("a", 0), server("b", 0), server("b", 0)).flat()).toEqual([]);
     expect(serverProblems(server("b", 7), baselineOf(server("a", 0), server("b", 7)))).toEqual([]);

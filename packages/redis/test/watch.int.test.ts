@@ -37,6 +37,11 @@ const trouble = (code: string, ready: boolean): object => ({
   problem: expect.objectContaining({ code }),
 });
 
+/** A program of the version before has found another server. */
+async function found(redis: Redis, { at, seenAt }: { at: number; seenAt: number }): Promise<void> {
+  await redis.hset(`${SPACE}:mark`, { changedAt: at, seenBefore: seenAt });
+}
+
 describe("a watch", () => {
   test("takes a new installation, a new namespace and a second program for what they are", async () => {
     const { url } = await ownRedis();
@@ -72,7 +77,7 @@ describe("a watch", () => {
     await told({ type: "restarted", keySpace: SPACE });
     await told({ type: "over", code: "away" });
     expect(news.map(({ type }) => type)).not.toContain("emptied");
-    const change = watch.lastChange(SPACE);
+    const [change] = watch.changes(SPACE);
     expect(change?.at).toBeGreaterThan(Date.now() - 60_000);
     // What was written after it may be lost, however long nobody could look.
     expect(change?.seenAt).toBeLessThanOrEqual(killedAt);
@@ -80,7 +85,52 @@ describe("a watch", () => {
     const later = watching(testRedis("command", service.url));
     await later.watch.untilFit(never);
     expect(later.news).toEqual([]);
-    expect(later.watch.lastChange(SPACE)).toEqual(change);
+    expect(later.watch.changes(SPACE)).toEqual([change]);
+  });
+
+  test("tells each change, also of a server whose clock is behind, and who was away for several hears of all", async () => {
+    const { url } = await ownRedis();
+    const redis = testRedis("command", url);
+    const { watch, news } = watching(redis);
+    await watch.untilFit(never);
+    // Another program has found them, one of a version before the second: it knows the last change alone.
+    const at = Date.now();
+    const first = { at, seenAt: at - 9_000 };
+    const second = { at: at - 60_000, seenAt: at - 70_000 };
+    await found(redis, first);
+    await watch.look();
+    await found(redis, second);
+    await watch.look();
+    await watch.look();
+    expect(news.filter(({ type }) => type === "restarted")).toEqual(
+      [first, second].map((change) => ({ type: "restarted", keySpace: SPACE, ...change })),
+    );
+    const later = watching(testRedis("command", url));
+    await later.watch.untilFit(never);
+    expect(later.watch.changes(SPACE)).toEqual([first, second]);
+    expect(later.news).toEqual([]);
+  });
+
+  test("says for as long as it runs that keys were dropped, whatever becomes of the server", async () => {
+    const service = await ownRedis();
+    const redis = testRedis("command", service.url);
+    await redis.config("SET", "maxmemory-policy", "allkeys-random");
+    await redis.set("key", "value");
+    await redis.config("SET", "maxmemory", "1");
+    await vi.waitFor(async () => expect(await redis.info("stats")).toMatch(/evicted_keys:[1-9]/), 5_000);
+    await redis.config("SET", "maxmemory", "0");
+    await redis.config("SET", "maxmemory-policy", "noeviction");
+    const { watch, news, told } = watching(redis);
+    await watch.untilFit(never);
+    await told(trouble("evicted", true));
+    await watch.look();
+    await service.kill();
+    await told(trouble("away", false));
+    await service.restart();
+    await told({ type: "over", code: "away" });
+    await watch.look();
+    expect(news.map((each) => (each.type === "over" ? each.code : undefined))).not.toContain("evicted");
+    expect(await watch.health()).toMatchObject({ ready: true, problems: [{ code: "evicted" }] });
   });
 
   test.each([

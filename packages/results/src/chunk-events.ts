@@ -14,6 +14,9 @@ export type ChunkEvent =
   | { readonly id: string; readonly type: "text"; readonly text: string }
   | { readonly id: string; readonly type: ChunkEnd };
 
+/** An event as it is stored. `newer`: this version does not know it. */
+export type StoredEvent = ChunkEvent | { readonly id: string; readonly type: "newer" };
+
 const last = z.enum(["completed", "failed", "incomplete"]);
 
 const number = z.string().regex(/^\d+$/).transform(Number);
@@ -28,12 +31,18 @@ const entry = z.tuple([z.string(), z.array(z.string())]);
 
 const replySchema = z.array(z.tuple([z.string(), z.array(entry)])).nullable();
 
-/** Decodes the reply to XREAD: the events of each stream, by key. */
-export function chunkEvents(reply: unknown): Map<string, ChunkEvent[]> {
+/**
+ * Decodes the reply to XREAD: the events of each stream, by key. One that a newer version has written is no reason to read
+ * none: all readers of this process share the reply.
+ */
+export function chunkEvents(reply: unknown): Map<string, StoredEvent[]> {
   return new Map(
     (replySchema.parse(reply) ?? []).map(([key, entries]) => [
       key,
-      entries.map(([id, list]) => ({ id, ...fieldsSchema.parse(fieldsOf(list)) })),
+      entries.map(([id, list]): StoredEvent => {
+        const known = fieldsSchema.safeParse(fieldsOf(list));
+        return known.success ? { id, ...known.data } : { id, type: "newer" };
+      }),
     ]),
   );
 }

@@ -4,7 +4,7 @@
  */
 import { connectionOptions } from "@sluice/redis";
 import type { Redis } from "ioredis";
-import { chunkEvents, type ChunkEvent } from "./chunk-events.ts";
+import { chunkEvents, type StoredEvent } from "./chunk-events.ts";
 
 /**
  * How long one read blocks, milliseconds: a reader that comes meanwhile is in the next one. Shorter would ask an idle
@@ -35,7 +35,7 @@ interface Waiter {
   readonly key: string;
   readonly after: string;
   readonly until: number;
-  readonly resolve: (events: ChunkEvent[]) => void;
+  readonly resolve: (events: StoredEvent[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -62,10 +62,10 @@ export class ChunkReader {
   }
 
   /** The next events of a stream; none when none came in time. Waits through outages of Redis. */
-  async page({ key, after, waitMs, signal }: PageQuery): Promise<ChunkEvent[]> {
+  async page({ key, after, waitMs, signal }: PageQuery): Promise<StoredEvent[]> {
     signal?.throwIfAborted();
     if (this.#closed) throw new Error("The reader is closed");
-    const { promise, resolve, reject } = Promise.withResolvers<ChunkEvent[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<StoredEvent[]>();
     const waiter: Waiter = { key, after, until: performance.now() + waitMs, resolve, reject };
     const leave = (): void => reject(signal?.reason);
     signal?.addEventListener("abort", leave, { once: true });
@@ -103,7 +103,7 @@ export class ChunkReader {
   }
 
   /** The events of every stream that somebody waits for, from the earliest reader on, by key. */
-  async #read(waiting: readonly Waiter[]): Promise<ReadonlyMap<string, readonly ChunkEvent[]>> {
+  async #read(waiting: readonly Waiter[]): Promise<ReadonlyMap<string, readonly StoredEvent[]>> {
     const from = new Map<string, string>();
     for (const { key, after } of waiting) {
       const known = from.get(key);
@@ -131,7 +131,7 @@ export class ChunkReader {
 }
 
 /** Gives each its events, and none to those whose time is over. */
-function serve(waiting: readonly Waiter[], events: ReadonlyMap<string, readonly ChunkEvent[]>): void {
+function serve(waiting: readonly Waiter[], events: ReadonlyMap<string, readonly StoredEvent[]>): void {
   const now = performance.now();
   for (const { key, after, until, resolve } of waiting) {
     const news = (events.get(key) ?? []).filter(({ id }) => isAfter(id, after));

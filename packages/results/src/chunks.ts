@@ -50,7 +50,8 @@ export class ChunkStream {
   /**
    * The events of a job, those that are there and those to come, up to the last one. It waits for a job that has not
    * begun and through outages of Redis. Ends by itself once the job has ended, also when nobody wrote a last event
-   * (the job died before a call, its worker died before the event): then with `failed` or `incomplete`, by outcome.
+   * (the job died before a call, its worker died before the event): then with `failed` or `incomplete`, by outcome. An event
+   * of a newer version is passed over, and the end is `incomplete` then: the outcome has what this text may lack.
    */
   async *read({ id, after, ended, signal }: ChunkRead): AsyncGenerator<ChunkEvent, void, undefined> {
     signal?.throwIfAborted();
@@ -59,13 +60,22 @@ export class ChunkStream {
     let last = after ?? "0";
     let waitMs = 0;
     let end: "failed" | "incomplete" | undefined = ended;
+    let lacks = false;
     for (;;) {
       const page = await this.#reader.page({ key, after: last, waitMs, signal });
       for (const event of page) {
+        last = event.id;
+        if (event.type === "newer") {
+          lacks = true;
+          continue;
+        }
+        if (event.type === "completed" && lacks) {
+          yield { id: event.id, type: "incomplete" };
+          return;
+        }
         // Whoever comes with the id of an event has text of an earlier life, and this one begins anew.
         yield event.type === "started" && after !== undefined ? { ...event, type: "restarted" } : event;
         if (isLast(event)) return;
-        last = event.id;
       }
       if (page.length > 0) continue;
       if (end !== undefined) {

@@ -2,6 +2,7 @@ export { isServicesError, ServicesError, type ServicesErrorCode } from "./errors
 export { startDynamoDb, type DynamoDbOptions } from "./dynamodb.ts";
 export type { Host } from "./host.ts";
 export { startRedis, type RedisOptions } from "./redis.ts";
+export { startReplicaPair, type FailOverOptions, type ReplicaPair } from "./replica-pair.ts";
 export type { RunningService } from "./service.ts";
 export {
   type Found,

@@ -12,6 +12,18 @@ export interface Answered {
   readonly at: number;
   /** 0: none is remembered. */
   readonly otherAt: number;
+  /** By how much the pool's clock had stepped in all when this was noted, ms. */
+  readonly shiftedMs: number;
+}
+
+/** The answers by the clock of the pool as it is now. */
+export function recalled(answers: readonly Answered[], { shiftedMs = 0 }: PoolState): readonly Answered[] {
+  if (answers.every((one) => one.shiftedMs === shiftedMs)) return answers;
+  return answers.map((one) => {
+    const stepMs = shiftedMs - one.shiftedMs;
+    const otherAt = one.otherAt > 0 ? one.otherAt + stepMs : 0;
+    return { ...one, at: one.at + stepMs, otherAt, shiftedMs };
+  });
 }
 
 /** Whether an answer is worth remembering: among hundreds a second not each is. Notes that this one was. */
@@ -26,7 +38,7 @@ export function mayNote({ noteEveryMs }: Parameters, state: PoolState, now: numb
 export function noteAnswer(
   answers: readonly Answered[],
   most: number,
-  { operation, job }: { operation: string; job: string },
+  { operation, job, shiftedMs = 0 }: { operation: string; job: string; shiftedMs?: number | undefined },
   now: number,
 ): Answered[] {
   const known = answers.find((one) => one.operation === operation);
@@ -34,7 +46,7 @@ export function noteAnswer(
   const others = answers.filter((one) => one !== known);
   // The last answered stands at the end.
   const kept = others.length < most ? others : others.slice(1);
-  return [...kept, { operation, job, at: now, otherAt }];
+  return [...kept, { operation, job, at: now, otherAt, shiftedMs }];
 }
 
 /** When the operation last answered another job; 0: not within memory. */

@@ -14,6 +14,20 @@ export function freshDay(): DayState {
   return { day: 0, used: 0, parkedUntil: 0, parkings: 0 };
 }
 
+/** Moves the day's clock. One that stepped back leaves a parking as long as it was. */
+export function advanceDay({ clockStepMs }: Parameters, day: DayState, now: number): void {
+  const stepMs = now - (day.at ?? now);
+  day.at = now;
+  if (-stepMs <= clockStepMs) return;
+  if (day.parkedUntil > 0) day.parkedUntil += stepMs;
+  if (day.pools === undefined) return;
+  const pools = Object.entries(day.pools).map(([name, parking]) => [
+    name,
+    { ...parking, until: parking.until + stepMs },
+  ]);
+  day.pools = Object.fromEntries(pools);
+}
+
 /** When the parking of the pool ends, its own or that of its scope; in the past if it is not parked. */
 export function parkedUntil(day: DayState, pool: string): number {
   return Math.max(day.parkedUntil, day.pools?.[pool]?.until ?? 0);
@@ -30,7 +44,8 @@ export function dayClosedMs(
   now: number,
 ): number {
   const today = Math.floor(now / DAY_MS);
-  if (day.day !== today) {
+  // The day after is one that had begun already, before a clock stepped back over midnight.
+  if (day.day !== today && day.day !== today + 1) {
     day.day = today;
     day.used = 0;
   }

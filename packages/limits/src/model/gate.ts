@@ -2,11 +2,11 @@
 import { dimensions, type Cost } from "../cost.ts";
 import type { Admission, AdmitRequest, LimitsChange, Settlement, SettleReply } from "../limiter.ts";
 import type { Parameters } from "../parameters.ts";
-import { mayNote, noteAnswer, othersAnsweredAt, type Answered } from "./answers.ts";
+import { mayNote, noteAnswer, othersAnsweredAt, recalled, type Answered } from "./answers.ts";
 import { noteAsker } from "./askers.ts";
 import { hold, letIn, shutMs } from "./breaker.ts";
 import { ramp } from "./ceiling.ts";
-import { answeredToday, debitDay, park, parkedUntil, refundDay } from "./day.ts";
+import { advanceDay, answeredToday, debitDay, park, parkedUntil, refundDay } from "./day.ts";
 import { decide } from "./decide.ts";
 import { leaseProbe } from "./door.ts";
 import { contradict, heardAs, isDeniedAlone, noteTry, tellDeniedProcesses } from "./denied-processes.ts";
@@ -36,6 +36,7 @@ export function admit(gate: Gate, request: AdmitRequest, time: number): Admissio
   const { parameters, state, day } = gate;
   const { id, job, cost, ttlMs, operation = "", process = "" } = request;
   const now = advance(parameters, state, time);
+  advanceDay(parameters, day, now);
   sweep(gate, now);
   const held = gate.reservations.get(id);
   if (held) return granted(waitOf(gate, held, now), held.probe);
@@ -95,6 +96,7 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   if (!reservation) return { type: "late" };
   gate.reservations.delete(id);
   const now = advance(parameters, state, time);
+  advanceDay(parameters, day, now);
 
   // The server refused for its quota: it had less than the level claimed, so the level gets nothing back. A refund
   // would send the next call into the same wall.
@@ -126,9 +128,10 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   changes.push(...doubtQuotas(parameters, state, gate.pool, now));
 
   const { job, epoch, probe, process = "" } = reservation;
-  const others = othersAnsweredAt(gate.answers, { operation, job });
+  const answers = recalled(gate.answers, state);
+  const others = othersAnsweredAt(answers, { operation, job });
   const before = state.breaker;
-  const { starts, answers, reservations } = gate;
+  const { starts, reservations } = gate;
   const finding = { id, job, operation, process, epoch, startAt, probe, outcome, weight };
   const alone = outcome === "systemic" && isDeniedAlone(parameters, state, finding);
   if (outcome === "ok" || outcome === "throttled") {
@@ -139,7 +142,12 @@ export function settle(gate: Gate, settlement: Settlement, time: number): Settle
   changes.push(...tellDenied(parameters, state, gate.pool, answers, heard));
   changes.push(...tellDeniedProcesses(parameters, state, gate.pool, finding, alone));
   if (outcome === "ok" && mayNote(parameters, state, now)) {
-    gate.answers = noteAnswer(gate.answers, parameters.operationsKept, { operation, job }, now);
+    gate.answers = noteAnswer(
+      answers,
+      parameters.operationsKept,
+      { operation, job, shiftedMs: state.shiftedMs },
+      now,
+    );
   }
   changes.push(...(afterBreaker(gate, before, now).changes ?? []));
   if (outcome === "failed" || outcome === "timeout" || (outcome === "neutral" && holdMs > 0)) {

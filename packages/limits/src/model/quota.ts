@@ -34,6 +34,8 @@ export function advance(parameters: Parameters, state: PoolState, time: number):
 /** Keeps every moment where it was relative to a clock that stepped. */
 function shiftTimes(state: PoolState, stepMs: number): void {
   state.at += stepMs;
+  // For times that are kept elsewhere: see `answers.ts`.
+  state.shiftedMs = (state.shiftedMs ?? 0) + stepMs;
   for (const at of Object.values(state.dimensions)) {
     at.cutAt += stepMs;
     if (!at.refusals) continue;

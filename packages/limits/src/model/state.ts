@@ -190,6 +190,8 @@ export interface PoolState {
   retries: number;
   /** When an answer was last noted; undefined: none was. */
   notedAt?: number;
+  /** By how much the clock has stepped in all, ms. Absent: never. */
+  shiftedMs?: number;
   /** The largest reservation that was answered lately, in tokens. Absent: none was. */
   passed?: { largest: number; at: number };
   /** Operations that nobody may call while others are answered. Absent: none. */
@@ -210,6 +212,8 @@ export interface DayState {
   parkings: number;
   /** Pools that are parked alone. Absent: none. */
   pools?: Readonly<Record<string, Parking>>;
+  /** The time of the last look, by which a clock that stepped is told. */
+  at?: number;
 }
 
 export interface Parking {

@@ -78,6 +78,15 @@ export function isolationSuite(name: string, create: Create): void {
       expect(await s.phase()).toBe("closed");
     });
 
+    it("is suspected in time although the clock stepped back since another operation was answered", async () => {
+      const s = await Subject.create(create);
+      await s.call("good/1", "ok", { operation: ASYNC });
+      s.clock.ms += 10_000;
+      s.clock.ms -= 600_000;
+      for (const job of ["a", "b", "c", "d", "e"]) await deny(s, job);
+      expect(await s.phase()).toBe("suspected");
+    });
+
     it("is not stopped for one operation while another is answered", async () => {
       const s = await Subject.create(create);
       await deny(s, "first", ASYNC);

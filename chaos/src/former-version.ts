@@ -10,16 +10,16 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 
 /** The last commit before records carried versions. Move it on when a release is out. */
-const COMMIT = "c00009a";
+export const FORMER_COMMIT = "c00009a";
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 const run = promisify(execFile);
 
 /** Whether this clone has the commit. */
 export function hasFormerVersion(): boolean {
   try {
-    execFileSync("git", ["-C", ROOT, "cat-file", "-e", `${COMMIT}^{commit}`], { stdio: "ignore" });
+    execFileSync("git", ["-C", ROOT, "cat-file", "-e", `${FORMER_COMMIT}^{commit}`], { stdio: "ignore" });
     return true;
   } catch {
     return false;
@@ -35,7 +35,7 @@ export async function unpackFormerVersion(): Promise<FormerVersion> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-former-"));
   const archive = join(folder, "former.tar");
   const tree = join(folder, "tree");
-  await run("git", ["-C", ROOT, "archive", "--prefix=tree/", "-o", archive, COMMIT]);
+  await run("git", ["-C", ROOT, "archive", "--prefix=tree/", "-o", archive, FORMER_COMMIT]);
   await run("tar", ["-xf", archive, "-C", folder]);
   await symlink(join(ROOT, "node_modules"), join(tree, "node_modules"));
   for (const group of ["packages", "apps"]) {
