@@ -130,16 +130,14 @@ test("the pool is closed, by whatever closes it: waiting, at the gate, and with 
   expect(await explain(id)).toMatchObject({
     reason: "breaker",
     why: expect.stringMatching(
-      /^The pool takes no calls: its breaker is open after failures, and tries one in \d+ s$/,
+      /^The pool takes no calls: an operator has opened its breaker, and it tries one in (?:\d+ s|1 min)$/,
     ),
-    gate: { answer: "open", cause: "breaker" },
+    gate: { answer: "open", cause: "breaker", byHand: true },
   });
   await limiter().operate("narrow", { type: "isolate" });
   expect(await explain(other)).toMatchObject({
     reason: "isolated",
-    why: expect.stringMatching(
-      /^Access to the model is denied .*\. Meanwhile claude may answer in its place$/,
-    ),
+    why: "An operator has isolated the pool: it makes no call until one closes its breaker. Meanwhile claude may answer in its place",
   });
 
   await fetched();
@@ -232,6 +230,26 @@ test.each([
   expect((await explain(id)).why).toContain(". The pool takes no calls");
 });
 
+test("the notes of a newer version are for a worker of that version", async () => {
+  const id = await accepted();
+  const job = await fetched();
+  await job.defer({ delayMs: 60_000, attempt: false, notes: { ...NO_NOTES, failures: 1, last: throttled } });
+  const key = `${space}:claude.critical:${id}`;
+  const fields = await api.redis.hgetall(key);
+  const [field, notes] = Object.entries(fields).find(([, value]) => value.includes('"failures":1')) ?? [
+    "",
+    "",
+  ];
+  await api.redis.hset(key, field, JSON.stringify({ ...JSON.parse(notes), version: 2 }));
+  expect(await explain(id)).toMatchObject({
+    state: "delayed",
+    reason: "newer-version",
+    why:
+      "A newer version of Sluice wrote its notes (version 2, this program reads up to 1): " +
+      "it waits for a worker of that version",
+  });
+});
+
 test("it waits for the answer to an equal request, which is named", async () => {
   const data: JobData = { ...(await jobData()), cacheMs: 60_000 };
   await api.lane.add(data);
@@ -281,10 +299,18 @@ test("its call is at Bedrock, or was when its worker vanished", async () => {
   });
   expect(explanation).not.toHaveProperty("gate");
 
+  // A call in a fallback pool has that pool's time.
+  await ledger.end({ id, owner: "one" });
+  await ledger.begin({ id, owner: "one", maxCalls: 5, leaseMs: 17_000 + 60_000 });
+  const inFallback = z.object({ call: z.object({ sinceMs: z.number(), atMostMs: z.number() }) });
+  const { call } = inFallback.parse(await explain(id));
+  expect(call.atMostMs).toBe(17_000);
+  expect(call.sinceMs).toBeLessThan(15_000);
+
   await api.beat("another");
   expect(await explain(id)).toMatchObject({
     reason: "lost-call",
-    why: expect.stringContaining("vanished during call 1"),
+    why: expect.stringContaining("vanished during call 2"),
   });
   await ledger.end({ id, owner: "one" });
   await job.vanish();

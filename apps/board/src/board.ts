@@ -41,6 +41,8 @@ export interface BoardSettings {
   readonly redisUrl: string;
   /** Its owner closes it. */
   readonly deadLetters: DynamoDbStore;
+  /** The name of its table, for those who have to make it. */
+  readonly deadLetterTable: string;
   readonly access: AccessSettings;
   /** Replays that a lane holds at most. */
   readonly replaysPerLane: number;
@@ -130,7 +132,9 @@ export class Board {
       redis: this.#redis,
       clock: redisClock,
       keySpaces: Object.keys(settings.pools.scopes).map((scope) => keySpace(settings.namespace, scope)),
-      needs: [{ name: "dead letter table", check: async () => deadLetters.check() }],
+      needs: [
+        { name: `dead letter table '${settings.deadLetterTable}'`, check: async () => deadLetters.check() },
+      ],
       emit: emitter(settings.listener === undefined ? [] : [settings.listener]),
       onUnfit: settings.onUnfit,
     });

@@ -26,6 +26,7 @@ await runProgram("sluice board", async () => {
     namespace: env.SLUICE_NAMESPACE,
     redisUrl: env.REDIS_URL,
     deadLetters,
+    deadLetterTable: env.SLUICE_DEAD_LETTER_TABLE,
     access,
     replaysPerLane: env.SLUICE_REPLAYS_PER_LANE,
     host: env.HOST,

@@ -100,6 +100,7 @@ export async function startBoard(options: BoardOptions = {}) {
     namespace: name,
     redisUrl,
     deadLetters,
+    deadLetterTable: name,
     access,
     allowedHosts,
     replaysPerLane,

@@ -60,7 +60,7 @@ test.skipIf(found === undefined)(
   `every page leads to the dead letters and says how the pools stand${where}`,
   async () => {
     await page.goto(board.url);
-    await page.getByText("Breaker open: next probe in").first().waitFor();
+    await page.getByText("Breaker open by hand: next probe in").first().waitFor();
     await page.getByText("critical").nth(1).waitFor();
     await keep("looks-1-overview");
     // Bull Board's header begins where the strip ends.

@@ -132,7 +132,7 @@ test("a lane shows its pool's quota and breaker, and a badge while the breaker i
   await limiter.operate("claude", { type: "open", forMs: 30_000 });
   await vi.waitFor(async () => {
     const open = await closed();
-    expect(open?.description).toMatch(/Breaker open: next probe in \d+ s/);
+    expect(open?.description).toMatch(/Breaker open by hand: next probe in \d+ s/);
     expect(open?.activeRateLimitTtl).toBeGreaterThan(20_000);
   }, 5_000);
   await limiter.operate("claude", { type: "isolate" });

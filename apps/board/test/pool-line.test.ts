@@ -58,6 +58,19 @@ test("the part of the quota that is used is that of the whole quota: pace, share
   );
 });
 
+test("a pool that an operator has shut says so, and not that calls were denied or failed", async () => {
+  const limiter = createMemoryLimiter({ now: () => 1_800_000_000_000 });
+  await limiter.configure("nova", { quota: DECLARED, lanes: defaultLanes });
+  await limiter.operate("nova", { type: "open", forMs: 30_000 });
+  expect(poolLine(await limiter.inspect("nova"), DECLARED)).toContain(
+    "Breaker open by hand: next probe in 30 s",
+  );
+  await limiter.operate("nova", { type: "isolate" });
+  const line = poolLine(await limiter.inspect("nova"), DECLARED);
+  expect(line).toContain("Breaker isolated by hand: no call is made until it is closed");
+  expect(line).not.toContain("denied");
+});
+
 test("a closed breaker that hears of denied access says so, and what was done by hand has a name", async () => {
   const limiter = createMemoryLimiter({ now: () => 1_800_000_000_000 });
   await limiter.configure("nova", { quota: DECLARED, lanes: defaultLanes });

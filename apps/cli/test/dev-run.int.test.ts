@@ -13,7 +13,7 @@ const reportSchema = z.strictObject({
   lost: whole,
   throttled: whole,
   calls: whole,
-  quotaUtilisation: z.number().nonnegative(),
+  quotaUtilisation: z.number().nonnegative().max(1).nullable(),
   durationMs: whole,
   lanes: z.strictObject({ critical: lane, standard: lane, bulk: lane }),
 });
@@ -32,7 +32,6 @@ test("20 jobs: the last line is the report, every job is accounted for, no proce
   expect(report).toMatchObject({ jobs: 20, dead: 1, filtered: 0, completed: 19, lost: 0, throttled: 0 });
   expect(report.calls).toBe(20);
   expect(report.quotaUtilisation).toBeGreaterThan(0.8);
-  expect(report.quotaUtilisation).toBeLessThanOrEqual(1);
   expect(report.lanes).toMatchObject({ critical: { jobs: 3 }, standard: { jobs: 9 }, bulk: { jobs: 8 } });
   expect(report.lanes.critical.waitMsP50).toBeLessThan(report.lanes.bulk.waitMsP50);
   expect(run.stdout).toContain("20 jobs in ");

@@ -27,7 +27,7 @@ describe("quotaUtilisation", () => {
       call({ startedAt: T0 + second * 1_000, settledTokens: 900 }),
     );
     // 4 s of 1,000, and 985 that were saved up before.
-    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(4_500 / 4_985);
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBe(0.9027);
   });
 
   test("knows a job by its first admitted call, and leaves out what starts after the last of these", () => {
@@ -51,14 +51,25 @@ describe("quotaUtilisation", () => {
     expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(3_000 / 3_985);
   });
 
-  test("is never more than all: what a large call takes ahead is paid for afterwards", () => {
+  test("is not said while more was let go ahead than the quota has paid for, and is a true one afterwards", () => {
+    const ahead = [0, 1, 2, 3, 4].map((index) => call({ startedAt: T0 + 100 + index, settledTokens: 900 }));
+    const after = [1, 2, 3, 4, 5].map((second) =>
+      call({ startedAt: T0 + second * 1_000, settledTokens: 200 }),
+    );
+    const at = (second: number) => quotaUtilisation([...ahead, ...after.slice(0, second)], PER_MINUTE);
+    // One start of 900 was within the burst of 985: it says nothing of the seconds since.
+    expect([at(1), at(2), at(3), at(4)]).toEqual(Array.from({ length: 4 }, () => undefined));
+    expect(at(5)).toBeCloseTo(5_500 / 5_985);
+  });
+
+  test("ends with the last start that is paid for, when the very last are not yet", () => {
     const calls = [
-      call({ startedAt: T0, settledTokens: 900 }),
-      call({ startedAt: T0 + 1_000, settledTokens: 5_000 }),
+      ...[0, 1, 2, 3, 4].map((second) => call({ startedAt: T0 + second * 1_000, settledTokens: 900 })),
+      call({ startedAt: T0 + 4_100, settledTokens: 5_000 }),
     ];
-    expect(quotaUtilisation(calls, PER_MINUTE)).toBe(1);
-    expect(quotaUtilisation([...calls, call({ startedAt: T0 + 9_000 })], PER_MINUTE)).toBeCloseTo(
-      6_900 / 9_985,
+    expect(quotaUtilisation(calls, PER_MINUTE)).toBeCloseTo(4_500 / 4_985);
+    expect(quotaUtilisation([...calls, call({ startedAt: T0 + 10_000 })], PER_MINUTE)).toBeCloseTo(
+      10_500 / 10_985,
     );
   });
 

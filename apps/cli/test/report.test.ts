@@ -59,6 +59,14 @@ test("calls, throttles and waits are the simulator's", () => {
   expect(report.quotaUtilisation).toBeCloseTo(2_700 / (2_000 + 985), 4);
 });
 
+test("a run that is too short to tell how much of the quota it used says so", () => {
+  const report = makeReport({ ...result, calls: result.calls.slice(0, 1) });
+  expect(report.quotaUtilisation).toBeNull();
+  expect(renderReport(report, 60_000)).toContain(
+    "How much of 60,000 tokens a minute was used is not measured: the run was too short",
+  );
+});
+
 test("people get the same in a few lines", () => {
   const text = renderReport(makeReport(result), result.tokensPerMinute);
   expect(text).toContain("5 jobs in 2.5 s: 2 completed, 1 filtered, 1 dead, 1 lost");

@@ -29,6 +29,13 @@ test("shows each lane, the quota, what went wrong and where to look", () => {
   expect(text).toContain("board http://127.0.0.1:2   api http://127.0.0.1:1");
 });
 
+test("the last picture of a system that ends has no addresses", () => {
+  const { urls: _, ...ending } = snapshot;
+  const text = stripVTControlCharacters(render(ending));
+  expect(text).not.toContain("http://");
+  expect(text.endsWith("dead letters 1")).toBe(true);
+});
+
 test("says it in one line where there is no terminal", () => {
   expect(renderLine(snapshot)).toBe(
     " 12 s  done critical 5/6, bulk 4/16, idle 0/0; quota 94.3 % used; 0 throttled, 1 dead",

@@ -163,7 +163,7 @@ export class ScopeParts {
     this.gate = this.guard.guard({
       async admit(request) {
         const admission = await guarded.admit({ ...request, process: owner });
-        slow.heardAtGate(admission);
+        slow.heardAtGate(request.pool, admission);
         admission.changes?.forEach(tell);
         return admission;
       },

@@ -16,8 +16,17 @@ export interface SlowPoolsOptions {
 
 const LOOK_EVERY_MS = 5_000;
 
+/** Bedrock counts a day of tokens by UTC. */
+const DAY_MS = 24 * 3_600_000;
+
 /** Retries at the edge of a budget get one place now and then: it is exhausted until all have for so long. */
 const BUDGET_OVER_MS = 30_000;
+
+interface GateAnswer {
+  readonly type: string;
+  readonly cause?: string;
+  readonly afterMs?: number;
+}
 
 export class SlowPools {
   readonly #options: SlowPoolsOptions;
@@ -25,6 +34,10 @@ export class SlowPools {
   readonly #budgets = new Spells({ overMs: BUDGET_OVER_MS });
   /** The least ceiling seen in a spell, by its key. */
   readonly #lowest = new Map<string, number>();
+  /** Why a pool has been shut since it took calls last, the latest at the end. */
+  readonly #causes = new Map<string, readonly string[]>();
+  /** The limiter's day of the last look. */
+  readonly #days = new Map<string, number>();
   readonly #stopping = new AbortController();
 
   constructor(options: SlowPoolsOptions) {
@@ -41,9 +54,19 @@ export class SlowPools {
     this.#budgets.stop();
   }
 
-  /** How the gate answered: `local` when Redis did not, and this process stays away from it. */
-  heardAtGate(answer: { readonly type: string; readonly cause?: string }): void {
+  /**
+   * How the gate answered for a pool: `local` when Redis did not, and this process stays away from it; `day-rest` when the
+   * call is too large for what is left of the day.
+   */
+  heardAtGate(pool: string, answer: GateAnswer): void {
     const { scope, emit } = this.#options;
+    if (answer.cause === "day-rest") {
+      this.#spells.note(
+        `short ${pool}`,
+        () => emit("quota:short", { pool, forMs: answer.afterMs ?? 0 }),
+        (lastedMs) => emit("quota:renewed", { pool, lastedMs }),
+      );
+    }
     if (answer.cause !== "local") {
       this.#spells.over("gate");
       return;
@@ -80,14 +103,24 @@ export class SlowPools {
   #seen(pool: string, inspection: Inspection): void {
     const { emit } = this.#options;
     const { shut, ceilings } = slowed(inspection);
-    if (shut === undefined) this.#spells.over(`shut ${pool}`);
-    else {
+    const day = Math.floor(inspection.atMs / DAY_MS);
+    const known = this.#days.get(pool);
+    if (known !== undefined && day !== known) this.#spells.over(`short ${pool}`);
+    this.#days.set(pool, day);
+    if (shut === undefined) {
+      this.#spells.over(`shut ${pool}`);
+      this.#causes.delete(pool);
+    } else {
       const { cause, forMs } = shut;
+      const before = this.#causes.get(pool) ?? [];
+      this.#causes.set(pool, [...before.filter((each) => each !== cause), cause]);
       this.#spells.note(
         `shut ${pool}`,
-        () => emit("pool:shut", { pool, cause, forMs }),
+        () => {},
         (lastedMs) => emit("pool:reopened", { pool, cause, lastedMs }),
       );
+      // Each once: a probe's `Retry-After` may come and go as long as the breaker is open.
+      if (!before.includes(cause)) emit("pool:shut", { pool, cause, forMs });
     }
     for (const ceiling of ceilings) this.#seenCeiling(pool, ceiling);
   }

@@ -42,6 +42,7 @@ import { OtherLanes } from "./other-lanes.ts";
 import { Recovery } from "./recovery.ts";
 import { Replays } from "./replays.ts";
 import { lanesOf, ScopeParts } from "./scope.ts";
+import { untilStranded } from "./stranded.ts";
 import { toldAcquire } from "./told-slots.ts";
 
 export interface WorkerSettings {
@@ -88,8 +89,8 @@ const START_TRIES = 6;
 /** How often calls are looked for that hang. */
 const HANG_LOOK_MS = 1_000;
 
-/** How often it is looked whether calls are still in flight while the process leaves, milliseconds. */
-const LOOK_MS = 100;
+/** What ends with its connection has this long for it, milliseconds. */
+const STRANDED_GRACE_MS = 500;
 
 /** A job that cannot be read may have any id: so much of it is told, characters. */
 const ID_TOLD = 64;
@@ -124,6 +125,7 @@ export class Worker {
   readonly #otherLanes: readonly OtherLanes[];
   #looking: NodeJS.Timeout | undefined;
   #started = false;
+  #leaving = false;
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
@@ -225,7 +227,21 @@ export class Worker {
     }
     if (this.#abort.signal.aborted) return false;
     this.#started = true;
+    try {
+      await this.#startParts();
+    } catch (error) {
+      if (this.#leaving) return false;
+      throw error;
+    }
+    if (this.#leaving) return false;
+    const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
+    this.#emit("worker:started", { pools: [...this.#pools.keys()], slots });
+    return true;
+  }
+
+  async #startParts(): Promise<void> {
     await Promise.all([...this.#scopes.values()].map(async (scope) => scope.start()));
+    if (this.#leaving) return;
     this.#locks.start();
     this.#recovery.lookBack((space) => this.#standing.changes(space));
     this.#mover.start();
@@ -234,9 +250,6 @@ export class Worker {
     for (const lanes of this.#otherLanes) lanes.start();
     this.#looking = setInterval(() => this.#pools.forEach(({ hung }) => hung.check()), HANG_LOOK_MS);
     await Promise.all(this.#intakes.map(async (intake) => intake.start()));
-    const slots = [...this.#pools.values()].reduce((sum, { pool }) => sum + pool.slots, 0);
-    this.#emit("worker:started", { pools: [...this.#pools.keys()], slots });
-    return true;
   }
 
   /** A Redis that is busy may answer late, and one that is full may be drained; what a good one refuses ends the start. */
@@ -254,9 +267,11 @@ export class Worker {
 
   /**
    * Takes no more jobs, hands back what has not started, lets calls in flight finish for `graceMs`, then aborts and
-   * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone.
+   * hands those back too. Never rejects, and returns within the grace and a few seconds, also when Redis is gone; within
+   * two when it is and nothing is in hand.
    */
   async stop(graceMs: number): Promise<void> {
+    this.#leaving = true;
     clearInterval(this.#looking);
     this.#standing.stop();
     if (!this.#started) {
@@ -264,29 +279,36 @@ export class Worker {
       this.#closeConnections();
       return;
     }
+    const stopped = new AbortController();
+    const stranded = this.#stranded(stopped.signal);
     const finished = (async () => {
       await Promise.all(this.#intakes.map(async (intake) => intake.stop()));
       await Promise.all(this.#intakes.map(async (intake) => intake.settled()));
-      return true;
+      return "finished" as const;
     })();
-    const inTime = await within(graceMs, Promise.race([finished, this.#stranded()]));
-    if (inTime === undefined) {
+    let end: "finished" | "stranded" | undefined = await within(graceMs, Promise.race([finished, stranded]));
+    if (end === undefined) {
       this.#abort.abort();
-      await within(ABORT_GRACE_MS, finished);
+      end = await within(ABORT_GRACE_MS, Promise.race([finished, stranded]));
     }
-    await within(ABORT_GRACE_MS, this.#close());
+    const drained = end === "finished" && !this.#abort.signal.aborted;
+    const closed = this.#close();
+    if (end !== "stranded") await within(ABORT_GRACE_MS, Promise.race([closed, stranded]));
+    this.#abort.abort();
     this.#closeConnections();
-    this.#emit("worker:stopped", { drained: inTime === true });
+    // What waits for an answer ends with its connection.
+    await within(STRANDED_GRACE_MS, Promise.allSettled([finished, closed]));
+    stopped.abort();
+    this.#emit("worker:stopped", { drained });
   }
 
-  /** Resolves when no call is in flight, and Redis takes nothing back: there is nothing to wait for. */
-  async #stranded(): Promise<undefined> {
-    for (let idleMs = 0; idleMs < ABORT_GRACE_MS; idleMs += LOOK_MS) {
-      await sleep(LOOK_MS, undefined, { ref: false });
-      const calls = this.#intakes.reduce((sum, intake) => sum + intake.running, 0);
-      if (calls > 0 || this.#commandRedis.status === "ready") idleMs = 0;
-    }
-    return undefined;
+  async #stranded(signal: AbortSignal): Promise<"stranded"> {
+    const sum = (count: (intake: Intake) => number): number =>
+      this.#intakes.reduce((all, intake) => all + count(intake), 0);
+    const running = (): number => sum((intake) => intake.running);
+    const inHand = (): number => sum((intake) => intake.inHand);
+    await untilStranded({ running, inHand, ask: async () => this.#commandRedis.ping() }, signal);
+    return "stranded";
   }
 
   #closeConnections(): void {

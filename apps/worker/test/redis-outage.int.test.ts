@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startRedis } from "@sluice/services";
+import { startRedis, type RunningService } from "@sluice/services";
 import { expect, inject, test, vi } from "vitest";
 import { MARKER, PATIENTLY, startFleet } from "./fleet.ts";
 
@@ -29,7 +29,7 @@ test("Redis killed and restarted under two workers: every job completes, no work
 
   await redis.kill();
   await Promise.all(
-    workers.map(async (worker) => worker.logged("the outage", ({ msg }) => msg === "worker:error")),
+    workers.map(async (worker) => worker.logged("the outage", ({ msg }) => msg === "redis:trouble")),
   );
   await redis.restart();
   const before = await fleet.ends(ids);
@@ -51,6 +51,37 @@ test("Redis killed and restarted under two workers: every job completes, no work
   ]);
 });
 
+test.each([
+  ["gone", async (redis: RunningService) => redis.kill()],
+  ["hung", async (redis: RunningService) => void process.kill(redis.pid, "SIGSTOP")],
+])("an idle worker whose Redis is %s has nothing to hand back, and leaves at once", async (how, end) => {
+  await using folder = await temporaryFolder();
+  await using redis = await startRedis({ dataDir: folder.path, fsync: "always" });
+  await using fleet = await startFleet({
+    redisUrl: redis.url,
+    dynamoDbUrl: inject("dynamoDbUrl"),
+    latencyMs: 100,
+  });
+  const worker = await fleet.startWorker();
+  await fleet.submit([{}]);
+  await worker.logged("a completion", ({ msg }) => msg === "job:completed");
+  const { pid } = redis;
+  await end(redis);
+  const askedAt = performance.now();
+  worker.kill("SIGTERM");
+  const left = await worker.exit;
+  const tookMs = performance.now() - askedAt;
+  // What hangs can neither be asked for its end nor for the fleet's keys.
+  if (how === "hung") process.kill(pid, "SIGCONT");
+  else await redis.restart();
+  expect({ ...left, log: worker.text }).toMatchObject({ code: 0 });
+  expect(worker.lines).toContainEqual(expect.objectContaining({ msg: "worker:stopped" }));
+  expect(tookMs).toBeLessThan(LEAVES_WITHIN_MS);
+});
+
+/** A second of silence, and half a one for what ends with its connection; the rest is for a busy machine. */
+const LEAVES_WITHIN_MS = 4_000;
+
 test("a worker whose Redis is gone for good still leaves on SIGTERM", async () => {
   await using folder = await temporaryFolder();
   await using redis = await startRedis({ dataDir: folder.path, fsync: "always" });
@@ -63,7 +94,7 @@ test("a worker whose Redis is gone for good still leaves on SIGTERM", async () =
   await fleet.submit([{}]);
   await worker.logged("a completion", ({ msg }) => msg === "job:completed");
   await redis.kill();
-  await worker.logged("the outage", ({ msg }) => msg === "worker:error");
+  await worker.logged("the outage", ({ msg }) => msg === "redis:trouble");
 
   worker.kill("SIGTERM");
   expect(await worker.exit).toMatchObject({ code: 0 });

@@ -11,6 +11,7 @@ const TICK_MS = 5;
 
 async function started() {
   let now = 1_000_000;
+  let looks = 0;
   const limiter = createMemoryLimiter({ now: () => now });
   await limiter.configure(POOL, { quota: { tokensPerMinute: 60_000 }, lanes: lanesNamed(["bulk"]) });
   const told: [string, object][] = [];
@@ -18,14 +19,22 @@ async function started() {
   const slow = new SlowPools({
     scope: "main",
     pools: [POOL],
-    inspect: async (pool) => limiter.inspect(pool),
+    inspect: async (pool) => {
+      looks += 1;
+      return limiter.inspect(pool);
+    },
     emit,
     everyMs: TICK_MS,
     onError: (error) => told.push(["error", { error }]),
   });
   onTestFinished(() => slow.stop());
   slow.start();
-  return { limiter, told, emit, slow, pass: (ms: number) => void (now += ms) };
+  const looked = async (): Promise<void> => {
+    const before = looks;
+    // The one that is under way may be of the time before.
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(before + 1), some);
+  };
+  return { limiter, told, emit, slow, looked, pass: (ms: number) => void (now += ms) };
 }
 
 const some = { timeout: 5_000, interval: 2 };
@@ -49,6 +58,39 @@ test("a pool that takes no calls, whatever shuts it", async () => {
     ["pool:reopened", { pool: POOL, cause: "breaker", lastedMs: expect.any(Number) }],
     ["pool:shut", { pool: POOL, cause: "isolated", forMs: expect.any(Number) }],
   ]);
+});
+
+test("a breaker that turns into an isolation: each cause once, and the last one when it is over", async () => {
+  const { limiter, told } = await started();
+  const pools = () => told.filter(([name]) => name.startsWith("pool:"));
+  const operate = async (type: "isolate" | "close", count: number): Promise<void> => {
+    await limiter.operate(POOL, { type });
+    await vi.waitFor(() => expect(pools()).toHaveLength(count), some);
+  };
+  await limiter.operate(POOL, { type: "open", forMs: 30_000 });
+  await vi.waitFor(() => expect(pools()).toHaveLength(1), some);
+  await operate("isolate", 2);
+  await operate("close", 3);
+  await operate("isolate", 4);
+  expect(pools()).toMatchObject([
+    ["pool:shut", { cause: "breaker" }],
+    ["pool:shut", { cause: "isolated" }],
+    ["pool:reopened", { cause: "isolated" }],
+    ["pool:shut", { cause: "isolated" }],
+  ]);
+});
+
+test("jobs that are too large for what is left of the day: once, and when another day has begun", async () => {
+  const { told, slow, looked, pass } = await started();
+  for (let job = 0; job < 50; job += 1) {
+    slow.heardAtGate(POOL, { type: "open", cause: "day-rest", afterMs: 7_200_000 });
+  }
+  const short = ["quota:short", { pool: POOL, forMs: 7_200_000 }];
+  await looked();
+  expect(told).toEqual([short]);
+  pass(24 * 3_600_000);
+  await vi.waitFor(() => expect(told).toHaveLength(2), some);
+  expect(told).toEqual([short, ["quota:renewed", { pool: POOL, lastedMs: expect.any(Number) }]]);
 });
 
 test("a ceiling that throttles have cut, until it has grown back", async () => {
@@ -95,9 +137,9 @@ test("a ceiling that throttles have cut, until it has grown back", async () => {
 
 test("the gate of this process, and the budget for retries: never a word per job", async () => {
   const { told, slow } = await started();
-  for (let job = 0; job < 50; job += 1) slow.heardAtGate({ type: "open", cause: "local" });
-  slow.heardAtGate({ type: "open", cause: "breaker" });
-  slow.heardAtGate({ type: "granted" });
+  for (let job = 0; job < 50; job += 1) slow.heardAtGate(POOL, { type: "open", cause: "local" });
+  slow.heardAtGate(POOL, { type: "open", cause: "breaker" });
+  slow.heardAtGate(POOL, { type: "granted" });
   for (let job = 0; job < 50; job += 1)
     slow.heardOfRetry(POOL, { retry: job % 2 === 0 ? "exhausted" : "granted" });
   expect(told).toEqual([

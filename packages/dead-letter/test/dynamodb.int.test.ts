@@ -8,7 +8,7 @@ import {
   QueryCommand,
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import {
   connectDynamoDb,
   createDynamoDbStore,
@@ -143,8 +143,34 @@ describe("a store that does not answer", () => {
     const store = createDynamoDbStore({ client: direct, tableName: "nowhere" });
     await expect(store.put(death())).rejects.toMatchObject({
       code: "misconfigured",
-      message: expect.stringMatching(/table 'nowhere': ResourceNotFoundException.*Check the table/),
+      message: expect.stringMatching(
+        /^DynamoDB could not use table 'nowhere': ResourceNotFoundException.*There is no such table in this Region/,
+      ),
     });
+  });
+
+  it("says of a host without an address that its Region may not exist, and of no Region that one is to be set", async () => {
+    const credentials = { accessKeyId: "local", secretAccessKey: "local" };
+    const nowhere = createDynamoDbStore({
+      tableName: "letters",
+      region: "us-east-9",
+      credentials,
+      maxAttempts: 1,
+      endpoint: "http://dynamodb.us-east-9.invalid",
+    });
+    await expect(nowhere.check()).rejects.toMatchObject({
+      message: expect.stringMatching(/^DynamoDB could not use table 'letters': .*The Region may not exist/),
+    });
+    nowhere.close();
+    vi.stubEnv("AWS_REGION", undefined);
+    vi.stubEnv("AWS_CONFIG_FILE", "/dev/null");
+    const unset = createDynamoDbStore({ tableName: "letters", credentials });
+    await expect(unset.check()).rejects.toMatchObject({
+      code: "misconfigured",
+      message: expect.stringMatching(/^DynamoDB could not use table 'letters': .*Set AWS_REGION/),
+    });
+    unset.close();
+    vi.unstubAllEnvs();
   });
 });
 

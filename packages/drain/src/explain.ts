@@ -149,6 +149,10 @@ async function underWay<Gate extends GateAnswer>(
     return { reason: "newer-version", why: `${written}: it waits for a worker of that version` };
   }
   if (read.type === "malformed") return undefined;
+  // In hand, it is in those of a worker that reads them.
+  if (wait.newer !== undefined && state !== "active") {
+    return { reason: "newer-version", why: `${wait.newer}: it waits for a worker of that version` };
+  }
   const { data } = read;
   const work = jobRequestSchema.parse({ kind: data.kind, request: await decodePayload(data.payload) });
   const [gate, identity, fleet, open, leader, unserved, unpolled] = await Promise.all([
@@ -160,9 +164,6 @@ async function underWay<Gate extends GateAnswer>(
     pool.unserved?.(name),
     data.invocation === undefined ? false : pool.unpolled?.(),
   ]);
-  const budgetMs = pool.budgetMs(work);
-  // The lease begins with the call, and is that much longer than it.
-  const call = open && { ...open, budgetMs, sinceMs: budgetMs + LEASE_GRACE_MS - open.leaseLeftMs };
   const asyncSince = data.invocation?.startedAt;
   const situation: Situation = {
     state,
@@ -174,7 +175,7 @@ async function underWay<Gate extends GateAnswer>(
     isolated: identity?.isolated === true ? identity.line : undefined,
     fallback: pool.fallback,
     leader: leader === jobId ? undefined : leader,
-    call: call && { ...call, sinceMs: Math.max(0, call.sinceMs) },
+    call: open && timed(open, pool.budgetMs(work)),
     asyncSince,
     unpolled: unpolled === true,
   };
@@ -189,10 +190,22 @@ async function underWay<Gate extends GateAnswer>(
     ...(reason.reason === "at-bedrock" && situation.call !== undefined
       ? { call: shown(situation.call) }
       : {}),
-    ...(reason.reason === "shared" && leader !== undefined ? { leader } : {}),
     ...(last === undefined ? {} : { failure: { errorClass: last.errorClass, message: last.message } }),
     ...(identity === undefined ? {} : { identity: identity.line }),
   };
+}
+
+/**
+ * The lease begins with the call, and is that much longer than it. A call in a fallback pool has that pool's time.
+ * @param ownBudgetMs the time of its own pool, for a call of which a version before has said no more.
+ */
+function timed(open: OpenCall, ownBudgetMs: number): NonNullable<Situation["call"]> {
+  if (open.lease !== undefined) {
+    const { sinceMs, forMs } = open.lease;
+    return { ...open, sinceMs, budgetMs: Math.max(0, forMs - LEASE_GRACE_MS) };
+  }
+  const sinceMs = Math.max(0, ownBudgetMs + LEASE_GRACE_MS - open.leaseLeftMs);
+  return { ...open, sinceMs, budgetMs: ownBudgetMs };
 }
 
 const NOT_STARTED = "No worker has started with this lane yet";

@@ -11,6 +11,10 @@ export interface GateAnswer {
   readonly answer: string;
   readonly cause: string | undefined;
   readonly afterMs: number;
+  /** The breaker's phase. */
+  readonly phase?: string;
+  /** An operator has shut the pool. */
+  readonly byHand?: boolean;
 }
 
 /** What a lane knows of a job beyond its place. */
@@ -24,6 +28,8 @@ export interface LaneWait {
   /** Somebody has it in hand, and renews the lock. */
   readonly locked: boolean;
   readonly notes: Notes;
+  /** A sentence, when only a worker of a newer version can read what its tries have left. */
+  readonly newer: string | undefined;
   /** Of a job in the failed set. */
   readonly failure: Failure | undefined;
 }
@@ -36,6 +42,8 @@ export interface OpenCall {
   readonly leaseLeftMs: number;
   /** Its process lives. */
   readonly alive: boolean;
+  /** How long it has been leased, and for how long it was, milliseconds. Absent: a version before did not say. */
+  readonly lease?: { readonly sinceMs: number; readonly forMs: number };
 }
 
 export interface FleetSlots {
@@ -73,15 +81,26 @@ export interface Situation {
 export interface Reason {
   readonly reason: string;
   readonly why: string;
+  /** The job with an equal request whose answer it waits for. */
+  readonly leader?: string;
 }
 
 /** What closes a pool, as a reason and in words. A cause that is not here is told by its name. */
-const CLOSED: Readonly<Record<string, (afterMs: number) => string>> = {
-  breaker: (ms) =>
-    `the pool takes no calls: its breaker is open after failures, and tries one in ${spell(ms)}`,
+const CLOSED: Readonly<Record<string, (afterMs: number, gate: GateAnswer) => string>> = {
+  breaker: (ms, { phase, byHand }) => {
+    const next = spell(ms);
+    if (phase === "suspected") {
+      return `calls were denied access to the model: the pool makes none but one, which finds out, in ${next}`;
+    }
+    const opened =
+      byHand === true ? "an operator has opened its breaker" : "its breaker is open after failures";
+    return `the pool takes no calls: ${opened}, and it tries one in ${next}`;
+  },
   probing: (ms) => `the pool takes no calls but one, which finds out whether it works again (${spell(ms)})`,
-  isolated: (ms) =>
-    `access to the model is denied to every call, so the pool makes none but one in ${spell(ms)}. Mend the access, or close the breaker by hand if an operator has isolated it`,
+  isolated: (ms, { byHand }) =>
+    byHand === true
+      ? "an operator has isolated the pool: it makes no call until one closes its breaker"
+      : `access to the model is denied to every call, so the pool makes none but one in ${spell(ms)}. Mend the access`,
   day: (ms) => `the tokens of the day are used up: the pool is parked for ${spell(ms)}`,
   "day-rest": (ms) =>
     `it reserves more than is left of the day's tokens, and smaller jobs pass it: the day ends in ${spell(ms)}`,
@@ -160,7 +179,7 @@ function held({ fleet, unserved, isolated, gate, fallback }: Situation): Reason 
   if (isolated !== undefined) return { reason: "no-identity", why: isolated };
   if (gate.answer !== "open") return undefined;
   const { cause = "closed", afterMs } = gate;
-  const closed = CLOSED[cause]?.(afterMs) ?? `the pool takes no calls now (${cause})`;
+  const closed = CLOSED[cause]?.(afterMs, gate) ?? `the pool takes no calls now (${cause})`;
   const others =
     fallback.length === 0 ? undefined : `Meanwhile ${fallback.join(", ")} may answer in its place`;
   return { reason: cause, why: sentences([capital(closed), others]) };
@@ -183,32 +202,41 @@ function waiting({ ahead = 0, gate, fleet }: Situation): Reason {
 function delayed(situation: Situation): Reason {
   const { wait, leader } = situation;
   const { dueAt, now, notes, fetched } = wait;
-  const due = dueAt === undefined || dueAt <= now ? "is due now" : `is due in ${spell(dueAt - now)}`;
-  if (leader !== undefined) {
-    return {
-      reason: "shared",
-      why: `An equal request is being answered, job ${leader}: it gets that answer, and looks again soon`,
-    };
-  }
-  if (fetched === 0 && notes.failures === 0 && dueAt !== undefined) {
-    const at = new Date(dueAt).toISOString();
-    const when = dueAt <= now ? "that is now" : `in ${spell(dueAt - now)}`;
-    return { reason: "scheduled", why: `It was asked for not before ${at}, ${when}` };
-  }
+  const isDue = dueAt === undefined || dueAt <= now;
   const shut = held(situation);
-  // Who comes back now meets a closed gate.
-  const also = shut === undefined ? undefined : shut.why;
-  const last = notes.last === undefined ? "" : `: ${notes.last.errorClass}: ${notes.last.message}`;
-  if (notes.apart) {
-    const throttled = `It was throttled ${notes.throttles} times in a row while others were answered, so it is kept apart and tried ever more rarely`;
-    return { reason: "apart", why: sentences([`${throttled}${last}`, `Its next try ${due}`, also]) };
+  if (fetched === 0 && notes.failures === 0 && dueAt !== undefined) {
+    const asked = `It was asked for not before ${new Date(dueAt).toISOString()}`;
+    if (!isDue) return { reason: "scheduled", why: `${asked}, in ${spell(dueAt - now)}` };
+    // Its lane is about to have it.
+    return shut ?? { reason: "scheduled", why: `${asked}, that is now` };
+  }
+  if (leader !== undefined) {
+    // Nobody asks for that job either, unless its call is out already.
+    const waits = `It waits for the answer to an equal request, job ${leader}`;
+    if (shut !== undefined) return { reason: shut.reason, leader, why: sentences([waits, shut.why]) };
+    const why = `An equal request is being answered, job ${leader}: it gets that answer, and looks again soon`;
+    return { reason: "shared", leader, why };
   }
   if (shut?.reason === "day-rest") return shut;
-  if (notes.failures > 0) {
-    return { reason: "retry", why: sentences([`Its last call failed${last}`, `Its next try ${due}`, also]) };
-  }
-  return { reason: "handed-back", why: sentences([`It was handed back without a call, and ${due}`, also]) };
+  const past = pastOf(notes);
+  // Who comes back now meets a closed gate, or comes back to nobody.
+  if (isDue && shut !== undefined) return { reason: shut.reason, why: sentences([shut.why, past.why]) };
+  const due = isDue ? "is due now" : `is due in ${spell(dueAt - now)}`;
+  return { reason: past.reason, why: sentences([`${past.why}${past.goesOn} ${due}`, shut?.why]) };
 }
+
+/** What has sent it back, and how the sentence goes on to what comes next. */
+function pastOf(notes: Notes): Reason & { readonly goesOn: string } {
+  const last = notes.last === undefined ? "" : `: ${notes.last.errorClass}: ${notes.last.message}`;
+  if (notes.apart) {
+    const why = `It was throttled ${notes.throttles} times in a row while others were answered, so it is kept apart and tried ever more rarely${last}`;
+    return { reason: "apart", why, goesOn: NEXT_TRY };
+  }
+  if (notes.failures > 0) return { reason: "retry", why: `Its last call failed${last}`, goesOn: NEXT_TRY };
+  return { reason: "handed-back", why: "It was handed back without a call", goesOn: ", and" };
+}
+
+const NEXT_TRY = ". Its next try";
 
 function active(situation: Situation): Reason {
   const { call, wait, gate } = situation;

@@ -171,6 +171,7 @@ describe("its caller", () => {
       fetched: 0,
       locked: false,
       notes: NO_NOTES,
+      newer: undefined,
       failure: undefined,
     }),
     withdraw: async (id: string) => withdrawn.push(id) > 0,

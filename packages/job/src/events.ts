@@ -72,6 +72,10 @@ export interface SluiceEvents {
    * Tokens per day are used up: the pool waits until then, and unless it is `alone` all pools of its scope. 0: released.
    */
   "quota:parked": { readonly pool: string; readonly untilMs: number; readonly alone: boolean };
+  /** A job reserves more than is left of the day's tokens: such jobs wait, at most until the day ends in `forMs`. */
+  "quota:short": { readonly pool: string; readonly forMs: number };
+  /** Another day of tokens has begun, after so long. */
+  "quota:renewed": { readonly pool: string; readonly lastedMs: number };
   /** The server gives far less than a quota of the pools file says, or no longer does. */
   "quota:doubtful": {
     readonly pool: string;
@@ -110,10 +114,10 @@ export interface SluiceEvents {
   "pool:held": { readonly pool: string; readonly untilMs: number };
   /**
    * A pool takes no calls, as this process sees it every few seconds: `breaker` (open, half-open or suspected), `isolated`,
-   * `day` or `hold`. `forMs`: as far as that is known now.
+   * `day` or `hold`. `forMs`: as far as that is known now. Told again for each further cause while it lasts.
    */
   "pool:shut": { readonly pool: string; readonly cause: string; readonly forMs: number };
-  /** It takes calls again, after so long. */
+  /** It takes calls again, after so long; `cause` is the last one. */
   "pool:reopened": { readonly pool: string; readonly cause: string; readonly lastedMs: number };
   /**
    * Throttles, or an outage that is over, have cut the rate in use of a pool below 90 % of its quota. Pauses are part of it.

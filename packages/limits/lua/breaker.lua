@@ -21,7 +21,7 @@ end
 local function forgetPhase(breaker)
   breaker.probeId, breaker.probes = '', nil
   breaker.run, breaker.failedLast, breaker.askers, breaker.processes = nil, nil, nil, nil
-  breaker.deniedTo, breaker.another, breaker.canaryStart = nil, nil, nil
+  breaker.deniedTo, breaker.another, breaker.canaryStart, breaker.byHand = nil, nil, nil, nil
 end
 
 -- Opens until the next probe is due; `forMs`: in how long that is.

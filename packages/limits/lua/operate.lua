@@ -19,6 +19,8 @@ local before, changes = phaseOf(state.breaker), {}
 
 if action == 'open' then
   open(parameters.breaker, state.breaker, now, tonumber(ARGV[5]))
+  -- By its epoch: a program of before that moves the breaker on does not know the field.
+  state.breaker.byHand = state.breaker.epoch
 elseif action == 'close' then
   close(state.breaker, now)
   release(state.breaker)

@@ -3,7 +3,7 @@ import type { Cost, RateDimension } from "./cost.ts";
 import { laneBound, type LaneBound } from "./lane-bound.ts";
 import type { BreakerPhase, Closure } from "./limiter.ts";
 import type { PoolLimits } from "./limits.ts";
-import { letIn, shutMs } from "./model/breaker.ts";
+import { isShutByHand, letIn, shutMs } from "./model/breaker.ts";
 import { parkedUntil } from "./model/day.ts";
 import { deniedAlone } from "./model/denied-processes.ts";
 import { decide } from "./model/decide.ts";
@@ -61,8 +61,10 @@ export interface DeniedInspection {
 
 export interface BreakerInspection {
   readonly phase: BreakerPhase;
+  /** An operator has opened or isolated it: nothing that calls met did. */
+  readonly byHand: boolean;
   readonly epoch: number;
-  /** When the next probe is due; 0: none. */
+  /** When the next probe is due; 0: none, as of a pool that was isolated by hand. */
   readonly probeDueAtMs: number;
   /** In this outage, or in the last one while it is remembered; those after a failed probe included. */
   readonly openings: number;
@@ -145,6 +147,7 @@ function breakerInspection(breaker: BreakerState, now: number): BreakerInspectio
   const { phase, epoch, outage, suspects, heldUntil } = breaker;
   return {
     phase,
+    byHand: isShutByHand(breaker),
     epoch,
     probeDueAtMs: breaker.phase === "closed" ? 0 : breaker.until,
     openings: outage?.openings ?? 0,
@@ -173,6 +176,10 @@ export interface Explanation {
   readonly answer: "granted" | "probe" | "wait" | "open";
   /** With `open`: why the pool takes no calls. */
   readonly cause: Closure | undefined;
+  /** The breaker's phase: a `breaker` that takes no calls may be open, or suspect that access is denied. */
+  readonly phase: BreakerPhase;
+  /** An operator has opened or isolated it. Isolated by hand, the pool makes no call until one closes its breaker. */
+  readonly byHand: boolean;
   /** Until the call could start (granted), or until it would be told to ask again. */
   readonly afterMs: number;
   /** What is missing in each dimension that is short, and when it will have accrued if nobody else takes it. */
@@ -199,6 +206,8 @@ export function explanation(snapshot: Snapshot, laneName: string, cost: Cost): E
   const { claim } = decision;
   const view = {
     cause: undefined,
+    phase: state.breaker.phase,
+    byHand: isShutByHand(state.breaker),
     missing: missing(parameters, state, cost),
     backlogMs: claim.backlogMs,
     horizonMs: claim.horizonMs + claim.limits.reserveMs,

@@ -26,6 +26,8 @@ export interface StoredBreaker {
     readonly process?: string;
     readonly since?: number;
   }[];
+  /** The epoch in which an operator opened it. */
+  readonly byHand?: number;
   readonly deniedTo?: readonly string[];
   readonly another?: boolean;
   readonly processes?: readonly string[];
@@ -60,7 +62,13 @@ export function breakerFrom(stored: StoredBreaker): BreakerState {
       return { ...common, phase, outage, answeredAt, answeringSince, run, failedLast, askers, processes };
     }
     case "open":
-      return { ...common, phase, until, outage: outage ?? newOutage(stored) };
+      return {
+        ...common,
+        phase,
+        until,
+        outage: outage ?? newOutage(stored),
+        byHand: stored.byHand === epoch,
+      };
     case "half-open": {
       const { probes = [], successes } = stored;
       return { ...common, phase, until, outage: outage ?? newOutage(stored), probes, successes };

@@ -15,7 +15,7 @@ function world(...needs: Need[]) {
   return { told, watching };
 }
 
-/** Rejects so many times, for another reason each time. */
+/** Rejects so many times, for a reason with another number each time. */
 function after(name: string, times: number): Need & { asked: () => number } {
   let asked = 0;
   return {
@@ -37,6 +37,21 @@ test("what is there is not told, what is not is told once, and once more when it
   await vi.advanceTimersByTimeAsync(60_000);
   expect(told).toEqual(["credentials lacks: no 1", "credentials found"]);
   expect([there.asked(), late.asked()]).toEqual([1, 6]);
+});
+
+test("each reason is told once, however often they take turns", async () => {
+  const reasons = ["refused", "refused", "no such table", "refused", "no such table"];
+  const need = {
+    name: "table",
+    check: async () => {
+      const reason = reasons.shift();
+      if (reason !== undefined) throw new Error(reason);
+    },
+  };
+  const { told, watching } = world(need);
+  watching.start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(told).toEqual(["table lacks: refused", "table lacks: no such table", "table found"]);
 });
 
 test("nothing is looked for, or told, after the end", async () => {

@@ -131,6 +131,11 @@ export class Intake {
     return this.#calling.size;
   }
 
+  /** Jobs that have been fetched through it and are not done with: those of the calls too. */
+  get inHand(): number {
+    return this.#taking.size + this.#waiting.size + this.#calling.size;
+  }
+
   async start(): Promise<void> {
     await this.#worker.startStalledCheckTimer();
     this.#loop = this.#fetchLoop();

@@ -1,5 +1,13 @@
 /** What a job waits for beyond its turn, as its hash, its lock and the delayed set tell it. Changes nothing. */
-import { NewerVersionError, parseJson, readFailure, readNotes, type Failure, type Notes } from "@sluice/job";
+import {
+  NewerVersionError,
+  notesOf,
+  parseJson,
+  readFailure,
+  readNotes,
+  type Failure,
+  type Notes,
+} from "@sluice/job";
 import type { Redis } from "ioredis";
 import { FAILURE_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
 import { unlessWrongType } from "./wrong-type.ts";
@@ -15,6 +23,8 @@ export interface JobWait {
   readonly locked: boolean;
   /** What its tries so far have left. */
   readonly notes: Notes;
+  /** In a sentence, when a newer version left the notes: a worker of this one hands the job back. */
+  readonly newer: string | undefined;
   /** Of a job in the failed set: what it died of, when Sluice has ended it, and this version can read it. */
   readonly failure: Failure | undefined;
 }
@@ -36,7 +46,18 @@ export async function readJobWait(redis: Redis, keys: LaneKeys, id: string): Pro
     dueAt: score === null ? undefined : Math.floor(Number(score) / SCORE_PER_MS),
     fetched: Number(fetched) || 0,
     locked: locks === 1,
-    notes: readNotes(notes ?? null),
+    notes: readNotes(notes),
+    newer: newerNotes(notes),
     failure: died instanceof NewerVersionError ? undefined : died,
   };
+}
+
+function newerNotes(stored: string | null | undefined): string | undefined {
+  try {
+    notesOf(stored);
+    return undefined;
+  } catch (error) {
+    if (error instanceof NewerVersionError) return error.message;
+    throw error;
+  }
 }

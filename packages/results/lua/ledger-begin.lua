@@ -6,7 +6,8 @@
   was stopped) everyone looks dead, and every lease may be over. So nothing is concluded from silence until beats have
   come for a whole grace without a gap; by then whoever is alive has beaten and has stored the answer it held.
 
-  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; version; while one is in flight also owner, run, lease;
+  KEYS[1] the job's entry (hash: calls; lost: calls whose owner died; version; while one is in flight also owner, run, lease
+  and `begun`: run, when it began, how long it is leased, for those who ask how long it has been out;
   and for each reservation that no owner has settled `held:<reservation>`: run, a space, what to settle it with). Programs
   of the version before write no `held:`, and leave it alone
   KEYS[2] the job's outcome   KEYS[3] owners, KEYS[4] since: see heartbeat.lua
@@ -39,6 +40,9 @@ if tonumber(entry[6] or 1) > tonumber(ARGV[10]) then
   return { "newer", tonumber(entry[6]) }
 end
 
+-- With the run: a program of before that begins the next call leaves it as it is.
+local begun = string.format("%s %d %d", run, now, lease)
+
 local function aliveUntil(who)
   return tonumber(redis.call("ZSCORE", KEYS[3], who) or 0)
 end
@@ -63,7 +67,7 @@ end
 
 if entry[2] then
   if entry[3] == run then
-    redis.call("HSET", KEYS[1], "lease", now + lease)
+    redis.call("HSET", KEYS[1], "lease", now + lease, "begun", begun)
     return { "go", calls, lost, 0, (leftBehind()) }
   end
   local until_ = math.min(aliveUntil(entry[2]), tonumber(entry[4]))
@@ -96,7 +100,7 @@ if entry[2] then
 end
 local unnamed = (entry[2] and not named) and 1 or 0
 redis.call("HSET", KEYS[1], "calls", calls + 1, "owner", owner, "run", run, "lease", now + lease, "lost", lost,
-  "version", ARGV[10])
+  "begun", begun, "version", ARGV[10])
 if ARGV[8] ~= "" then
   redis.call("HSET", KEYS[1], "held:" .. ARGV[8], run .. " " .. ARGV[9])
 end

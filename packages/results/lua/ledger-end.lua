@@ -23,6 +23,6 @@ for i = 1, #fields, 2 do
     redis.call("HDEL", KEYS[1], fields[i])
   end
 end
-redis.call("HDEL", KEYS[1], "owner", "run", "lease")
+redis.call("HDEL", KEYS[1], "owner", "run", "lease", "begun")
 redis.call("HINCRBY", KEYS[1], "calls", ARGV[2])
 return 1

@@ -24,6 +24,8 @@ export const LEVELS: Readonly<Record<keyof SluiceEvents, Level>> = {
   "dead-letter:blocked": "error",
   "breaker:changed": "warn",
   "quota:parked": "error",
+  "quota:short": "warn",
+  "quota:renewed": "info",
   "quota:doubtful": "warn",
   "operation:denied": "warn",
   "identity:lost": "error",

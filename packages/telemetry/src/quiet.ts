@@ -1,8 +1,10 @@
 /**
  * Says of an error that comes again and again: that it came, every so often how often it has come since, and that it no
- * longer does. An outage of Redis is one such error, whichever part meets it and whatever the driver calls it.
+ * longer does. An outage of Redis is one such error, whichever part meets it and whatever the driver calls it. One whose
+ * cause another event tells, as `redis:trouble` does, is counted alone.
  */
-import type { Listener, RepeatedError } from "@sluice/job";
+import type { Listener, RepeatedError, SluiceEvents } from "@sluice/job";
+import { Causes } from "./causes.ts";
 
 export interface QuietOptions {
   /** Milliseconds between two summaries. Default 10,000. */
@@ -22,6 +24,12 @@ export type QuietListener = Listener & {
 };
 
 const DEFAULTS = { everyMs: 10_000, overMs: 30_000, kinds: 50 } as const;
+
+/** An error of this kind waits for the event that tells its cause. */
+const CAUSED = /^(?:redis |dynamodb$)/;
+
+/** Longer than a look at Redis, and its tries at DynamoDB, take to find out. Milliseconds. */
+const CAUSE_MS = 8_000;
 
 /** Errors of one line of a summary; the most frequent ones. */
 const LISTED = 20;
@@ -53,6 +61,9 @@ export function quiet(listener: Listener, options: QuietOptions = {}): QuietList
   const { everyMs = DEFAULTS.everyMs, overMs = DEFAULTS.overMs, kinds = DEFAULTS.kinds } = options;
   const { now = () => performance.now() } = options;
   const counted = new Map<string, Counted>();
+  const causes = new Causes();
+  /** Told when they are due, unless their cause is told before. */
+  const held = new Map<string, { readonly due: NodeJS.Timeout; readonly tell: () => void }>();
   let timer: NodeJS.Timeout | undefined;
 
   const tell = (name: "error:repeated" | "error:over", which: readonly Counted[]): void => {
@@ -77,8 +88,7 @@ export function quiet(listener: Listener, options: QuietOptions = {}): QuietList
     timer = undefined;
   };
   /** Whether it comes for the first time. */
-  const isFirst = (part: string, error: string): boolean => {
-    const kind = kindOf(part, error);
+  const isFirst = (kind: string, part: string, error: string): boolean => {
     const key = counted.has(kind) || counted.size < kinds ? kind : "other";
     const known = counted.get(key);
     if (known !== undefined) {
@@ -96,15 +106,38 @@ export function quiet(listener: Listener, options: QuietOptions = {}): QuietList
   };
 
   const hear: Listener = (name, event) => {
-    const isError = name === "worker:error" || name === "dead-letter:blocked";
-    if (isError && "error" in event) {
-      const part = "part" in event ? event.part : name;
-      if (!isFirst(part, event.error)) return;
+    if (name === "dead-letter:blocked" && "error" in event) {
+      // That letters wait says no other event.
+      if (isFirst(name, name, event.error)) listener(name, event);
+      return;
     }
+    if (name === "worker:error" && "part" in event && "error" in event) return hearError(event);
+    for (const kind of causes.hear(name, event, (error) => kindOf("", error))) drop(kind);
     listener(name, event);
+  };
+  const hearError = (event: SluiceEvents["worker:error"]): void => {
+    const kind = kindOf(event.part, event.error);
+    if (!isFirst(kind, event.part, event.error) || causes.explain(kind)) return;
+    const tellIt = (): void => listener("worker:error", event);
+    if (!CAUSED.test(kind)) return tellIt();
+    const due = setTimeout(() => {
+      held.delete(kind);
+      tellIt();
+    }, CAUSE_MS);
+    due.unref();
+    held.set(kind, { due, tell: tellIt });
+  };
+  const drop = (kind: string): void => {
+    clearTimeout(held.get(kind)?.due);
+    held.delete(kind);
   };
   const stop = (): void => {
     clearInterval(timer);
+    for (const { due, tell: tellIt } of held.values()) {
+      clearTimeout(due);
+      tellIt();
+    }
+    held.clear();
     tell(
       "error:repeated",
       [...counted.values()].filter(({ fresh }) => fresh > 0),

@@ -27,6 +27,8 @@ const examples: SluiceEvents = {
   "dead-letter:blocked": { waiting: 7, error: "Error: no table" },
   "breaker:changed": { pool: "p", from: "closed", to: "open", untilMs: 5_000 },
   "quota:parked": { pool: "p", untilMs: 900_000, alone: true },
+  "quota:short": { pool: "p", forMs: 7_200_000 },
+  "quota:renewed": { pool: "p", lastedMs: 7_200_000 },
   "quota:doubtful": { pool: "p", dimension: "tokens", doubtful: true, ceiling: 0.3, perMinute: 180_000 },
   "operation:denied": { pool: "p", operation: "stream", denied: true, process: "worker" },
   "identity:lost": { scope: "main", errorClass: "ExpiredTokenException" },

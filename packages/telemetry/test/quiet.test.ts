@@ -23,6 +23,7 @@ describe("an error that comes again and again", () => {
     vi.advanceTimersByTime(60_000);
     const of = { part: "gate", error: "Error: connect ECONNREFUSED 127.0.0.1:6379" };
     expect(told).toEqual([
+      // After the time in which its cause may be told.
       ["worker:error", of],
       ["error:repeated", { errors: [{ ...of, times: 10, lastedMs: 9_000 }] }],
       ["error:repeated", { errors: [{ ...of, times: 20, lastedMs: 19_000 }] }],
@@ -30,6 +31,7 @@ describe("an error that comes again and again", () => {
       ["error:over", { errors: [{ ...of, times: 25, lastedMs: 24_000 }] }],
     ]);
     error("gate", "Error: connect ECONNREFUSED 127.0.0.1:6379");
+    vi.advanceTimersByTime(8_000);
     expect(told.at(-1)).toEqual(["worker:error", of]);
   });
 
@@ -40,6 +42,7 @@ describe("an error that comes again and again", () => {
     error("locks", "Error: Command timed out");
     error("gate", "MaxRetriesPerRequestError: Reached the max retries per request limit (which is 1).");
     error("sweeper claude.bulk", "Error: read ECONNRESET");
+    vi.advanceTimersByTime(8_000);
     expect(told).toHaveLength(1);
   });
 
@@ -72,7 +75,59 @@ describe("an error that comes again and again", () => {
     hear("dead-letter:blocked", blocked);
     hear("dead-letter:blocked", blocked);
     error("gate", "Error: connect ECONNREFUSED");
+    vi.advanceTimersByTime(8_000);
     expect(told.map(([name]) => name)).toEqual(["dead-letter:blocked", "worker:error"]);
+  });
+});
+
+describe("an error whose cause another event tells", () => {
+  const refused = "Error: connect ECONNREFUSED 127.0.0.1:6379";
+  const trouble = { code: "away", problem: "Redis does not answer", ready: false };
+
+  test("is not told beside it, whichever of them comes first; how often it comes is", () => {
+    const { told, hear, error } = world();
+    error("redis", refused);
+    vi.advanceTimersByTime(7_000);
+    hear("redis:trouble", trouble);
+    error("gate", "Error: Command timed out");
+    vi.advanceTimersByTime(3_000);
+    expect(told).toEqual([
+      ["redis:trouble", trouble],
+      ["error:repeated", { errors: [{ part: "redis", error: refused, times: 2, lastedMs: 7_000 }] }],
+    ]);
+  });
+
+  test("is told once the cause is over, or when it is another", () => {
+    const { told, hear, error } = world();
+    hear("redis:trouble", trouble);
+    error("gate", "ReplyError: OOM command not allowed when used memory > 'maxmemory'.");
+    hear("redis:recovered", { code: "away", lastedMs: 1_000 });
+    error("redis", refused);
+    vi.advanceTimersByTime(8_000);
+    expect(told.map(([name]) => name)).toEqual([
+      "redis:trouble",
+      "redis:recovered",
+      "worker:error",
+      "worker:error",
+    ]);
+  });
+
+  test("may be about a need, as long as that lacks", () => {
+    const { told, hear, error } = world();
+    const why = "DynamoDB could not use table 't': ResourceNotFoundException";
+    error("board", `DeadLetterError: ${why}`);
+    hear("start:lacks", { need: "dead letter table 't'", why });
+    // That letters wait says no other event.
+    hear("dead-letter:blocked", { waiting: 3, error: `DeadLetterError: ${why}` });
+    vi.advanceTimersByTime(60_000);
+    expect(told.map(([name]) => name)).toEqual(["start:lacks", "dead-letter:blocked"]);
+  });
+
+  test("is told at the end, if nobody has told its cause", () => {
+    const { told, hear, error } = world();
+    error("redis", refused);
+    hear.stop();
+    expect(told).toEqual([["worker:error", { part: "redis", error: refused }]]);
   });
 });
 

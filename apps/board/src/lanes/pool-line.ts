@@ -95,9 +95,11 @@ function breakerLine({ atMs, breaker }: Inspection): string {
     case "half-open":
       return `Breaker half-open: ${breaker.probes.length === 1 ? "one call probes" : `${breaker.probes.length} calls probe`}`;
     case "open":
-      return `Breaker open: next probe in ${seconds(breaker.probeDueAtMs - atMs)}`;
+      return `Breaker open${breaker.byHand ? " by hand" : ""}: next probe in ${seconds(breaker.probeDueAtMs - atMs)}`;
     case "isolated":
-      return "Breaker isolated: access is denied. Mend it, then close it";
+      return breaker.byHand
+        ? "Breaker isolated by hand: no call is made until it is closed"
+        : "Breaker isolated: access is denied. Mend it, then close it";
   }
 }
 

@@ -120,9 +120,10 @@ async function runWorkload(
   const lanes = new Map<string, number>(DEFAULT_LANES.map((lane) => [lane, 0]));
   for (const { lane } of workload.submissions) lanes.set(lane, (lanes.get(lane) ?? 0) + 1);
   const watch = new Watch(system, workload, lanes);
-  const freeze = (): void => watch.freeze();
+  const freeze = (): void => watch.freeze(false);
   signal.addEventListener("abort", freeze, { once: true });
   const startedAt = Date.now();
+  let goesOn = false;
   try {
     const submitted = submitAll(system.apiUrl, workload.submissions, (lane) => watch.accepted(lane));
     let accepted = false;
@@ -139,6 +140,7 @@ async function runWorkload(
       await Promise.race([sleep(REFRESH_MS), rejection(submitted)]);
     }
     const ids = await submitted;
+    goesOn = stays;
     return makeReport({
       lanes,
       states: await countStates(system.apiUrl, ids),
@@ -149,7 +151,7 @@ async function runWorkload(
     });
   } finally {
     signal.removeEventListener("abort", freeze);
-    await watch.close();
+    await watch.close(goesOn);
   }
 }
 
@@ -164,6 +166,8 @@ class Watch {
   readonly #deadLetters: DynamoDbStore;
   readonly #screen = createLogUpdate(process.stderr);
   #toldAt = 0;
+  /** What a terminal shows. */
+  #drawn: Snapshot | undefined;
   #frozen = false;
 
   constructor(system: System, workload: Workload, jobs: ReadonlyMap<string, number>) {
@@ -190,6 +194,7 @@ class Watch {
     const snapshot = await this.#look(elapsedMs);
     if (this.#frozen) return false;
     if (process.stderr.isTTY) {
+      this.#drawn = snapshot;
       this.#screen(render(snapshot));
     } else if (elapsedMs - this.#toldAt >= LINE_EVERY_MS) {
       this.#toldAt = elapsedMs;
@@ -204,14 +209,19 @@ class Watch {
     return this.#evidence.calls;
   }
 
-  /** Leaves what is drawn as it is, and draws no more. */
-  freeze(): void {
+  /** Leaves what is drawn as it is, but for the addresses of a system that ends now, and draws no more. */
+  freeze(goesOn: boolean): void {
+    if (!this.#frozen && !goesOn && this.#drawn !== undefined) {
+      const { urls: _, ...rest } = this.#drawn;
+      this.#screen(render(rest));
+    }
     this.#frozen = true;
     this.#screen.done();
   }
 
-  async close(): Promise<void> {
-    this.freeze();
+  /** @param goesOn the system is there to be looked at. */
+  async close(goesOn: boolean): Promise<void> {
+    this.freeze(goesOn);
     this.#deadLetters.close();
     await this.#lanes.close();
   }

@@ -13,27 +13,38 @@ const BURST_MINUTES = 0.985 / 60;
  * by then have settled. The live view, the report and its JSON all show this.
  *
  * It begins with the job, not with its call: how late the first call reaches a busy machine would make the time too short.
- * Never more than 1: the limiter lets urgent and large calls go a few seconds ahead of the quota, which pays for them
- * afterwards, so right after the start more may have been let go than was given yet.
+ * It ends with the last start by which the quota has paid for all that was let go: the limiter lets urgent and large calls
+ * go some seconds ahead, so right after the start more has settled than was given yet, and a figure would be of a time
+ * that has not come. While that is so for more than the later half of the time, nothing is said.
  * @param until starts after it are left out: their calls may still be under way. Milliseconds since the epoch.
- * @returns `undefined` while fewer than two jobs have started.
+ * @returns `undefined` while fewer than two jobs have started, or what was let go ahead is not paid for.
  */
 export function quotaUtilisation(
   calls: readonly SimulatedCall[],
   tokensPerMinute: number,
   until = Infinity,
 ): number | undefined {
-  const started = [...firstAdmissions(calls)].flatMap(([id, startedAt]) => {
-    const acceptedAt = parseJobId(id)?.acceptedAt;
-    return acceptedAt === undefined || startedAt > until ? [] : [{ acceptedAt, startedAt }];
-  });
+  const started = [...firstAdmissions(calls)]
+    .flatMap(([id, startedAt]) => {
+      const acceptedAt = parseJobId(id)?.acceptedAt;
+      return acceptedAt === undefined || startedAt > until ? [] : [{ acceptedAt, startedAt }];
+    })
+    .toSorted((a, b) => b.startedAt - a.startedAt);
   const from = Math.min(...started.map(({ acceptedAt }) => acceptedAt));
-  const to = Math.max(...started.map(({ startedAt }) => startedAt));
-  if (started.length < 2 || to <= from) return undefined;
-  const settled = calls
-    .filter(({ admitted, startedAt }) => admitted && startedAt <= to)
-    .reduce((sum, { settledTokens }) => sum + settledTokens, 0);
-  return Math.min(1, settled / (tokensPerMinute * (BURST_MINUTES + (to - from) / MINUTE_MS)));
+  const last = started[0]?.startedAt ?? from;
+  if (started.length < 2 || last <= from) return undefined;
+  const admitted = calls.filter((call) => call.admitted).toSorted((a, b) => b.startedAt - a.startedAt);
+  let settled = admitted.reduce((sum, { settledTokens }) => sum + settledTokens, 0);
+  let later = 0;
+  for (const { startedAt: to } of started) {
+    if (to - from < (last - from) / 2) return undefined;
+    for (; (admitted[later]?.startedAt ?? to) > to; later += 1)
+      settled -= admitted[later]?.settledTokens ?? 0;
+    const given = tokensPerMinute * (BURST_MINUTES + (to - from) / MINUTE_MS);
+    // Rounded here: rounded twice, one figure would be two.
+    if (settled <= given) return Number((settled / given).toFixed(4));
+  }
+  return undefined;
 }
 
 /**

@@ -12,8 +12,8 @@ export interface Report {
   readonly lost: number;
   readonly throttled: number;
   readonly calls: number;
-  /** As `figures.ts` defines it; 0 when nothing can be said. */
-  readonly quotaUtilisation: number;
+  /** As `figures.ts` defines it; `null` when nothing can be said. */
+  readonly quotaUtilisation: number | null;
   readonly durationMs: number;
   readonly lanes: Readonly<
     Record<string, { readonly jobs: number; readonly waitMsP50: number; readonly waitMsP99: number }>
@@ -37,6 +37,7 @@ export interface RunResult {
 export function makeReport({ lanes, states, calls, tokensPerMinute, durationMs, urls }: RunResult): Report {
   const jobs = [...lanes.values()].reduce((sum, count) => sum + count, 0);
   const { completed = 0, filtered = 0, dead = 0 } = states;
+  const used = quotaUtilisation(calls, tokensPerMinute);
   return {
     jobs,
     completed,
@@ -45,7 +46,7 @@ export function makeReport({ lanes, states, calls, tokensPerMinute, durationMs, 
     lost: jobs - completed - filtered - dead,
     throttled: calls.filter(({ outcome }) => outcome === "throttled").length,
     calls: calls.length,
-    quotaUtilisation: Number((quotaUtilisation(calls, tokensPerMinute) ?? 0).toFixed(4)),
+    quotaUtilisation: used ?? null,
     durationMs: Math.round(durationMs),
     lanes: Object.fromEntries(
       [...lanes].map(([lane, count]) => {
@@ -65,10 +66,13 @@ export function renderReport(report: Report, tokensPerMinute: number): string {
       `  ${lane.padEnd(10)}${String(count).padStart(6)} jobs   ` +
       `waited ${seconds(waitMsP50)} (median), ${seconds(waitMsP99)} (99th percentile)`,
   );
+  const quota = `${tokensPerMinute.toLocaleString("en")} tokens a minute`;
   return [
     `${jobs} jobs in ${seconds(report.durationMs)}: ${completed} completed, ${filtered} filtered, ${dead} dead, ${lost} lost`,
     `${calls} calls, ${throttled} throttled`,
-    `${percent(report.quotaUtilisation)} of ${tokensPerMinute.toLocaleString("en")} tokens a minute used while jobs waited`,
+    report.quotaUtilisation === null
+      ? `How much of ${quota} was used is not measured: the run was too short`
+      : `${percent(report.quotaUtilisation)} of ${quota} used while jobs waited`,
     ...lanes,
   ].join("\n");
 }

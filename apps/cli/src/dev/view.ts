@@ -18,7 +18,8 @@ export interface Snapshot {
   readonly calls: number;
   readonly throttled: number;
   readonly dead: number;
-  readonly urls: { readonly api: string; readonly board: string };
+  /** Left out of the last picture of a system that ends with the run. */
+  readonly urls?: { readonly api: string; readonly board: string };
 }
 
 const BAR = 24;
@@ -37,8 +38,7 @@ export function render(snapshot: Snapshot): string {
     "",
     `quota   ${bar(quota.used ?? 0)}  ${quota.used === undefined ? NOT_YET : `${percent(quota.used)} of ${perMinute} tokens a minute`}`,
     `calls   ${calls}   throttled ${count(throttled)}   dead letters ${count(dead)}`,
-    "",
-    styleText("dim", `board ${urls.board}   api ${urls.api}`),
+    ...(urls === undefined ? [] : ["", styleText("dim", `board ${urls.board}   api ${urls.api}`)]),
   ];
   return lines.join("\n");
 }

@@ -83,8 +83,7 @@ const MISCONFIGURED = new Set([
 const NO_REGION = /^Region is missing/;
 
 /** Nobody there, or somebody who does not answer as DynamoDB does: the address may be wrong. */
-const NOT_DYNAMODB =
-  /^(?:Unknown(?:Error)?|SyntaxError)\b|\b(?:ENOTFOUND|EAI_\w+|ECONNREFUSED|ERR_INVALID_URL)$/;
+const NOT_DYNAMODB = /^(?:Unknown(?:Error)?|SyntaxError)\b|\b(?:ECONNREFUSED|ERR_INVALID_URL)$/;
 
 /** The wire name of an error. */
 export function errorName(error: unknown): string {
@@ -108,6 +107,39 @@ function reasonOf(error: unknown): string {
   return reason === "" || reason === name ? "" : `: ${reason}`;
 }
 
+interface Trouble {
+  readonly code: "misconfigured" | "unavailable";
+  /** What was not done: what was asked for, or to use the table at all. */
+  readonly failed: string;
+  readonly advice: string;
+}
+
+function troubleOf(error: unknown, what: string, table: string): Trouble {
+  const failed = `${what} in table '${table}'`;
+  const use = `use table '${table}'`;
+  if (errorName(error) === "ResourceNotFoundException") {
+    const advice =
+      "There is no such table in this Region: check the name and the Region, or make it with `sluice dead-letters init`";
+    return { code: "misconfigured", failed: use, advice };
+  }
+  if (error instanceof Error && NO_REGION.test(error.message)) {
+    return { code: "misconfigured", failed: use, advice: "Set AWS_REGION to the Region of the table" };
+  }
+  if (error instanceof Error && Reflect.get(error, "code") === "ENOTFOUND") {
+    // A name service that is away says the same of a Region that exists.
+    const advice =
+      "The Region may not exist, since its host has no address: check AWS_REGION, or try again later if the name service is away";
+    return { code: "unavailable", failed: use, advice };
+  }
+  if (MISCONFIGURED.has(errorName(error))) {
+    return { code: "misconfigured", failed, advice: "Check the table, the Region and the permissions" };
+  }
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
+  const isElsewhere = NOT_DYNAMODB.test(`${errorName(error)} ${typeof code === "string" ? code : ""}`);
+  const advice = isElsewhere ? "Check AWS_ENDPOINT_URL_DYNAMODB, or try again later" : "Try again later";
+  return { code: "unavailable", failed, advice };
+}
+
 /** Runs one or more requests and turns the vendor's errors into ours. `what` names them, e.g. "read a letter". */
 export async function asking<Answer>(
   table: string,
@@ -118,25 +150,10 @@ export async function asking<Answer>(
     return await ask();
   } catch (error) {
     if (error instanceof DeadLetterError) throw error;
-    const name = errorName(error);
-    const [code, advice] = adviceOn(error);
-    const message = `DynamoDB could not ${what} in table '${table}': ${name}${reasonOf(error)}. ${advice}`;
+    const { code, failed, advice } = troubleOf(error, what, table);
+    const message = `DynamoDB could not ${failed}: ${errorName(error)}${reasonOf(error)}. ${advice}`;
     throw new DeadLetterError(code, message, { cause: error });
   }
-}
-
-function adviceOn(error: unknown): readonly ["misconfigured" | "unavailable", string] {
-  const name = errorName(error);
-  const message = error instanceof Error ? error.message : "";
-  if (MISCONFIGURED.has(name) || NO_REGION.test(message)) {
-    return ["misconfigured", "Check the table, the Region (AWS_REGION) and the permissions"];
-  }
-  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
-  const isElsewhere = NOT_DYNAMODB.test(`${name} ${typeof code === "string" ? code : ""}`);
-  return [
-    "unavailable",
-    isElsewhere ? "Check AWS_ENDPOINT_URL_DYNAMODB and AWS_REGION, or try again later" : "Try again later",
-  ];
 }
 
 /** As `asking`, for a conditional write: whether the condition held. */

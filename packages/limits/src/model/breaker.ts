@@ -86,8 +86,8 @@ export function letIn(state: PoolState): Canary | undefined {
   return canary;
 }
 
-/** Opens until the next probe is due; `forMs`: in how long that is. */
-export function open(limits: BreakerLimits, state: PoolState, forMs?: number): void {
+/** Opens until the next probe is due; `forMs`: in how long that is. `byHand`: an operator opens it. */
+export function open(limits: BreakerLimits, state: PoolState, forMs?: number, byHand = false): void {
   const { breaker, at: now } = state;
   const { epoch, closedAt, heldUntil, suspects, outage: known } = breaker;
   const lasting =
@@ -101,7 +101,8 @@ export function open(limits: BreakerLimits, state: PoolState, forMs?: number): v
     openings: since.openings + 1,
   });
   const until = now + (forMs ?? intervalMs(limits, outage, now));
-  state.breaker = { phase: "open", epoch: epoch + 1, closedAt, heldUntil, suspects, outage, until };
+  const common = { epoch: epoch + 1, closedAt, heldUntil, suspects, outage };
+  state.breaker = { ...common, phase: "open", byHand, until };
 }
 
 export function close(state: PoolState): void {
@@ -163,6 +164,11 @@ export function release(state: PoolState): void {
   state.breaker = { ...state.breaker, heldUntil: 0 };
 }
 
+/** An operator has shut the pool: nothing that its calls met did. */
+export function isShutByHand(breaker: BreakerState): boolean {
+  return breaker.phase === "open" ? breaker.byHand : breaker.phase === "isolated" && breaker.until === 0;
+}
+
 /**
  * For how long the pool takes no calls but probes, in ms; 0: it takes them.
  * @param parkedUntilMs the end of its parking for the day.
@@ -175,9 +181,9 @@ export function shutMs(
 ): number {
   const elsewhereMs = Math.max(0, parkedUntilMs - now, breaker.heldUntil - now);
   if (breaker.phase === "closed") return elsewhereMs;
-  const byHand = breaker.phase === "isolated" && breaker.until === 0;
+  const forGood = breaker.phase === "isolated" && breaker.until === 0;
   return Math.max(
     elsewhereMs,
-    byHand ? limits.canaryMs : Math.max(limits.probingLeastMs, breaker.until - now),
+    forGood ? limits.canaryMs : Math.max(limits.probingLeastMs, breaker.until - now),
   );
 }

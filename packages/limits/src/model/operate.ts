@@ -13,7 +13,7 @@ export function operate(gate: Gate, action: OperatorAction, time: number): Limit
   const changes: LimitsChange[] = [];
   switch (action.type) {
     case "open":
-      open(parameters.breaker, state, action.forMs);
+      open(parameters.breaker, state, action.forMs, true);
       break;
     case "close":
       close(state);

@@ -135,6 +135,8 @@ export interface Closed extends BreakerCommon {
 
 export interface Open extends BreakerCommon {
   readonly phase: "open";
+  /** An operator opened it. */
+  readonly byHand: boolean;
   readonly outage: Outage;
   /** When the next probe is due. */
   readonly until: number;

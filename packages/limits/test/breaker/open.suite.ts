@@ -1,6 +1,6 @@
 /** An open breaker: when it probes, and with whom. */
 import { describe, expect, it } from "vitest";
-import { Subject, type Create } from "../harness.ts";
+import { POOL, Subject, type Create } from "../harness.ts";
 
 export async function opened(create: Create): Promise<Subject> {
   const s = await Subject.create(create);
@@ -11,6 +11,27 @@ export async function opened(create: Create): Promise<Subject> {
 
 export function openSuite(name: string, create: Create): void {
   describe(`an open breaker in ${name}`, () => {
+    it("says who opened it: failures, an operator, or the probe that failed after him", async () => {
+      const cost = { tokens: 1 };
+      const s = await opened(create);
+      const told = async () => {
+        const { byHand } = await s.limiter.explain(POOL, "standard", cost);
+        expect((await s.inspect()).breaker.byHand).toBe(byHand);
+        return byHand;
+      };
+      expect(await told()).toBe(false);
+      await s.limiter.operate(POOL, { type: "open", forMs: 1_000 });
+      expect(await told()).toBe(true);
+      s.clock.ms += 2_000;
+      expect(await s.call("probe", "failed")).toBe(true);
+      expect(await s.phase()).toBe("open");
+      expect(await told()).toBe(false);
+      await s.limiter.operate(POOL, { type: "isolate" });
+      expect(await told()).toBe(true);
+      await s.limiter.operate(POOL, { type: "close" });
+      expect(await told()).toBe(false);
+    });
+
     it("lets exactly one of many probe when it is due, and calls the others back soon", async () => {
       const s = await opened(create);
       s.clock.ms += 5_000;
