@@ -13,7 +13,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: "boolean", default: false }, records: { type: "string", default: "100000" } },
 });
-const records = wholeNumber({ min: 1 }).safeParse(values.records);
+const records = wholeNumber({ min: 1, max: 1_000_000 }).safeParse(values.records);
 const benches: readonly Bench[] = [
   createLimitsBench({ redisUrl: process.env["TEST_REDIS_URL"] }),
   createSimulatorBench(),

@@ -39,8 +39,8 @@ const SCENARIOS: Readonly<Record<string, (context: CommandContext) => Promise<Ve
 
 const optionsSchema = z.object({
   jobs: wholeNumber({ min: 1, max: 50_000 }).default(500),
-  seed: wholeNumber({ min: 0 }).default(1),
-  timeout: wholeNumber({ min: 1 }).default(240),
+  seed: wholeNumber({ min: 0, max: 2 ** 32 }).default(1),
+  timeout: wholeNumber({ min: 1, max: 2 ** 32 }).default(240),
   cases: z
     .string()
     .transform((names) => names.split(","))

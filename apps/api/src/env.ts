@@ -7,8 +7,10 @@ const variables = z.object({
   ...deploymentEnv,
   ...listenerEnv(3000),
   /** Event streams open at once, in this process and for one address of a caller. */
-  SLUICE_MAX_STREAMS: wholeNumber({ min: 1 }).default(STREAM_BOUNDS.most),
-  SLUICE_MAX_STREAMS_PER_ADDRESS: wholeNumber({ min: 1 }).default(STREAM_BOUNDS.mostPerAddress),
+  SLUICE_MAX_STREAMS: wholeNumber({ min: 1, max: 1_000_000 }).default(STREAM_BOUNDS.most),
+  SLUICE_MAX_STREAMS_PER_ADDRESS: wholeNumber({ min: 1, max: 1_000_000 }).default(
+    STREAM_BOUNDS.mostPerAddress,
+  ),
   /** After this long a stream ends, and its reader comes back with `Last-Event-ID`. Milliseconds. */
   SLUICE_STREAM_MAX_AGE_MS: wholeNumber({ min: 1_000, max: 86_400_000 }).default(STREAM_BOUNDS.maxAgeMs),
 });

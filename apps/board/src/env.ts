@@ -3,11 +3,7 @@ import { REPLAY_DEFAULTS } from "@sluice/drain";
 import { deploymentEnv, listenerEnv, wholeNumber } from "@sluice/process";
 import { z } from "zod";
 
-/** Compose files pass on what is not set as empty. */
-const optionalText = z
-  .string()
-  .transform((text) => (text === "" ? undefined : text))
-  .optional();
+const optionalText = z.string().optional();
 
 export const envSchema = z.object({
   ...deploymentEnv,

@@ -3,6 +3,7 @@ import { connect, keySpace } from "@sluice/redis";
 import { Queue } from "bullmq";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { Kept } from "../src/kept.ts";
+import type { PoolSeen } from "../src/lanes/pool-line.ts";
 import { LaneAdapter } from "../src/lanes/lane-adapter.ts";
 import { Turns } from "../src/turns.ts";
 
@@ -17,7 +18,7 @@ test("a job whose id is made like a list is not taken for the list that somebody
   const nothing = { maxAgeMs: 0, patienceMs: 100, clock: Date.now };
   const adapter = new LaneAdapter({
     queue,
-    pool: new Kept({ load: async () => Promise.resolve(undefined), ...nothing }),
+    pool: new Kept<PoolSeen>({ load: async () => Promise.reject(new Error("Nobody knows")), ...nothing }),
     declared: {},
     redis,
     clock: Date.now,

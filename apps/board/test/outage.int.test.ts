@@ -115,7 +115,7 @@ test("without Redis the letters are as ever, and the lanes are what was last kno
 test("a lane shows its pool's quota and breaker, and a badge while the breaker is open", async () => {
   await using board = await startBoard();
   const before = (await overview(board.url)).byName.get(FULL);
-  expect(before).toMatchObject({ description: "No worker has started this pool yet", activeRateLimitTtl: 0 });
+  expect(before).toMatchObject({ description: "No worker is running", activeRateLimitTtl: 0 });
 
   const limiter = createRedisLimiter({ redis: board.redis, keySpace: board.space });
   await limiter.configure("claude", {

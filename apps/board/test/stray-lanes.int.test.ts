@@ -79,6 +79,8 @@ test("a lane and a pool that were taken out of the file are shown with their job
     expect(now.get("nova.old")?.description).toContain("No worker serves this lane");
     expect(now.get("nova.batch")?.description).toContain("No worker serves this lane");
     expect(now.get("nova.live")?.description).not.toContain("No worker serves this lane");
+    // A pool of this file that no worker has started, since none that runs has it.
+    expect(now.get("claude.standard")?.description).toMatch(/^No worker serves this lane: [^·]*pools file$/);
   }, 10_000);
 });
 

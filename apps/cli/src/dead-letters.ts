@@ -1,5 +1,6 @@
 /** `sluice dead-letters init`: the table, created or checked. */
 import { ensureTable } from "@sluice/dead-letter";
+import { checkStoreEnv } from "./store-env.ts";
 import { print, printJson } from "./terminal.ts";
 
 export async function initDeadLetters({
@@ -9,6 +10,7 @@ export async function initDeadLetters({
   readonly table: string;
   readonly json: boolean;
 }): Promise<void> {
+  checkStoreEnv();
   const report = await ensureTable({ tableName: table });
   if (json) printJson(report);
   else if (report.differences.length === 0) print(`Table '${table}': ${report.table}, and as it should be`);

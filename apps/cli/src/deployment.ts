@@ -78,7 +78,7 @@ export async function openDeployment(): Promise<Deployment> {
     tell(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}`);
   }
   const redis = await openRedis(env.REDIS_URL, "command");
-  const clock = await sharedClock(redis);
+  const clock = await sharedClock(redis, env.SLUICE_NAMESPACE);
   const spaceOf = (pool: Pick<Pool, "scope">) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
   const ofFile = (name: string): Pool | undefined => (Object.hasOwn(pools, name) ? pools[name] : undefined);
   const unknown = (name: string): Error =>

@@ -8,6 +8,7 @@ import {
   type Grouping,
   type Letter,
 } from "@sluice/dead-letter";
+import { checkStoreEnv } from "./store-env.ts";
 import { openDeployment } from "./deployment.ts";
 import { accountHere } from "./operator.ts";
 import { print, printable, printJson } from "./terminal.ts";
@@ -38,11 +39,7 @@ export async function listDeadLetters({ limit, cursor, json, ...selection }: Lis
     }
     for (const letter of page.items) print(lineOf(letter));
     for (const id of page.unreadable ?? []) print(`${printable(id)}  cannot be read by this version`);
-    print(
-      page.cursor === undefined
-        ? count(page.items.length)
-        : `${count(page.items.length)}; go on with --cursor '${printable(page.cursor)}'`,
-    );
+    print(pageEnd(page));
   });
 }
 
@@ -83,6 +80,7 @@ export async function withStore(
   work: (store: DeadLetterStore) => Promise<void>,
   clock: () => number = Date.now,
 ): Promise<void> {
+  checkStoreEnv();
   const store = createDynamoDbStore({ tableName: table, now: clock });
   try {
     await work(store);
@@ -104,6 +102,17 @@ export async function groupsOf(store: DeadLetterStore, selection: LetterSelectio
     throw new Error(`Expected --lane to be <pool>.<lane>, got '${lane}'`);
   }
   return [{ lane: { pool, lane: name } }];
+}
+
+/** The last line of a list: how many letters stand above it, and how to get the next ones. */
+export function pageEnd({
+  items,
+  unreadable = [],
+  cursor,
+}: Awaited<ReturnType<typeof searchLetters>>): string {
+  const all = count(items.length + unreadable.length);
+  const told = unreadable.length === 0 ? all : `${all}, ${unreadable.length} of them not readable`;
+  return cursor === undefined ? told : `${told}; go on with --cursor '${printable(cursor)}'`;
 }
 
 function count(letters: number): string {

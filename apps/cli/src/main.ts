@@ -13,6 +13,7 @@ import { listDeadLetters, showDeadLetter } from "./letters.ts";
 import { parseActor } from "./operator.ts";
 import { resetQuota, setQuota, showQuota } from "./quota.ts";
 import { replayDeadLetters } from "./replay.ts";
+import { fromEnv, parseTable } from "./store-env.ts";
 import { tell } from "./terminal.ts";
 
 function wholeNumber(min: number): (text: string) => number {
@@ -50,7 +51,8 @@ const BY = [
 const TABLE = [
   "--table <name>",
   "the table",
-  process.env["SLUICE_DEAD_LETTER_TABLE"] ?? "sluice-dead-letters",
+  parseTable,
+  fromEnv("SLUICE_DEAD_LETTER_TABLE", "sluice-dead-letters"),
 ] as const;
 
 const deadLetters = program.command("dead-letters").description("the dead letter store");
@@ -136,7 +138,7 @@ program
 program
   .command("explain <job-id>")
   .description("why a job is where it is, and when it will run")
-  .option("--api <url>", "the API", process.env["SLUICE_API_URL"] ?? "http://127.0.0.1:3000")
+  .option("--api <url>", "the API", fromEnv("SLUICE_API_URL", "http://127.0.0.1:3000"))
   .option(...JSON_FLAG)
   .action(explain);
 

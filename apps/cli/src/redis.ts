@@ -1,5 +1,13 @@
 /** The Redis of a deployment, as a command finds it: there and fit, or the command ends with a sentence. */
-import { assertFit, connect, isUnfit, RedisClock, type ConnectionProfile } from "@sluice/redis";
+import {
+  assertFit,
+  connect,
+  isUnfit,
+  RedisClock,
+  timeSource,
+  tlsHint,
+  type ConnectionProfile,
+} from "@sluice/redis";
 
 export type OpenRedis = ReturnType<typeof connect>;
 
@@ -11,16 +19,17 @@ export async function openRedis(url: string, profile: ConnectionProfile): Promis
     await assertFit(redis);
     return redis;
   } catch (error) {
+    const hint = tlsHint(redis);
     redis.disconnect();
     if (isUnfit(error)) throw error;
     const reason = unreachable?.message ?? (error instanceof Error ? error.message : String(error));
-    throw new Error(`Redis at REDIS_URL does not answer: ${reason}`, { cause: error });
+    throw new Error(`Redis at REDIS_URL does not answer: ${reason}${hint}`, { cause: error });
   }
 }
 
 /** The time that all programs of a deployment share, as Redis tells it now. */
-export async function sharedClock(redis: OpenRedis): Promise<() => number> {
-  const clock = new RedisClock({ redis });
+export async function sharedClock(redis: OpenRedis, namespace: string): Promise<() => number> {
+  const clock = new RedisClock({ source: timeSource(redis, namespace) });
   await clock.known();
   return clock.now;
 }

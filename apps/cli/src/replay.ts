@@ -45,7 +45,7 @@ export async function replayDeadLetters(ids: readonly string[], command: ReplayC
     const env = parseEnv(envSchema, process.env);
     const redis = await openRedis(env.REDIS_URL, "producer");
     try {
-      clock = await sharedClock(redis);
+      clock = await sharedClock(redis, env.SLUICE_NAMESPACE);
       const letters = await selectLetters(store, ids, command, clock());
       const file = await readPools(env.SLUICE_POOLS);
       const { pools, close } = openLanes(file, env.SLUICE_NAMESPACE, { redis, clock });

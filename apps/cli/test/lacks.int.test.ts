@@ -71,3 +71,23 @@ test("a table that `init` cannot reach: the cause is told", async () => {
   const said = await failing(["dead-letters", "init"], { AWS_ENDPOINT_URL_DYNAMODB: "http://127.0.0.1:1" });
   expect(said).toMatch(/^sluice: DynamoDB could not .*ECONNREFUSED/);
 });
+
+test.each([
+  ["AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000", /AWS_ENDPOINT_URL_DYNAMODB: Expected a URL such as http:/],
+  ["AWS_REGION", "eu west", /AWS_REGION: Expected an AWS Region such as us-east-1, found 'eu west'/],
+  ["SLUICE_DEAD_LETTER_TABLE", "a b/c", /SLUICE_DEAD_LETTER_TABLE: Expected the name of a DynamoDB table/],
+  [
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "http://127.0.0.1:1",
+    /make sure of the keys and indexes in table 'sluice-dead-letters': .*ECONNREFUSED.*\. Check AWS_ENDPOINT_URL_DYNAMODB, or/,
+  ],
+])("a table by %s=%s", async (name, value, sentence) => {
+  expect(await failing(["dead-letters", "init"], { [name]: value })).toMatch(sentence);
+});
+
+test("a Redis that does not speak TLS", async () => {
+  const { url } = await ownRedis();
+  expect(await failing(["quota", "show", "claude"], { REDIS_URL: url.replace("redis:", "rediss:") })).toMatch(
+    /^sluice: Redis at REDIS_URL does not answer: .*this port has to speak TLS/,
+  );
+});

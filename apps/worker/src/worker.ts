@@ -36,7 +36,7 @@ import {
   type SweeperTimes,
   type Take,
 } from "@sluice/queue";
-import { connect, RedisClock } from "@sluice/redis";
+import { connect, RedisClock, timeSource } from "@sluice/redis";
 import { createModel } from "./model.ts";
 import { OtherLanes } from "./other-lanes.ts";
 import { Recovery } from "./recovery.ts";
@@ -137,7 +137,7 @@ export class Worker {
     ]);
     this.#queueRedis = connect(redisUrl, "worker", this.#onError("redis"));
     this.#commandRedis = connect(redisUrl, "command", this.#onError("redis"));
-    this.#redisClock = new RedisClock({ redis: this.#commandRedis });
+    this.#redisClock = new RedisClock({ source: timeSource(this.#commandRedis, settings.namespace) });
     this.#time = { ...localTime, clock: this.#redisClock.now };
     const { clock } = this.#time;
     this.#locks = new LockKeeper({

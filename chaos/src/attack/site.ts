@@ -14,7 +14,7 @@ import { startProcess, type Started } from "../process.ts";
 import { ask, basic } from "./http.ts";
 import { newJob, type Dead } from "./jobs.ts";
 import { LANE, MODEL, POOL, poolsFile } from "./pools.ts";
-import { PROGRAMS, runBriefly, runToEnd, type Ran } from "./programs.ts";
+import { PROGRAMS, runBriefly, runToEnd, type Ran } from "../programs.ts";
 
 export type BoardMode = "local" | "open" | "basic" | "proxy";
 export type Role = "viewer" | "operator" | "admin";

@@ -8,7 +8,7 @@ import { encodePayload } from "@sluice/queue";
 import { connect, keySpace, type KeySpace } from "@sluice/redis";
 import type { Services } from "@sluice/services";
 import type { Redis } from "ioredis";
-import { PROGRAMS, runToEnd } from "../attack/programs.ts";
+import { PROGRAMS, runToEnd } from "../programs.ts";
 import { forgetMachineOf } from "../clocks/machine.ts";
 import { readCalls, type SeenCall } from "../evidence.ts";
 import { startInstallation, type Installation, type PoolsFile } from "../installation.ts";

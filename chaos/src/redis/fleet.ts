@@ -9,7 +9,7 @@ import { readCalls, type SeenCall } from "../evidence.ts";
 import { startInstallation, type Installation } from "../installation.ts";
 import { startProcess, type Started } from "../process.ts";
 import { eachOf } from "../records.ts";
-import { PROGRAMS, runToEnd, type Ran } from "../attack/programs.ts";
+import { PROGRAMS, runToEnd, type Ran } from "../programs.ts";
 import { Fell, must } from "../trials/trial.ts";
 import type { Ground } from "./ground.ts";
 

@@ -407,3 +407,8 @@ test("without credentials it is the machine's fault, not the job's", async () =>
   });
   expect(bodies).toHaveLength(0);
 });
+
+test.each(["127.0.0.1:4010", "nonsense"])("a call to %s was never sent", async (url) => {
+  const result = await call(url);
+  expect(result).toMatchObject({ type: "failed", rule: "unreachable", failure: { kind: "transient" } });
+});

@@ -11,6 +11,13 @@ export interface Problem {
   readonly message: string;
 }
 
+/** Problems of one message: a file of another kind has hundreds. */
+const MOST_TOLD = 20;
+
+function more(count: number): string[] {
+  return count > 0 ? [`and ${count} more`] : [];
+}
+
 /** The pools file cannot be used. `problems` holds everything that is wrong with it, in the order of the file. */
 export class PoolsFileError extends Error {
   override readonly name = "PoolsFileError";
@@ -23,7 +30,9 @@ export class PoolsFileError extends Error {
     );
     super(
       `Expected ${source} to be a pools file, found ${lines.length === 1 ? "a problem" : `${lines.length} problems`}:\n` +
-        lines.map((line) => `  - ${line}`).join("\n"),
+        [...lines.slice(0, MOST_TOLD), ...more(lines.length - MOST_TOLD)]
+          .map((line) => `  - ${line}`)
+          .join("\n"),
       cause === undefined ? undefined : { cause },
     );
     this.problems = problems;
@@ -40,7 +49,7 @@ export interface Finding {
 }
 
 export function badName(path: Path): Finding {
-  return { path, message: `Expected the name \`${path.join(".")}\` to be ${NAME_RULE}` };
+  return { path, message: `Expected the name \`${told(path)}\` to be ${NAME_RULE}` };
 }
 
 /**
@@ -64,13 +73,26 @@ export function findings(
       const known = INNER_KEYS[String(issue.path[0])] ?? keys;
       return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey([...path, key], known) }));
     }
-    const place = path.length === 0 ? "the file" : `\`${path.join(".")}\``;
-    return [{ path, message: `Expected ${place} to be ${issue.message}, got ${show(at(value, inner))}` }];
+    const place = path.length === 0 ? "the file" : `\`${told(path)}\``;
+    // What stands where a mapping should may be of another file altogether, one of secrets.
+    const isOther = issue.code === "invalid_type" && ["object", "record"].includes(issue.expected);
+    const got = (isOther ? kindOf : show)(at(value, inner));
+    return [{ path, message: `Expected ${place} to be ${issue.message}, got ${got}` }];
   });
 }
 
 function unknownKey(path: Path, keys: readonly string[]): string {
-  return `Expected \`${path.join(".")}\` not to be there: the keys are ${keys.join(", ")}`;
+  return `Expected \`${told(path)}\` not to be there: the keys are ${keys.join(", ")}`;
+}
+
+const LONGEST_KEY = 60;
+
+function told(path: Path): string {
+  return path.map((step) => shortened(String(step), LONGEST_KEY)).join(".");
+}
+
+function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 3)}...`;
 }
 
 /** The part of a path that leads through what is there: a lane given by its name alone has no keys. */
@@ -93,6 +115,10 @@ function show(value: unknown): string {
   if (value === undefined) return "nothing";
   // JSON has no word for them.
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-  const text = JSON.stringify(value) ?? typeof value;
-  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
+  return shortened(JSON.stringify(value) ?? typeof value, 80);
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value === "string") return "text";
+  return Array.isArray(value) ? "a list" : show(value);
 }

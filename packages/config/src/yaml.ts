@@ -16,7 +16,7 @@ export function readYaml(text: string): YamlFile {
   const errors = document.errors.map((error) => ({
     path: "",
     line: lineAt(error.pos[0]),
-    message: `Expected YAML or JSON: ${error.message}`,
+    message: `Expected YAML or JSON: ${error.code === "TAG_RESOLVE_FAILED" ? "A tag that is not known" : withoutSource(error.message)}`,
   }));
   return {
     value: errors.length === 0 ? document.toJS() : undefined,
@@ -38,4 +38,9 @@ export function readYaml(text: string): YamlFile {
       return line;
     },
   };
+}
+
+/** The parser quotes the text it could not read, after a colon; a file that is none of ours may hold secrets. */
+function withoutSource(message: string): string {
+  return message.split(":", 1)[0]?.slice(0, 120) ?? "";
 }

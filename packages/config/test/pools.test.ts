@@ -335,3 +335,34 @@ describe("from disk", () => {
     }
   });
 });
+
+describe("a file of another kind, which may hold secrets", () => {
+  test.each([
+    ["variables", "AWS_SECRET_ACCESS_KEY=hunter2\nDB_PASSWORD=hunter2\n"],
+    ["a list", "- password: hunter2\n"],
+    ["text for its sections", "scopes: redis://:hunter2@host\npools:\n  - password: hunter2\n"],
+    ["text for a scope", `scopes: {main: "hunter2"}\npools: {nova: "hunter2"}\n`],
+    ["broken YAML", `a: !hunter2 b\nc: "d" hunter2 "e"\n- hunter2: [}\n`],
+    ["tokens out of place", `"%s" : \u0001hunter2\n"hunter2" "hunter2": : hunter2\n`],
+    ["a tag of its own", "%TAG ! hunter2\n---\na: !x!hunter2 b\n"],
+  ])("%s: its content is not shown", (_name, text) => {
+    expect(() => parsePools(text, "pools.yaml")).toThrow(PoolsFileError);
+    expect(() => parsePools(text, "pools.yaml")).toThrow(expect.not.stringContaining("hunter2"));
+  });
+
+  test("no more than twenty problems are told, and how many more there are", () => {
+    const text = Array.from({ length: 460 }, (_, index) => `${"k".repeat(80)}${index}: 1`).join("\n");
+    const found = (() => {
+      try {
+        return parsePools(text, "pools.yaml");
+      } catch (error) {
+        return error;
+      }
+    })();
+    if (!(found instanceof PoolsFileError)) throw new Error("Expected a PoolsFileError");
+    expect(found.problems).toHaveLength(462);
+    expect(found.message.split("\n")).toHaveLength(22);
+    expect(found.message).toMatch(/found 462 problems:\n[^]*\n {2}- and 442 more$/);
+    expect(found.message.length).toBeLessThan(4_000);
+  });
+});

@@ -4,7 +4,7 @@
  */
 import type { Pools } from "@sluice/config";
 import type { Clock } from "@sluice/job";
-import { connect, RedisClock, type ConnectionProfile, type KeySpace } from "@sluice/redis";
+import { connect, RedisClock, timeSource, type ConnectionProfile, type KeySpace } from "@sluice/redis";
 import { ChunkReader } from "@sluice/results";
 import type { Redis } from "ioredis";
 import { OpenPool } from "./pool.ts";
@@ -41,7 +41,7 @@ export class Installation implements AsyncDisposable {
     this.namespace = namespace;
     const redis = connect(redisUrl, profile, onError);
     this.redis = redis;
-    this.redisClock = new RedisClock({ redis });
+    this.redisClock = new RedisClock({ source: timeSource(redis, namespace) });
     const clock = this.redisClock.now;
     this.clock = clock;
     const reader = new ChunkReader(redis);

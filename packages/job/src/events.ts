@@ -150,7 +150,10 @@ export interface SluiceEvents {
   "retries:granted": { readonly pool: string; readonly lastedMs: number };
   /** New limits of a pool are in force. */
   "limits:changed": { readonly pool: string; readonly version: number };
-  /** Quotas in force that are not the file's: set by hand, by whom if that is known. Told at start and at a change. */
+  /**
+   * Quotas in force that are not those of this worker's file: set by hand, `by` whom, or those of another worker's file, then
+   * without `by`. Told at start and at a change.
+   */
   "quota:overridden": {
     readonly pool: string;
     readonly by?: string;

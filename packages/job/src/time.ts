@@ -23,11 +23,16 @@ export interface Time {
 /** The time of this process alone. */
 export type LocalTime = Omit<Time, "clock">;
 
+/** Node's timers fire at once beyond this, milliseconds. Who waits for longer looks again after it. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** A process's own. */
 export const localTime: LocalTime = {
   monotonic: () => performance.now(),
   async sleep(ms, signal) {
-    if (ms > 0) await wait(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    if (ms <= 0) return;
+    const timerMs = Math.min(ms, LONGEST_TIMER_MS);
+    await wait(timerMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   },
 };
 

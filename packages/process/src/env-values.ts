@@ -1,12 +1,12 @@
 /** Values of the environment that people type, with errors that say what was expected and what is there. */
 import { z } from "zod";
 
-/** A whole number from `min` to `max`. The error shows what was found, so use it for nothing secret. */
-export function wholeNumber({ min, max = Number.MAX_SAFE_INTEGER }: { min: number; max?: number }) {
-  const range =
-    max === Number.MAX_SAFE_INTEGER
-      ? `a whole number of at least ${min}`
-      : `a whole number from ${min} to ${max}`;
+/**
+ * A whole number from `min` to `max`. The error shows what was found, so use it for nothing secret. What becomes a timer needs
+ * a `max` below 2^31 ms: Node's fire at once beyond it.
+ */
+export function wholeNumber({ min, max }: { min: number; max: number }) {
+  const range = `a whole number from ${min} to ${max}`;
   return z.string().transform((text, context): number => {
     const value = /^\s*\d{1,16}\s*$/.test(text) ? Number(text) : Number.NaN;
     if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
@@ -25,6 +25,17 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(words:
 /** `true` or `false`, also as 1, 0, yes, no, on, off. */
 export function yesOrNo() {
   return z.stringbool({ error: ({ input }) => `Expected true or false, found ${found(input)}` });
+}
+
+/** The URL of a service of AWS, or of what stands in for it. Not shown: a URL may hold a password. */
+export function endpointUrl() {
+  const rule = "Expected a URL such as http://127.0.0.1:8000, with http:// or https://";
+  return z.url({ protocol: /^https?$/, hostname: /./, error: rule });
+}
+
+/** A text of a known form. The error shows what was found, so use it for nothing secret. */
+export function textOf(form: RegExp, expected: string) {
+  return z.string().regex(form, { error: ({ input }) => `Expected ${expected}, found ${found(input)}` });
 }
 
 /** Names separated by spaces or commas; empty for none. */

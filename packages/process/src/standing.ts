@@ -26,7 +26,7 @@ export class Standing {
     this.#watch = new RedisWatch({
       redis,
       keySpaces,
-      ...(clock === undefined ? {} : { clock }),
+      clock,
       onNews: (news) => {
         tell(news);
         onNews(news);

@@ -27,19 +27,47 @@ test("turns text into numbers and yes or no", () => {
 test("names every problem at once, each on a line", () => {
   const source = { REDIS_URL: "http://cache", LOG_LEVEL: "loud", PORT: "70000" };
   expect(() => parseEnv(schema, source)).toThrow(
-    /^The environment is not complete:\n {2}SLUICE_POOLS: .+\n {2}REDIS_URL: .+\n {2}LOG_LEVEL: .+\n {2}PORT: .+\ndocs\/deployment\.md has every variable$/,
+    /^The environment is not as it should be:\n {2}SLUICE_POOLS: .+\n {2}REDIS_URL: .+\n {2}LOG_LEVEL: .+\n {2}PORT: .+\ndocs\/deployment\.md has every variable$/,
   );
 });
 
 test.each([
   ["PORT", "abc", "Expected a whole number from 0 to 65535, found 'abc'"],
-  ["PORT", "", "Expected a whole number from 0 to 65535, found ''"],
   ["PORT", "1e3", "Expected a whole number from 0 to 65535, found '1e3'"],
   ["PORT", "-1", "Expected a whole number from 0 to 65535, found '-1'"],
   ["LOG_LEVEL", "loud", "Expected one of trace, debug, info, warn, error, silent, found 'loud'"],
+  ["SLUICE_NAMESPACE", "My Space", "Expected lower case letters, digits and '-', found 'My Space'"],
+  ["SLUICE_NAMESPACE", "a{b}", "Expected lower case letters, digits and '-', found 'a{b}'"],
+  [
+    "SLUICE_DEAD_LETTER_TABLE",
+    "a b/c",
+    "Expected the name of a DynamoDB table, 3 to 255 letters, digits, '_', '-' and '.', found 'a b/c'",
+  ],
+  ["AWS_REGION", "eu west", "Expected an AWS Region such as us-east-1, found 'eu west'"],
+  ["AWS_REGION", "", "Expected an AWS Region such as us-east-1, found ''"],
+  ...["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"].flatMap((name) =>
+    ["127.0.0.1:4010", "localhost:8000", "nonsense", "http://", "redis://h"].map((value) => [
+      name,
+      value,
+      "Expected a URL such as http://127.0.0.1:8000, with http:// or https://",
+    ]),
+  ),
   ["SLUICE_ALLOW_UNAUTHENTICATED", "perhaps", "Expected true or false, found 'perhaps'"],
 ])("says of %s=%s what was expected and what was found", (name, value, says) => {
   expect(() => parseEnv(schema, { ...least, [name]: value })).toThrow(`  ${name}: ${says}\n`);
+});
+
+test.each(["HOST", "PORT", "LOG_LEVEL", "SLUICE_NAMESPACE", "SLUICE_DEAD_LETTER_TABLE", "AWS_ENDPOINT_URL"])(
+  "takes an empty %s as one that is not set",
+  (name) => {
+    expect(parseEnv(schema, { ...least, [name]: "" })).toEqual(parseEnv(schema, least));
+  },
+);
+
+test("an empty variable that must be there is missing", () => {
+  expect(() => parseEnv(schema, { ...least, SLUICE_POOLS: "", REDIS_URL: "" })).toThrow(
+    /SLUICE_POOLS: Expected the path of the pools file\n {2}REDIS_URL: Expected/,
+  );
 });
 
 test.each(["redis://h", "rediss://user:secret@h:6380/1"])("takes %s as a Redis URL", (url) => {

@@ -39,7 +39,8 @@ local function isRetry(id, due)
   local readable, notes = pcall(cjson.decode, stored)
   if not readable or type(notes) ~= "table" or notes.apart or type(notes.failedAt) ~= "number" then return false end
   local putOffAt = due - tonumber(delay)
-  return math.abs(putOffAt - notes.failedAt) <= least and now - putOffAt >= least
+  -- One put off in time to come was so before the clock was set back: nobody can say how long it has waited.
+  return math.abs(putOffAt - notes.failedAt) <= least and (now - putOffAt >= least or putOffAt > now)
 end
 
 local ids = {}

@@ -14,7 +14,7 @@ const extend: Script<{ keys: LaneKeys; jobs: readonly Locked[]; ms: number }, re
   defineScript(
     new URL("../lua/extend-locks.lua", import.meta.url),
     ({ keys, jobs, ms }) => ({
-      keys: [keys.stalled, ...jobs.map(({ id }) => `${keys.jobPrefix}${id}:lock`)],
+      keys: [keys.stalled, keys.active, ...jobs.map(({ id }) => `${keys.jobPrefix}${id}:lock`)],
       argv: [ms, ...jobs.flatMap(({ id, token }) => [id, token])],
     }),
     (reply) => z.array(z.string()).parse(reply),

@@ -53,6 +53,13 @@ test("a retry of an idle pool waits its first back-off, not two minutes", async 
   await expect.poll(() => taken).toEqual(ids);
 });
 
+test("a retry that was put off before the clock was set back comes as soon as the pool is idle", async () => {
+  const lane = testLane();
+  const ids = await putOff(lane, [{}]);
+  expect(await sweeperOf(lane).sweep(Date.now() - 25_000)).toBe(1);
+  expect(await waiting(lane, ids)).toEqual([0]);
+});
+
 test("beside a pool that is not idle it waits", async () => {
   const lane = testLane();
   await putOff(lane, [{}]);

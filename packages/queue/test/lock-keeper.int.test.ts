@@ -90,3 +90,34 @@ test("a lock is not renewed after the run ended without ending its job", async (
   await vi.waitUntil(async () => (await lane.redis.exists(`${lane.keys.jobPrefix}${id}:lock`)) === 0);
   expect(await lane.queue.find(id)).toMatchObject({ state: "active" });
 });
+
+test("a lock that ran out while its job is in hand is taken again, so no stall check gives the job away", async () => {
+  const lane = testLane();
+  const [id = ""] = await lane.addMany(1);
+  const { take, job } = takeOne();
+  const { lost } = await lane.startIntake(take, { inHandMs: 400, callMs: 400, stalledIntervalMs: 300_000 });
+  const held = await job;
+  // As when Redis's clock is set forward: it has run out for Redis, and for nobody else.
+  await lane.redis.del(`${lane.keys.jobPrefix}${id}:lock`);
+  await vi.waitUntil(async () => (await lane.redis.exists(`${lane.keys.jobPrefix}${id}:lock`)) === 1);
+  await held.complete({});
+  expect(lost).toEqual([]);
+  expect(await lane.queue.find(id)).toMatchObject({ state: "completed" });
+});
+
+test("a lock that ran out of a job that was given back meanwhile is lost", async () => {
+  const lane = testLane();
+  const [id = ""] = await lane.addMany(1);
+  const { take, job, release } = takeOne();
+  const { lost } = await lane.startIntake(take, { inHandMs: 400, callMs: 400, stalledIntervalMs: 300_000 });
+  await job;
+  await lane.redis
+    .multi()
+    .lrem(lane.keys.active, 1, id)
+    .lpush(lane.keys.wait, id)
+    .del(`${lane.keys.jobPrefix}${id}:lock`)
+    .exec();
+  await vi.waitUntil(() => lost.length > 0);
+  expect(await lane.redis.exists(`${lane.keys.jobPrefix}${id}:lock`)).toBe(0);
+  release();
+});

@@ -1,15 +1,15 @@
 /**
- * The time that all processes of a deployment share: that of Redis. Each process measures how far its own clock is from it
- * every few seconds, and reckons with that in between, so that no job costs a question.
+ * The time that all processes of a deployment share: that of Redis, less what its clock was set by while they ran. Each
+ * process measures how far its own clock is from it every few seconds, and reckons with that in between, so that no job costs
+ * a question.
  *
  * The time is reckoned from the process's monotonic clock: when somebody sets the machine's, nothing moves. How far that one
  * is off is measured beside it, as it is what tells an operator that a clock is wrong.
  */
-import type { Redis } from "ioredis";
+import { STEP_MS, type TimeSource, type ToldTime } from "./time-source.ts";
 
 export interface RedisClockOptions {
-  /** Answers with the time of Redis. A question's way there and back bounds the error, so it must be bounded itself. */
-  readonly redis: Pick<Redis, "time">;
+  readonly source: TimeSource;
   /** The machine's clock, milliseconds since the epoch. Default: `Date.now`. */
   readonly machine?: () => number;
   /** Milliseconds that only go forward. Default: `performance.now`. */
@@ -39,17 +39,20 @@ const ROUNDING_MS = 1;
 const STANDSTILL_MS = 1_000;
 
 /** From here on the clock of a machine is worth a word, and from here on nothing that was decided by it can be trusted. */
-export const SKEW_MS = { told: 1_000, apart: 30_000 } as const;
+export const SKEW_MS: { readonly told: number; readonly apart: number } = { told: 1_000, apart: STEP_MS };
 
 /** A skew is over when it is smaller than this share of what it was told at. */
 const OVER = 0.8;
 
 export class RedisClock {
-  readonly #redis: Pick<Redis, "time">;
+  readonly #source: TimeSource;
   readonly #machine: () => number;
   readonly #monotonic: () => number;
   #samples: readonly Sample[] = [];
+  #told: ToldTime = { redisMs: 0, correctionMs: 0, decidedAtMs: 0, verdict: "known" };
+  /** The shared time minus the monotonic one. */
   #offsetMs: number | undefined;
+  #knownAt: number | undefined;
   #skewMs = 0;
   #isSkewed = false;
   #isApart = false;
@@ -57,15 +60,15 @@ export class RedisClock {
   #measuring: Promise<void> | undefined;
   #together = Promise.withResolvers<void>();
 
-  constructor({ redis, machine = Date.now, monotonic = () => performance.now() }: RedisClockOptions) {
-    this.#redis = redis;
+  constructor({ source, machine = Date.now, monotonic = () => performance.now() }: RedisClockOptions) {
+    this.#source = source;
     this.#machine = machine;
     this.#monotonic = monotonic;
   }
 
   /**
-   * The time of Redis, whole milliseconds since the epoch; the machine's until it has been measured. It goes back only when
-   * the clock of Redis was set back, by more than a second.
+   * The shared time, whole milliseconds since the epoch; the machine's until it has been measured. It goes back only when
+   * the clock of Redis was set back, by more than a second and less than half a minute.
    */
   readonly now = (): number => {
     if (this.#offsetMs === undefined) return Math.floor(this.#machine());
@@ -74,7 +77,7 @@ export class RedisClock {
     return this.#last;
   };
 
-  /** Whether the time of Redis is known. */
+  /** Whether the shared time is known. */
   get isMeasured(): boolean {
     return this.#offsetMs !== undefined;
   }
@@ -95,11 +98,19 @@ export class RedisClock {
   }
 
   /**
-   * They are so far from each other that one must be wrong by any measure, and nobody can say which. While that is so, `now`
-   * goes on as it was before, so that a Redis whose clock was set ends nobody's job before its time.
+   * The machine's is so far from Redis's and from the shared time that it or they must be wrong by any measure, and nobody can
+   * say which. While that is so, `now` goes on as it was before.
    */
   get isApart(): boolean {
     return this.#isApart;
+  }
+
+  /**
+   * The shared time minus Redis's, milliseconds: what Redis's clock was set back (positive) or forward (negative) by while
+   * programs ran, and is not made up for yet. Whatever was to happen at a time happens then by the time as it was.
+   */
+  get correctionMs(): number {
+    return this.#told.correctionMs;
   }
 
   /** Resolves as soon as the clocks are not apart, at once when they are not; or when the signal fires. */
@@ -125,16 +136,19 @@ export class RedisClock {
     const count = this.isMeasured ? 1 : FIRST_SAMPLES;
     const samples: Sample[] = [];
     for (let asked = 0; asked < count; asked += 1) samples.push(await this.#ask());
+    if (this.#told.verdict === "stepped") samples.push(await this.#ask(this.#told.redisMs));
     for (const sample of samples) this.#samples = withSample(this.#samples, sample);
     this.#conclude();
   }
 
-  async #ask(): Promise<Sample> {
+  async #ask(steppedAtMs?: number): Promise<Sample> {
     const sentAt = this.#monotonic();
-    const [seconds, micros] = await this.#redis.time();
+    const reckonedMs = this.#offsetMs === undefined ? undefined : sentAt + this.#offsetMs;
+    const { decidedAtMs } = this.#told;
+    const knownForMs = Math.floor(sentAt - (this.#knownAt ?? sentAt));
+    this.#told = await this.#source.ask({ reckonedMs, knownForMs, decidedAtMs, steppedAtMs });
     const at = this.#monotonic();
-    const told = Number(seconds) * 1_000 + Number(micros) / 1_000;
-    return { offsetMs: told - (sentAt + at) / 2, errorMs: (at - sentAt) / 2 + ROUNDING_MS, at };
+    return { offsetMs: this.#told.redisMs - (sentAt + at) / 2, errorMs: (at - sentAt) / 2 + ROUNDING_MS, at };
   }
 
   #conclude(): void {
@@ -143,10 +157,14 @@ export class RedisClock {
     this.#skewMs = Math.round(this.#machine() - (at + best.offsetMs));
     const far = Math.abs(this.#skewMs);
     this.#isSkewed = far >= SKEW_MS.told * (this.#isSkewed ? OVER : 1);
-    const isApart = far > SKEW_MS.apart * (this.#isApart ? OVER : 1);
+    // A machine that agrees with the shared time is right by it, whatever Redis's own clock was set to meanwhile.
+    const fromShared = Math.abs(this.#skewMs - this.#told.correctionMs);
+    const isApart = Math.min(far, fromShared) > SKEW_MS.apart * (this.#isApart ? OVER : 1);
     if (isApart && !this.#isApart) this.#together = Promise.withResolvers();
     this.#isApart = isApart;
-    if (!isApart || this.#offsetMs === undefined) this.#offsetMs = best.offsetMs;
+    const isSettled = !isApart && this.#told.verdict !== "stepped";
+    if (isSettled || this.#offsetMs === undefined) this.#offsetMs = best.offsetMs + this.#told.correctionMs;
+    this.#knownAt ??= at;
     if (!isApart) this.#together.resolve();
   }
 }
@@ -171,7 +189,7 @@ function errorAt({ errorMs, at: madeAt }: Sample, at: number): number {
   return errorMs + (at - madeAt) * DRIFT;
 }
 
-/** In words, for those who have to set a clock. */
+/** How far one clock is from another, in words, for those who have to set one. */
 export function describeSkew(skewMs: number): string {
   const seconds = (Math.abs(skewMs) / 1_000).toFixed(1);
   return `The clock of this machine is ${seconds} s ${skewMs < 0 ? "behind" : "ahead of"} that of Redis`;

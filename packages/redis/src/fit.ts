@@ -1,6 +1,6 @@
 /** Whether a Redis server may hold jobs at all, and what is wrong with one that may. */
 import type { Redis } from "ioredis";
-import { describeSkew, type RedisClock } from "./clock.ts";
+import { describeSkew, SKEW_MS, type RedisClock } from "./clock.ts";
 import { troubleOf, unfitOf } from "./connection.ts";
 import { isMovedOn } from "./reconnect.ts";
 import { parseServer, type ServerState } from "./server.ts";
@@ -29,7 +29,9 @@ export type ProblemCode =
   /** The machine's clock and Redis's differ. */
   | "clock"
   /** They differ so far that nothing is started by them. */
-  | "clock-apart";
+  | "clock-apart"
+  /** Redis's clock was set while programs ran. They go on by the time as it was. */
+  | "clock-set";
 
 /** One thing that is wrong, with what to do about it. */
 export interface Problem {
@@ -171,7 +173,8 @@ export function clockProblems({
   isSkewed,
   isApart,
   skewMs,
-}: Pick<RedisClock, "isSkewed" | "isApart" | "skewMs">): Problem[] {
+  correctionMs,
+}: Pick<RedisClock, "isSkewed" | "isApart" | "skewMs" | "correctionMs">): Problem[] {
   const problems: Problem[] = [];
   if (isSkewed) {
     const message = `${describeSkew(skewMs)}, by which everything goes that processes share. Set up NTP on both`;
@@ -183,6 +186,16 @@ export function clockProblems({
       message:
         `${describeSkew(skewMs)}, and one of them is wrong: no job is started by it. Set the wrong one (chronyc makestep, ` +
         "timedatectl set-ntp true)",
+    });
+  }
+  if (Math.abs(correctionMs) >= SKEW_MS.told) {
+    const set = `${(Math.abs(correctionMs) / 1_000).toFixed(0)} s ${correctionMs < 0 ? "forward" : "back"}`;
+    problems.push({
+      code: "clock-set",
+      message:
+        `The clock of Redis was set ${set} while programs ran. Whatever waits keeps the time it had, so jobs go by a time ` +
+        "that is as far from Redis's, and 36 s nearer with each hour. It is right at once if Redis's clock was right before " +
+        "and is set again",
     });
   }
   return problems;
@@ -213,10 +226,25 @@ export function problemOf(error: unknown, redis?: Redis): Problem {
     };
   }
   const said = text.split("\n", 1)[0]?.slice(0, 200) ?? "";
+  const hint = redis === undefined ? "" : tlsHint(redis);
   return {
     code: "away",
-    message: `Redis ${isReply(trouble ?? error) ? "refuses" : "does not answer"}: ${said}`,
+    message: `Redis ${isReply(trouble ?? error) ? "refuses" : "does not answer"}: ${said}${hint}`,
   };
+}
+
+/** No answer came in time. That may be this program's fault, when it was busy. */
+export function isTimeout({ code, message }: Problem): boolean {
+  return code === "away" && message.includes("timed out");
+}
+
+/**
+ * A server without TLS waits in silence for the end of a line in what it takes for a command, and the driver says no more than
+ * that time ran out. A sentence for a connection with TLS that is not there yet; empty for any other. Pure.
+ */
+export function tlsHint({ options, status }: Pick<Redis, "options" | "status">): string {
+  if (options.tls === undefined || status === "ready") return "";
+  return ". REDIS_URL begins with rediss://, so this port has to speak TLS; without it the URL begins with redis://";
 }
 
 function isReply(error: unknown): boolean {

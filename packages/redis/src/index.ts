@@ -1,6 +1,6 @@
 export { describeSkew, RedisClock, SKEW_MS, type RedisClockOptions } from "./clock.ts";
 export { connect, connectionOptions, type ConnectionProfile } from "./connection.ts";
-export { assertFit, type Problem, type ProblemCode } from "./fit.ts";
+export { assertFit, tlsHint, type Problem, type ProblemCode } from "./fit.ts";
 export { keySpace, type KeySpace } from "./keyspace.ts";
 export { isUnfit, UnfitRedisError } from "./unfit.ts";
 export {
@@ -11,3 +11,4 @@ export {
   type RedisWatchOptions,
 } from "./watch.ts";
 export { defineScript, type Script, type ScriptCall, type ScriptOptions } from "./script.ts";
+export { timeSource, type TimeQuestion, type TimeSource, type ToldTime } from "./time-source.ts";

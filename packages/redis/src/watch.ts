@@ -7,11 +7,12 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { RedisClock } from "./clock.ts";
+import type { RedisClock } from "./clock.ts";
 import {
   baselineOf,
   clockProblems,
   isNotReady,
+  isTimeout,
   isUnfitting,
   isUnsafe,
   problemOf,
@@ -35,7 +36,7 @@ export type RedisNews =
   /** Another life of the server answers, or another server: what was written last may be lost. */
   | ({ readonly type: "restarted"; readonly keySpace: KeySpace } & RedisChange);
 
-/** Another server, or another life of it, that answers for a key space. Milliseconds since the epoch, by Redis's clock. */
+/** Another server, or another life of it, that answers for a key space. Milliseconds since the epoch, by the shared clock. */
 export interface RedisChange {
   /** When it was found. That may be long after it took place, when no program could look. */
   readonly at: number;
@@ -48,8 +49,8 @@ export interface RedisWatchOptions {
   readonly redis: Redis;
   readonly keySpaces: readonly KeySpace[];
   readonly onNews: (news: RedisNews) => void;
-  /** Is measured with every look. Default: a clock of its own. */
-  readonly clock?: RedisClock;
+  /** Is measured with every look. */
+  readonly clock: RedisClock;
   /** Milliseconds between looks. Default 5,000. */
   readonly everyMs?: number;
 }
@@ -123,7 +124,7 @@ export class RedisWatch {
 
   constructor(options: RedisWatchOptions) {
     this.#options = options;
-    this.clock = options.clock ?? new RedisClock({ redis: options.redis });
+    this.clock = options.clock;
   }
 
   /** Begins to look. */
@@ -158,7 +159,7 @@ export class RedisWatch {
 
   /** The last few changes of what answers for a key space, the oldest first; none when none is known to have happened. */
   changes(keySpace: KeySpace): readonly RedisChange[] {
-    return this.#known.get(keySpace)?.changes ?? [];
+    return (this.#known.get(keySpace)?.changes ?? []).map((change) => this.#shared(change));
   }
 
   /**
@@ -184,16 +185,27 @@ export class RedisWatch {
   }
 
   async #look(): Promise<Health> {
+    const found = await this.#ask();
+    // A program that loads its modules reads answers late: its first question is no word about Redis.
+    const isLate = this.#looked === undefined && found.problems.some(isTimeout) && !this.#stopped;
+    const { problems, news } = isLate ? await this.#ask() : found;
+    return this.#conclude(problems, news);
+  }
+
+  async #ask(): Promise<{ readonly problems: readonly Problem[]; readonly news: readonly RedisNews[] }> {
     const { redis, keySpaces } = this.#options;
     const problems: Problem[] = [];
     const news: RedisNews[] = [];
     try {
-      const [info] = await Promise.all([redis.info(), this.clock.measure()]);
-      const server = parseServer(info);
+      const server = parseServer(await redis.info());
       const before = baselineOf(this.#before, server);
+      const isFirst = this.#before === undefined;
       problems.push(...serverProblems(server, before));
+      // A server that may hold no jobs may refuse any further question, too.
+      if (isFirst && problems.some(isUnfitting)) return { problems, news };
+      await this.clock.measure();
       problems.push(...clockProblems(this.clock));
-      if (this.#before === undefined && problems.some(isUnfitting)) return this.#conclude(problems, []);
+      if (isFirst && problems.some(isUnfitting)) return { problems, news };
       this.#before = before;
       for (const keySpace of keySpaces) news.push(...(await this.#mark(keySpace, server.runId)));
     } catch (error) {
@@ -202,7 +214,7 @@ export class RedisWatch {
       const isTold = problems.some(({ code }) => code === problem.code || code === "read-only");
       if (!isTold) problems.push(problem);
     }
-    return this.#conclude(problems, news);
+    return { problems, news };
   }
 
   #conclude(found: readonly Problem[], news: readonly RedisNews[]): Health {
@@ -221,12 +233,25 @@ export class RedisWatch {
     const found = await mark.run(this.#options.redis, { keySpace, id: randomUUID(), runId });
     const { id, made, changed, changes } = found;
     this.#known.set(keySpace, { id, changes });
-    const tell = (change: RedisChange): RedisNews => ({ type: "restarted", keySpace, ...change });
+    const tell = (change: RedisChange): RedisNews => ({
+      type: "restarted",
+      keySpace,
+      ...this.#shared(change),
+    });
     if (before === undefined)
       return made ? [{ type: "new", keySpace }] : changed ? changes.slice(-1).map(tell) : [];
     if (before.id !== id) return [{ type: "emptied", keySpace }];
     // Not by which is later: the server that took over may have a clock that is behind.
     return changes.filter((change) => !before.changes.some((known) => isSame(known, change))).map(tell);
+  }
+
+  /**
+   * Times that were taken by Redis's own clock, by the shared one. Whether its clock was set before or after them is not
+   * known: they are as far apart as they may be.
+   */
+  #shared({ at, seenAt }: RedisChange): RedisChange {
+    const { correctionMs } = this.clock;
+    return { at: at + Math.max(0, correctionMs), seenAt: seenAt + Math.min(0, correctionMs) };
   }
 
   /** What has come and what has gone since the last look. */

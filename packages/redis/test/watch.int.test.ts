@@ -3,7 +3,15 @@ import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { connect, keySpace, RedisClock, RedisWatch, UnfitRedisError, type RedisNews } from "../src/index.ts";
+import {
+  connect,
+  keySpace,
+  RedisClock,
+  RedisWatch,
+  timeSource,
+  UnfitRedisError,
+  type RedisNews,
+} from "../src/index.ts";
 import { replicaPair } from "./failover.ts";
 import { testRedis } from "./redis.ts";
 import { ownRedis } from "../../services/test/own-redis.ts";
@@ -12,7 +20,9 @@ const SPACE = keySpace("t-watch", "main");
 
 function watching(redis: Redis, spaces = [SPACE]) {
   const news: RedisNews[] = [];
-  const watch = new RedisWatch({ redis, keySpaces: spaces, onNews: (each) => news.push(each), everyMs: 100 });
+  const clock = new RedisClock({ source: timeSource(redis, "t-watch") });
+  const onNews = (each: RedisNews): unknown => news.push(each);
+  const watch = new RedisWatch({ redis, keySpaces: spaces, clock, onNews, everyMs: 100 });
   onTestFinished(() => watch.stop());
   watch.start();
   const told = async (wanted: object): Promise<void> =>
@@ -191,6 +201,41 @@ describe("a watch", () => {
   });
 });
 
+/** A connection to a server that answers nobody for so long, from now on. */
+async function pausedRedis(ms: number): Promise<Redis> {
+  const { url } = await ownRedis();
+  const redis = testRedis("command", url);
+  await redis.ping();
+  await testRedis("worker", url).client("PAUSE", ms, "ALL");
+  return redis;
+}
+
+test("the first look is asked again when it timed out: a program that starts is busy itself", async () => {
+  const { watch, news } = watching(await pausedRedis(1_300));
+  expect(await watch.look()).toEqual({ ready: true, problems: [] });
+  expect(news).toEqual([{ type: "new", keySpace: SPACE }]);
+});
+
+test("a Redis that stays silent at the start is told, and that it has come", async () => {
+  const { told, watch } = watching(await pausedRedis(4_000));
+  await told(trouble("away", false));
+  await told({ type: "over", code: "away" });
+  expect(await watch.health()).toEqual({ ready: true, problems: [] });
+});
+
+test("a port that does not speak TLS is told to an URL that says it does", async () => {
+  const { url } = await ownRedis();
+  const { news, told } = watching(testRedis("command", url.replace("redis:", "rediss:")));
+  await told(trouble("away", false));
+  expect(news).toContainEqual(
+    expect.objectContaining({
+      problem: expect.objectContaining({
+        message: expect.stringContaining("REDIS_URL begins with rediss://"),
+      }),
+    }),
+  );
+});
+
 describe("a program does not start", () => {
   test.each([
     [
@@ -247,7 +292,10 @@ describe("a program does not start", () => {
 function watchingOff(ahead: { ms: number }) {
   const news: RedisNews[] = [];
   const redis = testRedis("command");
-  const clock = new RedisClock({ redis, machine: () => Date.now() + ahead.ms });
+  const clock = new RedisClock({
+    source: timeSource(redis, "t-watch"),
+    machine: () => Date.now() + ahead.ms,
+  });
   const onNews = (each: RedisNews): unknown => news.push(each);
   const watch = new RedisWatch({ redis, keySpaces: [SPACE], clock, everyMs: 20, onNews });
   onTestFinished(() => watch.stop());

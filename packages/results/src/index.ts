@@ -28,5 +28,5 @@ export { readOpenCall, type OpenCall } from "./open-call.ts";
 export { CallLedger, type Begin, type CallLedgerOptions, type HeldQuota, type Permission } from "./ledger.ts";
 export { Lineage } from "./lineage.ts";
 export { OUTCOME_TTL_MS, OutcomeStore } from "./outcomes.ts";
-export { describeUnserved, readServed, ServedNote, type Served } from "./served.ts";
+export { describeUnserved, describeUnservedPool, readServed, ServedNote, type Served } from "./served.ts";
 export { UsageStore, type ClassUsage, type UsedCall } from "./usage.ts";

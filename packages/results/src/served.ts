@@ -86,12 +86,25 @@ export async function readServed(redis: Redis, keySpace: KeySpace): Promise<Serv
 }
 
 /** In words, for those who wait: `undefined` while the lane is served, or may be. */
-export function describeUnserved({ workers, silent, lanes }: Served, queue: string): string | undefined {
+export function describeUnserved(served: Served, queue: string): string | undefined {
+  return describe(served, [queue], "lane");
+}
+
+/** The same of a pool: `undefined` while one of its lanes is served, or may be. */
+export function describeUnservedPool(served: Served, queues: readonly string[]): string | undefined {
+  return describe(served, queues, "pool");
+}
+
+function describe(
+  { workers, silent, lanes }: Served,
+  queues: readonly string[],
+  what: string,
+): string | undefined {
   if (workers === 0) return "No worker is running";
-  if (silent > 0 || lanes.has(queue)) return undefined;
+  if (silent > 0 || queues.some((queue) => lanes.has(queue))) return undefined;
   return workers === 1
-    ? "No worker serves this lane: the one that runs does not have it in its pools file"
-    : `No worker serves this lane: none of the ${workers} that run has it in its pools file`;
+    ? `No worker serves this ${what}: the one that runs does not have it in its pools file`
+    : `No worker serves this ${what}: none of the ${workers} that run has it in its pools file`;
 }
 
 /** Of a newer version, or nobody's: as if it said nothing. */

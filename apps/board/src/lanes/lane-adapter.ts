@@ -64,17 +64,16 @@ export class LaneAdapter extends BullMQAdapter {
     if (this.#counts.problem !== undefined) {
       return `Redis does not answer. ${since === undefined ? "Nothing is known" : `Counts are of ${time(since)}`}`;
     }
-    const { value: state, problem } = this.#pool;
-    const { line } = poolNow(this.getName(), { state, problem }, this.#declared);
-    const unserved = state?.served && describeUnserved(state.served, this.getName());
-    return [this.#isStray ? NOT_IN_FILE : undefined, unserved, line]
-      .filter((part) => part !== undefined)
-      .join(" · ");
+    const { value: seen, problem } = this.#pool;
+    const unserved = seen && describeUnserved(seen.served, this.getName());
+    const { line } = poolNow(this.getName(), { state: seen?.state, problem, unserved }, this.#declared);
+    const parts = [this.#isStray ? NOT_IN_FILE : undefined, unserved, line];
+    return [...new Set(parts.filter((part) => part !== undefined))].join(" · ");
   }
 
   override async getActiveRateLimitTtl(): Promise<number> {
-    const pool = await this.#pool.read();
-    return pool === undefined ? 0 : Math.ceil(closedForMs(pool));
+    const state = (await this.#pool.read())?.state;
+    return state === undefined ? 0 : Math.ceil(closedForMs(state));
   }
 
   override async getJobCounts(): Promise<JobCounts> {

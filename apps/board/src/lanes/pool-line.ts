@@ -18,9 +18,15 @@ export type PoolState = Inspection & {
   readonly identity?: string;
   /** What was done to it by hand last. */
   readonly operation?: Operation;
-  /** Which lanes its workers serve. */
-  readonly served?: Served;
 };
+
+/** What is seen of a pool. */
+export interface PoolSeen {
+  /** `undefined` where no worker has started it yet. */
+  readonly state: PoolState | undefined;
+  /** Which lanes the workers of its scope serve. */
+  readonly served: Served;
+}
 
 /** How long what was done by hand is told, milliseconds. */
 const TOLD_MS = 24 * 3_600_000;
@@ -53,15 +59,20 @@ export function poolLine(pool: PoolState, declared?: Quota): string {
   ].join(" · ");
 }
 
-/** A pool in one line, as far as it is known. */
-export function poolNow(
-  name: string,
-  { state, problem }: { readonly state: PoolState | undefined; readonly problem: string | undefined },
-  declared?: Quota,
-): PoolNow {
+interface PoolKnown {
+  readonly state: PoolState | undefined;
+  readonly problem: string | undefined;
+  readonly unserved: string | undefined;
+}
+
+/**
+ * A pool in one line, as far as it is known.
+ * @param unserved why nobody takes its jobs, in words.
+ */
+export function poolNow(name: string, { state, problem, unserved }: PoolKnown, declared?: Quota): PoolNow {
   if (state === undefined) {
-    const line = problem === undefined ? "No worker has started this pool yet" : "Redis does not answer";
-    return { name, takesCalls: false, line };
+    const nobody = unserved ?? "No worker has started this pool yet";
+    return { name, takesCalls: false, line: problem === undefined ? nobody : "Redis does not answer" };
   }
   const old = problem === undefined ? "" : " (old: Redis does not answer)";
   return { name, takesCalls: state.takesCalls, line: `${poolLine(state, declared)}${old}` };

@@ -1,13 +1,14 @@
 /** How the pools stand, read from Redis once for everybody who watches. */
 import { poolLimits, type Pool } from "@sluice/config";
 import type { Installation } from "@sluice/installation";
+import { queueName } from "@sluice/job";
 import type { Quota } from "@sluice/limits";
+import { describeUnservedPool } from "@sluice/results";
 import { Kept, PATIENCE_MS } from "../kept.ts";
 import type { PoolNow } from "../pages/pools.ts";
-import { poolNow, type PoolState } from "./pool-line.ts";
+import { poolNow, type PoolSeen } from "./pool-line.ts";
 
-/** A pool's state; `undefined` where no worker has started it yet. */
-export type PoolWatch = Kept<PoolState | undefined>;
+export type PoolWatch = Kept<PoolSeen>;
 
 /** How long a pool's figures serve, milliseconds. */
 const POOL_AGE_MS = 1_000;
@@ -47,22 +48,22 @@ export class PoolWatches {
     const known = this.#watches.get(key);
     if (known !== undefined) return known;
     const scope = this.#installation.scope(pool.scope);
-    const watch: PoolWatch = new Kept<PoolState | undefined>({
+    const watch: PoolWatch = new Kept<PoolSeen>({
       load: async () => {
         const [inspection, [operation], served] = await Promise.all([
           scope.inspect(pool.name),
           scope.operations.entries(pool.name, 1),
           scope.served(),
         ]);
-        if (inspection === undefined) return undefined;
+        if (inspection === undefined) return { state: undefined, served };
         const workers = await scope.describeWorkers(inspection.deniedProcesses);
         const identity = workers?.line;
-        return {
+        const state = {
           ...inspection,
-          served,
           ...(identity === undefined ? {} : { identity }),
           ...(operation === undefined ? {} : { operation }),
         };
+        return { state, served };
       },
       maxAgeMs: POOL_AGE_MS,
       patienceMs: PATIENCE_MS,
@@ -77,19 +78,27 @@ export class PoolWatches {
     const inFile = Object.values(this.#installation.file.pools);
     const elsewhere = (await this.#elsewhere.read()) ?? [];
     const lines = await Promise.all([
-      ...inFile.map(async (pool) => this.#line(pool, this.declared(pool))),
+      ...inFile.map(async (pool) => {
+        const queues = pool.lanes.map((lane) => queueName(pool.name, lane));
+        return this.#line(pool, { declared: this.declared(pool), queues });
+      }),
       ...elsewhere.map(async (pool) => this.#line(pool)),
     ]);
     return lines.flat();
   }
 
   /** None of a pool that is in no file, and that no worker has declared. */
-  async #line(pool: Pick<Pool, "name" | "scope">, declared?: Quota): Promise<PoolNow[]> {
+  async #line(
+    pool: Pick<Pool, "name" | "scope">,
+    inFile?: { readonly declared: Quota; readonly queues: readonly string[] },
+  ): Promise<PoolNow[]> {
     const watch = this.of(pool);
-    const state = await watch.read();
-    const now = poolNow(pool.name, { state, problem: watch.problem }, declared);
-    if (declared !== undefined) return [now];
-    return state === undefined ? [] : [{ ...now, line: `${NOT_IN_FILE} · ${now.line}` }];
+    const seen = await watch.read();
+    const unserved = seen && inFile && describeUnservedPool(seen.served, inFile.queues);
+    const known = { state: seen?.state, problem: watch.problem, unserved };
+    const now = poolNow(pool.name, known, inFile?.declared);
+    if (inFile !== undefined) return [now];
+    return seen?.state === undefined ? [] : [{ ...now, line: `${NOT_IN_FILE} · ${now.line}` }];
   }
 
   async #findElsewhere(): Promise<readonly Pick<Pool, "name" | "scope">[]> {

@@ -2,7 +2,7 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { must, type AttackCase } from "../attack.ts";
 import { ask } from "../http.ts";
-import { PROGRAMS } from "../programs.ts";
+import { PROGRAMS } from "../../programs.ts";
 import type { Site } from "../site.ts";
 
 /** Addresses of IPv4 and IPv6 loopback as Linux writes them: bytes of a word backwards. */

@@ -4,7 +4,7 @@ import { must, type AttackCase } from "../attack.ts";
 import { ask, askJson, basic } from "../http.ts";
 import type { Started } from "../../process.ts";
 import { LANE, POOL } from "../pools.ts";
-import { PROGRAMS } from "../programs.ts";
+import { PROGRAMS } from "../../programs.ts";
 import type { Site } from "../site.ts";
 
 /** Looks for every canary in a text. */

@@ -1,7 +1,7 @@
 /** Clocks: a machine's that is wrong or is set while its program runs. What is shared goes by Redis's clock. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ClockWay } from "../../clocks/machine.ts";
-import { PROGRAMS } from "../../attack/programs.ts";
+import { PROGRAMS } from "../../programs.ts";
 import { addFaults } from "../../faults.ts";
 import type { Started } from "../../process.ts";
 import { must, type Measured, type Trial, type TrialCase } from "../../trials/trial.ts";

@@ -1,5 +1,5 @@
 /** What a version to come has written: left to its programs, said so, and taken up when somebody can read it. */
-import { PROGRAMS } from "../../attack/programs.ts";
+import { PROGRAMS } from "../../programs.ts";
 import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { poolKeys } from "@sluice/limits";
 import type { Started } from "../../process.ts";

@@ -1,5 +1,5 @@
 /** Programs of this version and of the one before side by side, as a deploy has them, there and back. */
-import { PROGRAMS } from "../../attack/programs.ts";
+import { PROGRAMS } from "../../programs.ts";
 import type { SeenCall } from "../../evidence.ts";
 import { FORMER_COMMIT, hasFormerVersion } from "../../former-version.ts";
 import type { Started } from "../../process.ts";

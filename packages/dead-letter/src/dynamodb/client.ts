@@ -82,6 +82,9 @@ const MISCONFIGURED = new Set([
 /** The SDK has no name for it. */
 const NO_REGION = /^Region is missing/;
 
+/** Nobody there, or somebody who does not answer as DynamoDB does: the address may be wrong. */
+const NOT_DYNAMODB = /^(?:Unknown(?:Error)?|SyntaxError)\b|\b(?:ECONNREFUSED|ERR_INVALID_URL)$/;
+
 /** The wire name of an error. */
 export function errorName(error: unknown): string {
   return error instanceof Error ? error.name : "UnknownError";
@@ -131,7 +134,10 @@ function troubleOf(error: unknown, what: string, table: string): Trouble {
   if (MISCONFIGURED.has(errorName(error))) {
     return { code: "misconfigured", failed, advice: "Check the table, the Region and the permissions" };
   }
-  return { code: "unavailable", failed, advice: "Try again later" };
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
+  const isElsewhere = NOT_DYNAMODB.test(`${errorName(error)} ${typeof code === "string" ? code : ""}`);
+  const advice = isElsewhere ? "Check AWS_ENDPOINT_URL_DYNAMODB, or try again later" : "Try again later";
+  return { code: "unavailable", failed, advice };
 }
 
 /** Runs one or more requests and turns the vendor's errors into ours. `what` names them, e.g. "read a letter". */

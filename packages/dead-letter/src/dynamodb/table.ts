@@ -57,7 +57,7 @@ export interface EnsureTableOptions extends DynamoDbConnection {
 export async function ensureTable(options: EnsureTableOptions): Promise<TableReport> {
   const { tableName, maxWaitMs = 120_000 } = options;
   const { client, close } = clientOf(options);
-  return asking(tableName, "make sure of the dead letter table", async () => {
+  return asking(tableName, "make sure of the keys and indexes", async () => {
     const table = (await exists(client, tableName)) ? "found" : await create(client, tableName);
     await waitUntilTableExists(
       { client, maxWaitTime: Math.ceil(maxWaitMs / 1000), minDelay: 1, maxDelay: 2 },

@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const app = (name: string): URL => new URL(`../../../apps/${name}/src/main.ts`, import.meta.url);
+const app = (name: string): URL => new URL(`../../apps/${name}/src/main.ts`, import.meta.url);
 
 export const PROGRAMS: Readonly<Record<"api" | "board" | "worker" | "cli", URL>> = {
   api: app("api"),
