@@ -3,7 +3,7 @@
  * has no part in what is looked at.
  */
 import { JOB_DATA_VERSION, jobRequestSchema, newJobId, type JobData } from "@sluice/job";
-import { encodePayload } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
 import type { Records } from "./records.ts";
 
 /** The ways in which a text can be asked for: the kind of the job and, of `invoke`, whether it streams. */

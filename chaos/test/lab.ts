@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newJobId } from "@sluice/job";
-import { encodePayload } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
 import { startSimulator } from "@sluice/services";
 import { expect, inject, vi } from "vitest";
 import { check, readCalls, startInstallation, type Expected, type SeenCall } from "../src/index.ts";

@@ -6,7 +6,8 @@ import { createAccept, createCancel, createExplain, createFind, describe } from 
 import { Installation, type OpenPool } from "@sluice/installation";
 import { openLetters } from "@sluice/installation/letters";
 import { emitter, parseJobId, type Emit, type Listener } from "@sluice/job";
-import { CapacityGuard, decodePayload, encodePayload } from "@sluice/queue";
+import { decodePayload, encodePayload } from "@sluice/job/payload";
+import { CapacityGuard } from "@sluice/queue";
 import { closeServer, hostCheck, httpServer, listen, Standing } from "@sluice/process";
 import { describeIdentities } from "@sluice/results";
 import { createApp } from "./app.ts";

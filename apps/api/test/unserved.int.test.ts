@@ -1,7 +1,8 @@
 /** Lanes that no worker serves, or no pools file names any more: the API says so, and their jobs stay in sight. */
 import { parsePools } from "@sluice/config";
 import { newJobId, type JobData } from "@sluice/job";
-import { encodePayload, LaneQueue, POLLS_LANE } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
+import { LaneQueue, POLLS_LANE } from "@sluice/queue";
 import { keySpace } from "@sluice/redis";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { z } from "zod";

@@ -1,7 +1,7 @@
 /** The board process: parse, construct, start; leave on SIGTERM. */
 import { readPools } from "@sluice/config";
-import { createDynamoDbStore } from "@sluice/dead-letter";
 import { describe } from "@sluice/drain";
+import { openLetters } from "@sluice/installation/letters";
 import { endProgram, leaveOnSignal, parseEnv, runProgram, tellParent } from "@sluice/process";
 import { auditLogger, createLogger, logEvents, quiet } from "@sluice/telemetry";
 import { accessSettings } from "./access/settings.ts";
@@ -14,11 +14,8 @@ await runProgram("sluice board", async () => {
   const logger = createLogger({ name: "board", level: env.LOG_LEVEL });
   const audit = auditLogger(logger);
   const listener = quiet(logEvents(logger));
-  const deadLetters = createDynamoDbStore({
-    tableName: env.SLUICE_DEAD_LETTER_TABLE,
-    // Nobody asks for letters before there is a board.
-    now: () => board.clock(),
-  });
+  // Nobody asks for letters before there is a board.
+  const deadLetters = openLetters({ table: env.SLUICE_DEAD_LETTER_TABLE, clock: () => board.clock() });
   const pools = await readPools(env.SLUICE_POOLS);
   for (const warning of pools.warnings) logger.warn(warning, "config:warning");
   const board: Board = new Board({

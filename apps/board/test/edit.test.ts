@@ -2,7 +2,7 @@
 import { parsePools } from "@sluice/config";
 import { createMemoryStore, type DeadLetter } from "@sluice/dead-letter";
 import { newJobId } from "@sluice/job";
-import { decodePayload, encodePayload } from "@sluice/queue";
+import { decodePayload, encodePayload } from "@sluice/job/payload";
 import { expect, test } from "vitest";
 import { editLetter } from "../src/letters/edit.ts";
 

@@ -1,6 +1,6 @@
 /** Dead letters as queues of Bull Board: every route for every adapter, and what its buttons do. */
 import { appRoutes } from "@bull-board/api/dist/routes.js";
-import { decodePayload } from "@sluice/queue";
+import { decodePayload } from "@sluice/job/payload";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { MARKER, QUEUES, startBoard, type TestBoard } from "./given.ts";

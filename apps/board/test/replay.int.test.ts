@@ -1,6 +1,6 @@
 /** A replay from click to end on a real Redis and a real table, and what crashes on the way leave behind. */
 import type { ReplayResult } from "@sluice/drain";
-import { encodePayload } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
 import { expect, test } from "vitest";
 import { BRIEF_MS, LONG_MS, startReplays } from "./replays.ts";
 

@@ -1,7 +1,8 @@
 /** Lanes that hold jobs and that no pools file of the board names: shown as they are found, to be looked at only. */
 import { newJobId, queueName, type JobData } from "@sluice/job";
 import { createRedisLimiter, lanesNamed } from "@sluice/limits";
-import { encodePayload, LaneQueue } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
+import { LaneQueue } from "@sluice/queue";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
 import { MARKER, startBoard } from "./given.ts";

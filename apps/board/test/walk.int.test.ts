@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { decodePayload } from "@sluice/queue";
+import { decodePayload } from "@sluice/job/payload";
 import { OutcomeStore } from "@sluice/results";
 import { chromium, type Browser, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";

@@ -1,9 +1,8 @@
 /** A running deployment as the CLI operates on it: its pools, and their limits in Redis. */
-import { poolLimits, readPools, type Pool } from "@sluice/config";
+import { poolLimits, type Pool } from "@sluice/config";
+import type { OpenScope } from "@sluice/installation";
+import { nameSchema, queueName } from "@sluice/job";
 import {
-  createOperations,
-  createQuotaLog,
-  createRedisLimiter,
   poolKeys,
   type Inspection,
   type OperableLimiter,
@@ -11,14 +10,11 @@ import {
   type PoolLimits,
   type QuotaLog,
 } from "@sluice/limits";
-import { nameSchema, queueName } from "@sluice/job";
 import { deploymentEnv, parseEnv } from "@sluice/process";
-import { knownLanes, POLLS_LANE, unended } from "@sluice/queue";
-import { keySpace } from "@sluice/redis";
-import { describeUnserved, describeWorkers, readServed, UsageStore } from "@sluice/results";
+import { POLLS_LANE } from "@sluice/queue";
+import { describeUnserved, type UsageStore } from "@sluice/results";
 import { z } from "zod";
-import { openRedis, sharedClock } from "./redis.ts";
-import { tell } from "./terminal.ts";
+import { openInstallation } from "./installation.ts";
 
 /** A pool as far as Redis is asked about it. */
 export type KnownPool = Pick<Pool, "name" | "scope" | "lanes">;
@@ -35,6 +31,8 @@ export interface Deployment extends AsyncDisposable {
   pool(name: string): Pool;
   /** Also a pool that only Redis knows, in a scope of the file. @throws Error naming the pools of the file. */
   find(name: string): Promise<FoundPool>;
+  /** How its limits stand; `undefined` while no worker has declared it. */
+  inspect(pool: KnownPool): Promise<Inspection | undefined>;
   limiter(pool: KnownPool): OperableLimiter;
   /** What the pools file says of it. */
   declared(pool: Pool): PoolLimits;
@@ -72,44 +70,20 @@ const envSchema = z.object(deploymentEnv).pick({
 
 /** Opens what the environment names. @throws Error naming every variable that is missing. */
 export async function openDeployment(): Promise<Deployment> {
-  const env = parseEnv(envSchema, process.env);
-  const { pools, scopes, warnings } = await readPools(env.SLUICE_POOLS);
-  for (const { line, message } of warnings) {
-    tell(`sluice: warning: ${line === undefined ? "" : `line ${line}: `}${message}`);
-  }
-  const redis = await openRedis(env.REDIS_URL, "command");
-  const clock = await sharedClock(redis, env.SLUICE_NAMESPACE);
-  const spaceOf = (pool: Pick<Pool, "scope">) => keySpace(env.SLUICE_NAMESPACE, pool.scope);
+  const installation = await openInstallation(parseEnv(envSchema, process.env), "command");
+  const { redis, clock } = installation;
+  const { pools, scopes } = installation.file;
+  const scopeOf = ({ scope }: Pick<Pool, "scope">): OpenScope => installation.scope(scope);
   const ofFile = (name: string): Pool | undefined => (Object.hasOwn(pools, name) ? pools[name] : undefined);
   const unknown = (name: string): Error =>
     new Error(`There is no pool '${name}'. Pools: ${Object.keys(pools).join(", ")}`);
   /** By its limits, or by a lane of it that holds jobs. */
-  const isKnownIn = async (name: string, scope: string): Promise<boolean> => {
-    const space = spaceOf({ scope });
+  const isKnownIn = async (name: string, scope: OpenScope): Promise<boolean> => {
     const [declared, lanes] = await Promise.all([
-      redis.exists(poolKeys(space, name).limits),
-      knownLanes(redis, space),
+      redis.exists(poolKeys(scope.keySpace, name).limits),
+      scope.knownLanes(),
     ]);
     return declared === 1 || lanes.some(({ pool }) => pool === name);
-  };
-  /** The pool's lanes in one scope that are not as they should be. @param lanes those that the file has there. */
-  const lanesIn = async (scope: string, name: string, lanes: readonly string[]): Promise<StrayLane[]> => {
-    const space = spaceOf({ scope });
-    const [known, served] = await Promise.all([knownLanes(redis, space), readServed(redis, space)]);
-    const found = known.filter(({ pool, lane }) => pool === name && lane !== POLLS_LANE);
-    const all = new Set([...lanes, ...found.map(({ lane }) => lane)]);
-    const looked = await Promise.all(
-      [...all].map(async (lane): Promise<StrayLane> => {
-        const unserved = describeUnserved(served, queueName(name, lane));
-        const jobs = await unended(redis, space, { pool: name, lane });
-        const inFile = lanes.includes(lane);
-        return { scope, lane, jobs, inFile, ...(unserved === undefined ? {} : { unserved }) };
-      }),
-    );
-    // While no worker runs at all, a lane without jobs is no news.
-    return looked.filter(({ inFile, jobs, unserved }) =>
-      jobs > 0 ? !inFile || unserved !== undefined : inFile && served.workers > 0 && unserved !== undefined,
-    );
   };
   return {
     pools: Object.values(pools),
@@ -122,29 +96,51 @@ export async function openDeployment(): Promise<Deployment> {
       const pool = ofFile(name);
       if (pool !== undefined) return { pool, inFile: pool };
       if (!nameSchema.safeParse(name).success) throw unknown(name);
-      const looked = Object.keys(scopes).map(async (scope) =>
-        (await isKnownIn(name, scope)) ? [scope] : [],
+      const looked = [...installation.scopes.values()].map(async (scope) =>
+        (await isKnownIn(name, scope)) ? [scope.name] : [],
       );
       const [scope] = (await Promise.all(looked)).flat();
       if (scope === undefined) throw unknown(name);
       return { pool: { name, scope, lanes: [] }, inFile: undefined };
     },
+    inspect: async (pool) => scopeOf(pool).inspect(pool.name),
     workers: async (pool, { deniedProcesses }) =>
-      (await describeWorkers(redis, spaceOf(pool), deniedProcesses))?.line,
-    limiter: (pool) => createRedisLimiter({ redis, keySpace: spaceOf(pool) }),
+      (await scopeOf(pool).describeWorkers(deniedProcesses))?.line,
+    limiter: (pool) => scopeOf(pool).limiter,
     declared: (pool) => poolLimits(pool, scopes[pool.scope] ?? { tokensPerDay: null }),
-    quotaLog: (pool) => createQuotaLog(redis, spaceOf(pool)),
-    operations: (pool) => createOperations(redis, spaceOf(pool), clock),
+    quotaLog: (pool) => scopeOf(pool).quotaLog,
+    operations: (pool) => scopeOf(pool).operations,
     clock,
-    usage: (pool) => new UsageStore(redis, spaceOf(pool)),
-    async strayLanes({ name, lanes, scope }) {
-      const own = await lanesIn(scope, name, lanes);
-      const others = Object.keys(scopes).filter((each) => each !== scope);
-      const elsewhere = await Promise.all(others.map(async (each) => lanesIn(each, name, [])));
-      return [...own, ...elsewhere.flat()];
+    usage: (pool) => scopeOf(pool).usage,
+    async strayLanes({ name, lanes, scope: own }) {
+      const found = await Promise.all(
+        [...installation.scopes.values()].map(async (scope) =>
+          lanesIn(scope, name, scope.name === own ? lanes : []),
+        ),
+      );
+      return found.flat();
     },
     async [Symbol.asyncDispose]() {
-      await redis.quit();
+      await installation.close();
     },
   };
+}
+
+/** The pool's lanes in one scope that are not as they should be. @param lanes those that the file has there. */
+async function lanesIn(scope: OpenScope, name: string, lanes: readonly string[]): Promise<StrayLane[]> {
+  const [known, served] = await Promise.all([scope.knownLanes(), scope.served()]);
+  const found = known.filter(({ pool, lane }) => pool === name && lane !== POLLS_LANE);
+  const all = new Set([...lanes, ...found.map(({ lane }) => lane)]);
+  const looked = await Promise.all(
+    [...all].map(async (lane): Promise<StrayLane> => {
+      const unserved = describeUnserved(served, queueName(name, lane));
+      const jobs = await scope.unended({ pool: name, lane });
+      const inFile = lanes.includes(lane);
+      return { scope: scope.name, lane, jobs, inFile, ...(unserved === undefined ? {} : { unserved }) };
+    }),
+  );
+  // While no worker runs at all, a lane without jobs is no news.
+  return looked.filter(({ inFile, jobs, unserved }) =>
+    jobs > 0 ? !inFile || unserved !== undefined : inFile && served.workers > 0 && unserved !== undefined,
+  );
 }

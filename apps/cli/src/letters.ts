@@ -1,13 +1,13 @@
 /** `sluice dead-letters list` and `show`: letters from a terminal, without their prompts unless asked for. */
-import { gunzipSync } from "node:zlib";
 import {
-  createDynamoDbStore,
   searchLetters,
   type DeadLetterState,
   type DeadLetterStore,
   type Grouping,
   type Letter,
 } from "@sluice/dead-letter";
+import { openLetters } from "@sluice/installation/letters";
+import { decodePayload } from "@sluice/job/payload";
 import { checkStoreEnv } from "./store-env.ts";
 import { openDeployment } from "./deployment.ts";
 import { accountHere } from "./operator.ts";
@@ -57,7 +57,9 @@ export async function showDeadLetter(
     if (prompt) await recordLook(found.pool, found.id);
     const { data, ...letter } = found;
     const { payload, ...job } = data;
-    const stored = prompt ? { request: requestOf(payload) } : { prompt: "hidden; --prompt shows it" };
+    const stored = prompt
+      ? { request: await decodePayload(payload) }
+      : { prompt: "hidden; --prompt shows it" };
     printJson({ ...letter, job: { ...job, ...stored } }, 2);
   });
 }
@@ -81,7 +83,7 @@ export async function withStore(
   clock: () => number = Date.now,
 ): Promise<void> {
   checkStoreEnv();
-  const store = createDynamoDbStore({ tableName: table, now: clock });
+  const store = openLetters({ table, clock });
   try {
     await work(store);
   } finally {
@@ -123,14 +125,4 @@ function lineOf({ diedAt, id, tenant, state, deaths, failure }: Letter): string 
   const died = new Date(diedAt).toISOString();
   const reason = `${failure.errorClass}: ${failure.message}`;
   return [died, id, tenant, state, `deaths ${deaths}`, reason].map(printable).join("  ");
-}
-
-function requestOf(
-  payload: { encoding: "json"; json: string } | { encoding: "gzip"; base64: string },
-): unknown {
-  const json =
-    payload.encoding === "json"
-      ? payload.json
-      : gunzipSync(Buffer.from(payload.base64, "base64")).toString("utf8");
-  return JSON.parse(json);
 }

@@ -11,7 +11,7 @@ export async function showQuota(name: string, { json }: { readonly json: boolean
   const { pool, inFile } = await deployment.find(name);
   const strayLanes = await deployment.strayLanes(pool);
   const [inspection, entries, operations] = await Promise.all([
-    deployment.limiter(pool).inspect(pool.name).catch(unlessUnknown),
+    deployment.inspect(pool),
     deployment.quotaLog(pool).entries(pool.name, HISTORY),
     deployment.operations(pool).entries(pool.name, HISTORY),
   ]);
@@ -69,11 +69,6 @@ export async function resetQuota(
   const version = await changeQuota(deployment, pool, change, { yes: true, by, action: "quota reset" });
   if (json) printJson({ pool: name, version });
   else print(`Limits of ${name} are as the pools file has them: version ${version}, for every worker`);
-}
-
-/** The limiter's word for a pool that nobody has declared. */
-function unlessUnknown(error: unknown): undefined {
-  if (!(error instanceof RangeError)) throw error;
 }
 
 /** Changes shown of the past. */

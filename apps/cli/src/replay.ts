@@ -1,14 +1,10 @@
 /** `sluice dead-letters replay`: one letter, several, or all that match, a few at a time. */
-import { readPools, type Pools } from "@sluice/config";
 import { recordId, searchLetters, type DeadLetterStore } from "@sluice/dead-letter";
-import { distinct, Replayer, type LetterRef, type ReplayPool } from "@sluice/drain";
-import { createOperations, type Operations } from "@sluice/limits";
+import { distinct, Replayer, type LetterRef } from "@sluice/drain";
+import type { Operations } from "@sluice/limits";
 import { deploymentEnv, parseEnv } from "@sluice/process";
-import { LaneQueue, POLLS_LANE } from "@sluice/queue";
-import { keySpace } from "@sluice/redis";
-import { Lineage, OutcomeStore } from "@sluice/results";
 import { z } from "zod";
-import { openRedis, sharedClock, type OpenRedis } from "./redis.ts";
+import { openInstallation } from "./installation.ts";
 import { groupsOf, withStore, type LetterSelection } from "./letters.ts";
 import { accountHere, actorHere } from "./operator.ts";
 import { print, printable, printJson, tell } from "./terminal.ts";
@@ -42,25 +38,13 @@ export async function replayDeadLetters(ids: readonly string[], command: ReplayC
       else for (const { id } of letters) print(`would replay ${printable(id)}`);
       return;
     }
-    const env = parseEnv(envSchema, process.env);
-    const redis = await openRedis(env.REDIS_URL, "producer");
-    try {
-      clock = await sharedClock(redis, env.SLUICE_NAMESPACE);
-      const letters = await selectLetters(store, ids, command, clock());
-      const file = await readPools(env.SLUICE_POOLS);
-      const { pools, close } = openLanes(file, env.SLUICE_NAMESPACE, { redis, clock });
-      const replayer = new Replayer({ letters: store, pools, perLane: command.perLane, clock });
-      const operations = new Map(
-        Object.values(file.pools).map(({ name, scope }) => [
-          name,
-          createOperations(redis, keySpace(env.SLUICE_NAMESPACE, scope), clock),
-        ]),
-      );
-      await onRecord(operations, letters, command, async () => replay(replayer, letters, command));
-      await close();
-    } finally {
-      redis.disconnect();
-    }
+    await using installation = await openInstallation(parseEnv(envSchema, process.env), "producer");
+    ({ clock } = installation);
+    const letters = await selectLetters(store, ids, command, clock());
+    const { pools } = installation;
+    const replayer = new Replayer({ letters: store, pools, perLane: command.perLane, clock });
+    const operations = new Map([...pools].map(([name, { scope }]) => [name, scope.operations]));
+    await onRecord(operations, letters, command, async () => replay(replayer, letters, command));
   };
   await withStore(command.table, replayAll, () => clock());
 }
@@ -143,44 +127,4 @@ async function refOf(store: DeadLetterStore, id: string): Promise<LetterRef> {
   if (letter === undefined) throw new Error(`There is no dead letter '${recordId(id)}'`);
   const { jobId, pool, lane, replays } = letter;
   return { id: letter.id, jobId, pool, lane, replays };
-}
-
-function openLanes(
-  { pools }: Pools,
-  namespace: string,
-  { redis, clock }: { redis: OpenRedis; clock: () => number },
-): { pools: Map<string, ReplayPool>; close: () => Promise<void> } {
-  const open = new Map<string, LaneQueue>();
-  const laneOf = (pool: string, scope: string, lane: string): LaneQueue => {
-    const known = open.get(`${pool}.${lane}`);
-    if (known !== undefined) return known;
-    const queue = new LaneQueue({
-      redis,
-      keySpace: keySpace(namespace, scope),
-      pool,
-      lane,
-      clock,
-      onError: () => {},
-    });
-    open.set(`${pool}.${lane}`, queue);
-    return queue;
-  };
-  return {
-    pools: new Map(
-      Object.values(pools).map(({ name, scope, lanes, deadlineMs }) => [
-        name,
-        {
-          lanes,
-          deadlineMs,
-          lineage: new Lineage(redis, keySpace(namespace, scope)),
-          outcomes: new OutcomeStore(redis, keySpace(namespace, scope)),
-          lane: (lane: string) => laneOf(name, scope, lane),
-          polls: laneOf(name, scope, POLLS_LANE),
-        },
-      ]),
-    ),
-    close: async () => {
-      await Promise.all([...open.values()].map(async (queue) => queue.close()));
-    },
-  };
 }

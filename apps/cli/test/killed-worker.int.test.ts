@@ -28,7 +28,7 @@ test("loses no job, and calls again only for those it had in flight", async () =
     slots: SLOTS,
     onProgress: () => {},
   });
-  const lanes = new Lanes(system.redisUrl, system.keySpace, POOL, LANES);
+  const lanes = new Lanes(system, POOL, LANES);
   const evidence = new Evidence(system.simulatorUrl);
   try {
     const ids = await submitAll(

@@ -21,8 +21,8 @@ import {
 } from "@sluice/drain";
 import { Standing } from "@sluice/process";
 import { emitter, localTime, queueName, type Emit, type Listener, type Time } from "@sluice/job";
+import { decodePayload } from "@sluice/job/payload";
 import {
-  decodePayload,
   FailedSet,
   Intake,
   LaneQueue,

@@ -1,6 +1,7 @@
 /** Jobs in a lane's queue that Sluice did not put there: each becomes a letter that can be replayed and closed. */
 import { parseJobId, queueName } from "@sluice/job";
-import { encodePayload, POLLS_LANE } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
+import { POLLS_LANE } from "@sluice/queue";
 import { Queue } from "bullmq";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { MARKER, PATIENTLY, startFleet, type Fleet } from "./fleet.ts";

@@ -2,7 +2,8 @@
 import { writeFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { newJobId, type JobData } from "@sluice/job";
-import { encodePayload, LaneQueue } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
+import { LaneQueue } from "@sluice/queue";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { PATIENTLY, startFleet, type Fleet } from "./fleet.ts";
 

@@ -1,5 +1,5 @@
 /** A claimed replay that nobody put into its lane: the worker does, and the letter follows what becomes of it. */
-import { encodePayload } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
 import { expect, inject, test, vi } from "vitest";
 import { MARKER, PATIENTLY, startFleet } from "./fleet.ts";
 

@@ -1,6 +1,6 @@
 /** Jobs and letters as attacks need them. */
 import { newJobId, type JobData, type JobKind } from "@sluice/job";
-import { encodePayload } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
 import { LANE, POOL } from "./pools.ts";
 
 /** What an attack says of a job; the rest is as it usually is. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
 import { newJobId, type JobData, type Outcome } from "@sluice/job";
-import { encodePayload } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
 import { connect, keySpace, type KeySpace } from "@sluice/redis";
 import type { Services } from "@sluice/services";
 import type { Redis } from "ioredis";

@@ -84,8 +84,8 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
     throw new DeadLetterError("corrupt", `Dead letter '${letter.id}' has lost the data of its job`);
   }
 
-  function withPreview(letter: Letter, data: JobData): Letter {
-    const text = previewOf(data, preview);
+  async function withPreview(letter: Letter, data: JobData): Promise<Letter> {
+    const text = await previewOf(data, preview);
     return text === undefined ? letter : { ...letter, preview: text };
   }
 
@@ -127,7 +127,7 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
       if (before === undefined) return undefined;
       const data = jobDataSchema.parse(rewrite(before));
       const body = await bodies.seal(record, data, time);
-      const letter = await commit(withPreview(decision.letter, data), body, stored);
+      const letter = await commit(await withPreview(decision.letter, data), body, stored);
       if (letter !== undefined) await dropReplaced(stored, body);
       return letter && { outcome: "done", letter };
     });
@@ -145,7 +145,7 @@ export function createStore<Body>(storage: Storage<Body>, options: StoreOptions 
           return (await commit(decision.letter, stored.body, stored)) && "stored";
         }
         const body = await bodies.seal(id, data, death.diedAt);
-        const letter = await commit(withPreview(decision.letter, data), body, stored);
+        const letter = await commit(await withPreview(decision.letter, data), body, stored);
         if (letter !== undefined && stored !== undefined) await dropReplaced(stored, body);
         return letter && "stored";
       });

@@ -1,12 +1,9 @@
 /** The beginning of a prompt, for operators who may see it. Stored in plain text, hence off unless asked for. */
-import { gunzipSync } from "node:zlib";
 import { factsOf, jobRequestSchema, type JobData } from "@sluice/job";
+import { decodePayload } from "@sluice/job/payload";
 
 /** Longest preview that is stored, in characters: previews sit in every letter. */
 export const PREVIEW_LIMIT = 500;
-
-/** A request is at most a few MiB; anything that unpacks to more is not one of ours. */
-const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 
 /** `false`: none is stored. `length`: that many characters (1 to 500) of the first user message. */
 export type PreviewOption = false | { readonly length: number };
@@ -21,22 +18,16 @@ export function checkPreview(option: PreviewOption): void {
 }
 
 /** The preview of a job's data; `undefined` when none is wanted or the request cannot be read. */
-export function previewOf(data: JobData, option: PreviewOption): string | undefined {
+export async function previewOf(data: JobData, option: PreviewOption): Promise<string | undefined> {
   if (option === false) return undefined;
   try {
-    const work = jobRequestSchema.parse({ kind: data.kind, request: JSON.parse(requestJson(data)) });
+    const work = jobRequestSchema.parse({ kind: data.kind, request: await decodePayload(data.payload) });
     const { opening } = factsOf(work);
     return opening === undefined ? undefined : shortened(opening, option.length);
   } catch {
     // Requests that cannot be read do die; their record is worth more than their preview.
     return undefined;
   }
-}
-
-function requestJson({ payload }: JobData): string {
-  if (payload.encoding === "json") return payload.json;
-  const limits = { maxOutputLength: MAX_REQUEST_BYTES };
-  return gunzipSync(Buffer.from(payload.base64, "base64"), limits).toString("utf8");
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });

@@ -5,7 +5,8 @@
 import type { Pools } from "@sluice/config";
 import { createAccept, createFind, describe, type Acceptance, type JobView } from "@sluice/drain";
 import { emitter, submissionSchema, type Listener, type SubmissionInput } from "@sluice/job";
-import { CapacityGuard, encodePayload } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
+import { CapacityGuard } from "@sluice/queue";
 import { RedisWatch } from "@sluice/redis";
 import { z } from "zod";
 import { acceptingPool } from "./accepting.ts";

@@ -11,13 +11,13 @@ import {
   type Failure,
   type Invocation,
   type Notes,
+  type Payload,
 } from "@sluice/job";
 import { defineScript, type Script } from "@sluice/redis";
 import type { Redis } from "ioredis";
 import type { Job, Worker } from "bullmq";
 import { completeWith, failWith } from "./finish.ts";
 import { DUE_FIELD, FAILURE_FIELD, INVOCATION_FIELD, NOTES_FIELD, type LaneKeys } from "./keys.ts";
-import { withoutPayload } from "./payload.ts";
 import { RETURNED } from "./priorities.ts";
 
 /** Completed jobs that stay visible in Bull Board. Their outcome lives on in the results, so few are enough. */
@@ -219,4 +219,14 @@ export class HeldJob {
     await failWith(worker, job, { token, at: clock(), reason, fields });
     await redis.zrem(keys.deadlines, this.id);
   }
+}
+
+/**
+ * What stays of a job's data once it has ended: all but its request, which nobody needs any more. Job data like any other
+ * for who reads it.
+ */
+function withoutPayload(data: unknown): unknown {
+  if (typeof data !== "object" || data === null || !("payload" in data)) return {};
+  const nothing: Payload = { encoding: "json", json: "null" };
+  return { ...data, payload: nothing };
 }

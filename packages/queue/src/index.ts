@@ -14,7 +14,6 @@ export {
 export { isKnownLane, knownLanes, forgetLane, noteLanes, unended, type LaneName } from "./known-lanes.ts";
 export { LaneListing, MOST_LISTED, type ListedJob, type OpenedJob } from "./lane-listing.ts";
 export { LockKeeper, type LockKeeperOptions, type LockTimes } from "./lock-keeper.ts";
-export { decodePayload, encodePayload } from "./payload.ts";
 export type { AnswerSize } from "./memory.ts";
 export { Slots, type ReleaseSlot, type SlotShares } from "./slots.ts";
 export { Sweeper, type SweeperOptions, type SweeperTimes } from "./sweeper.ts";

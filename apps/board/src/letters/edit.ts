@@ -4,7 +4,7 @@ import type { DeadLetter, DeadLetterStore, ShownLetter } from "@sluice/dead-lett
 import { requestProblem, type RequestRefusal } from "@sluice/drain";
 import { requestBounds } from "@sluice/installation";
 import { contentProblem, jobRequestSchema, type JobRequest } from "@sluice/job";
-import { decodePayload, encodePayload } from "@sluice/queue";
+import { decodePayload, encodePayload } from "@sluice/job/payload";
 import { refusedChange, Refused } from "../refusal.ts";
 import { restoreRequest } from "./placeholders.ts";
 

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { createDynamoDbStore, type DynamoDbStore } from "@sluice/dead-letter";
+import type { DynamoDbStore } from "@sluice/dead-letter";
+import { openLetters } from "@sluice/installation/letters";
 import { DEFAULT_LANES, scrubUrl } from "@sluice/job";
 import { createLogUpdate } from "log-update";
 import { print, printJson, tell } from "../terminal.ts";
@@ -175,9 +176,9 @@ class Watch {
     this.#workload = workload;
     this.#jobs = jobs;
     this.#evidence = new Evidence(system.simulatorUrl);
-    this.#lanes = new Lanes(system.redisUrl, system.keySpace, POOL, [...jobs.keys()]);
-    this.#deadLetters = createDynamoDbStore({
-      tableName: system.table,
+    this.#lanes = new Lanes(system, POOL, [...jobs.keys()]);
+    this.#deadLetters = openLetters({
+      table: system.table,
       endpoint: system.dynamoDbUrl,
       region: "us-east-1",
       credentials: { accessKeyId: "local", secretAccessKey: "local" },

@@ -1,6 +1,5 @@
 /** What the lanes hold right now, from Redis. */
-import { LaneQueue } from "@sluice/queue";
-import { connect, type KeySpace } from "@sluice/redis";
+import { Installation, type InstallationOptions } from "@sluice/installation";
 
 export interface LaneState {
   readonly lane: string;
@@ -11,32 +10,35 @@ export interface LaneState {
   readonly failed: number;
 }
 
-/** The next look tells whether Redis is back; there is nothing else to do about an error here. */
-const onError = (): void => {};
-
 export class Lanes {
-  readonly #redis;
-  readonly #queues: readonly { readonly lane: string; readonly queue: LaneQueue }[];
+  readonly #installation: Installation;
+  readonly #pool: string;
+  readonly #lanes: readonly string[];
 
-  constructor(redisUrl: string, keySpace: KeySpace, pool: string, lanes: readonly string[]) {
-    this.#redis = connect(redisUrl, "command", onError);
-    this.#queues = lanes.map((lane) => ({
-      lane,
-      queue: new LaneQueue({ redis: this.#redis, keySpace, pool, lane, clock: Date.now, onError }),
-    }));
+  constructor(
+    { pools, namespace, redisUrl }: Pick<InstallationOptions, "pools" | "namespace" | "redisUrl">,
+    pool: string,
+    lanes: readonly string[],
+  ) {
+    // The next look tells whether Redis is back; there is nothing else to do about an error here.
+    const onError = (): void => {};
+    this.#installation = new Installation({ pools, namespace, redisUrl, profile: "command", onError });
+    this.#pool = pool;
+    this.#lanes = lanes;
   }
 
   async read(): Promise<LaneState[]> {
+    const pool = this.#installation.pools.get(this.#pool);
+    if (pool === undefined) throw new Error(`There is no pool '${this.#pool}'`);
     return Promise.all(
-      this.#queues.map(async ({ lane, queue }) => {
-        const { waiting, delayed, active, failed } = await queue.counts();
+      this.#lanes.map(async (lane) => {
+        const { waiting, delayed, active, failed } = await pool.lane(lane).counts();
         return { lane, waiting: waiting + delayed, active, failed };
       }),
     );
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#queues.map(async ({ queue }) => queue.close()));
-    this.#redis.disconnect();
+    await this.#installation.close();
   }
 }

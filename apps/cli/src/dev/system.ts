@@ -2,10 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readPools, type Pools } from "@sluice/config";
 import { ensureTable } from "@sluice/dead-letter";
-import { keySpace, type KeySpace } from "@sluice/redis";
 import { startServices, type Services } from "@sluice/services";
-import { openRedis } from "../redis.ts";
+import { assertRedis } from "../installation.ts";
 import { startProgram, type Program } from "./program.ts";
 
 export interface SystemOptions {
@@ -29,7 +29,9 @@ export interface System {
   readonly redisUrl: string;
   readonly dynamoDbUrl: string;
   readonly simulatorUrl: string;
-  readonly keySpace: KeySpace;
+  /** The file of all its programs. */
+  readonly pools: Pools;
+  readonly namespace: string;
   readonly table: string;
   readonly workers: readonly Program[];
   /** Rejects when a part that the system cannot do without has ended by itself. */
@@ -54,7 +56,7 @@ const DEV_LOCKS = {
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dataDir, redisUrl, model, tokensPerMinute, burndown, onProgress } = options;
   // One that was started here is fit.
-  if (redisUrl !== undefined) (await openRedis(redisUrl, "command")).disconnect();
+  if (redisUrl !== undefined) await assertRedis(redisUrl);
   onProgress(
     `Starting ${redisUrl === undefined ? "Redis, " : ""}DynamoDB and a Bedrock simulator on loopback`,
   );
@@ -126,7 +128,8 @@ async function startPrograms(
     redisUrl: services.redisUrl,
     dynamoDbUrl: services.dynamoDbUrl,
     simulatorUrl: services.simulatorUrl,
-    keySpace: keySpace(namespace, SCOPE),
+    pools: await readPools(poolsFile),
+    namespace,
     table: TABLE,
     workers: fleet,
     broken: Promise.race([

@@ -1,7 +1,7 @@
 /** Lists that anybody may ask for: whatever he asks, Redis is not held up and the answer is short. */
 import { randomBytes } from "node:crypto";
 import { newJobId } from "@sluice/job";
-import { encodePayload } from "@sluice/queue";
+import { encodePayload } from "@sluice/job/payload";
 import { must, type Attack, type AttackCase } from "../attack.ts";
 import { ask, type Reply } from "../http.ts";
 import { POOL } from "../pools.ts";

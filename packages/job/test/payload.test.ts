@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodePayload, encodePayload } from "../src/index.ts";
+import { decodePayload, encodePayload } from "../src/payload.ts";
 
 describe("a payload", () => {
   test("is decoded as it was encoded", async () => {

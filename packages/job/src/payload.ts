@@ -1,7 +1,7 @@
 /** The request inside a job's data: plain JSON while it is short, gzip above a threshold. */
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
-import type { Payload } from "@sluice/job";
+import type { Payload } from "./job.ts";
 
 /** Below this, compression saves less memory in Redis than it costs to read and to look at. */
 const COMPRESS_ABOVE_BYTES = 4 * 1024;
@@ -17,16 +17,6 @@ export async function encodePayload(request: unknown): Promise<Payload> {
   const json = JSON.stringify(request);
   if (Buffer.byteLength(json) <= COMPRESS_ABOVE_BYTES) return { encoding: "json", json };
   return { encoding: "gzip", base64: (await pack(json)).toString("base64") };
-}
-
-/**
- * What stays of a job's data once it has ended: all but its request, which nobody needs any more. Job data like any other
- * for who reads it.
- */
-export function withoutPayload(data: unknown): unknown {
-  if (typeof data !== "object" || data === null || !("payload" in data)) return {};
-  const nothing: Payload = { encoding: "json", json: "null" };
-  return { ...data, payload: nothing };
 }
 
 /** Decodes what `encodePayload` made. Rejects on damaged data; the caller parses the result by its schema. */
