@@ -3,47 +3,23 @@
  * taken out of it while they held jobs. Their jobs are not run here, but their deadlines are kept, the dead become dead
  * letters, and what nobody serves is told of. Every worker does so; two that do it for the same lane do no harm.
  */
-import type { Cancels, Outbox, Outcomes } from "@sluice/drain";
-import { localTime, queueName, type Emit, type Random } from "@sluice/job";
-import {
-  FailedSet,
-  forgetLane,
-  knownLanes,
-  noteLanes,
-  POLLS_LANE,
-  Sweeper,
-  unended,
-  type SweeperTimes,
-  type LaneName,
-} from "@sluice/queue";
-import type { KeySpace } from "@sluice/redis";
-import { describeUnserved, readServed } from "@sluice/results";
-import type { Redis } from "ioredis";
+import { LeftCalls, type Outbox } from "@sluice/drain";
+import { queueName, Rounds } from "@sluice/job";
+import { forgetLane, noteLanes, POLLS_LANE, Sweeper, type LaneName } from "@sluice/queue";
+import { describeUnserved } from "@sluice/results";
+import { tellError, type Fittings } from "./fittings.ts";
+import { outboxOf } from "./outbox.ts";
+import type { WorkerScope } from "./scope.ts";
 
 export interface OtherLanesOptions {
-  readonly keySpace: KeySpace;
-  /** The lanes that this worker serves. */
-  readonly own: readonly LaneName[];
-  /** A connection of the `command` profile. */
-  readonly redis: Redis;
-  /** A connection of the `worker` profile, for the sweepers. */
-  readonly queueRedis: Redis;
-  readonly outcomes: Outcomes;
-  readonly cancels: Cancels;
-  /** What calls of a pool's jobs hold whose worker vanished. */
-  readonly leftOf: (pool: string) => Outbox["left"];
+  readonly fittings: Fittings;
+  readonly scope: WorkerScope;
   /** What the mover empties: other lanes are added to it, and taken out again. */
   readonly outboxes: Set<Outbox>;
-  readonly emit: Emit;
-  /** A job could not be read, and is in the failed set now. */
-  readonly onUnreadable: (id: string) => void;
-  readonly onError: (error: unknown) => void;
-  /** By what a lane's sweeper judges times. */
-  readonly times: SweeperTimes;
-  readonly random: Random;
-  /** Milliseconds between looks. Default 5,000. */
-  readonly everyMs?: number;
 }
+
+/** Pause between looks, milliseconds. */
+const LOOK_EVERY_MS = 5_000;
 
 /** How often the own lanes are noted as lanes that there are, milliseconds. */
 const NOTE_EVERY_MS = 60_000;
@@ -60,58 +36,56 @@ export class OtherLanes {
   readonly #watched = new Map<string, Watched>();
   /** Lanes that were told of as unserved. */
   readonly #unserved = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
-  #look: Promise<void> = Promise.resolve();
+  readonly #rounds: Rounds;
   #stopped = false;
   /** By the monotonic clock. */
   #notedAt = -Infinity;
 
   constructor(options: OtherLanesOptions) {
     this.#options = options;
-    this.#own = new Set(options.own.map(({ pool, lane }) => queueName(pool, lane)));
+    const { scope, fittings } = options;
+    this.#own = new Set(scope.lanes.map(({ pool, lane }) => queueName(pool, lane)));
+    this.#rounds = new Rounds({
+      work: async () => this.#look(),
+      everyMs: LOOK_EVERY_MS,
+      random: Math.random,
+      onError: tellError(fittings.emit, "other lanes"),
+    });
   }
 
   /** Looks at once, and again and again. */
   start(): void {
-    this.#look = this.#lookNow().finally(() => {
-      if (this.#stopped) return;
-      const { everyMs = 5_000, random } = this.#options;
-      this.#timer = setTimeout(() => this.start(), everyMs * (0.75 + random() / 2));
-    });
+    this.#rounds.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#look;
+    await this.#rounds.stop();
     await Promise.all([...this.#watched.values()].map(async ({ sweeper }) => sweeper.stop()));
   }
 
-  async #lookNow(): Promise<void> {
-    const { redis, keySpace, own, onError, times } = this.#options;
-    try {
-      const now = times.clock();
-      const lookedAt = localTime.monotonic();
-      if (lookedAt - this.#notedAt >= NOTE_EVERY_MS) {
-        this.#notedAt = lookedAt;
-        // A full Redis refuses it; what there is to look after is there all the same.
-        await noteLanes(redis, keySpace, own, now).catch(onError);
-      }
-      for (const name of await knownLanes(redis, keySpace)) {
-        if (this.#stopped) return;
-        if (!this.#own.has(queueName(name.pool, name.lane))) await this.#lookAfter(name, now);
-      }
-      await this.#tellUnserved();
-    } catch (error) {
-      onError(error);
+  async #look(): Promise<void> {
+    const { fittings, scope } = this.#options;
+    const { commandRedis, time, emit } = fittings;
+    const now = time.clock();
+    const lookedAt = time.monotonic();
+    if (lookedAt - this.#notedAt >= NOTE_EVERY_MS) {
+      this.#notedAt = lookedAt;
+      // A full Redis refuses it; what there is to look after is there all the same.
+      await noteLanes(commandRedis, scope.keySpace, scope.lanes, now).catch(tellError(emit, "other lanes"));
     }
+    for (const name of await scope.open.knownLanes()) {
+      if (this.#stopped) return;
+      if (!this.#own.has(queueName(name.pool, name.lane))) await this.#lookAfter(name, now);
+    }
+    await this.#tellUnserved();
   }
 
   async #lookAfter(name: LaneName, now: number): Promise<void> {
-    const { redis, keySpace, outboxes } = this.#options;
+    const { fittings, scope, outboxes } = this.#options;
     const queue = queueName(name.pool, name.lane);
     const watched = this.#watched.get(queue);
-    if (await forgetLane(redis, keySpace, name, now)) {
+    if (await forgetLane(fittings.commandRedis, scope.keySpace, name, now)) {
       if (watched === undefined) return;
       this.#watched.delete(queue);
       outboxes.delete(watched.outbox);
@@ -122,43 +96,38 @@ export class OtherLanes {
   }
 
   #watch({ pool, lane }: LaneName): Watched {
-    const {
-      redis,
-      queueRedis,
-      keySpace,
-      outcomes,
-      cancels,
-      leftOf,
-      outboxes,
-      times,
-      emit,
-      onUnreadable,
-      onError,
-    } = this.#options;
+    const { fittings, scope, outboxes } = this.#options;
+    const { keySpace, outcomes, cancels, gate, ledger } = scope;
+    const { commandRedis, queueRedis, emit } = fittings;
     const sweeper = new Sweeper({
+      ...fittings.sweeperTimes,
       redis: queueRedis,
       keySpace,
       pool,
       lane,
-      ...times,
       recovers: true,
       onExpired: (id) => emit("job:expired", { id }),
-      onUnreadable,
-      onError,
+      onUnreadable: fittings.onUnreadable,
+      onError: tellError(emit, "other lanes"),
     });
-    const failed = new FailedSet(redis, keySpace, pool, lane);
-    const outbox: Outbox = {
+    const left = new LeftCalls({
+      pools: [pool],
+      gateOf: () => gate,
+      ledger,
+      onError: tellError(emit, "gate"),
+    });
+    // A letter is of a lane; the polls are none.
+    const lettersOf = lane === POLLS_LANE ? "polls" : lane;
+    const outbox = outboxOf({
+      redis: commandRedis,
+      keySpace,
       pool,
-      // A letter is of a lane; the polls are none.
-      lane: lane === POLLS_LANE ? "polls" : lane,
-      queue: queueName(pool, lane),
+      lane,
       outcomes,
       cancels,
-      left: leftOf(pool),
-      size: async () => failed.size(),
-      oldest: async (limit, skip) => failed.oldest(limit, skip),
-      drop: async (job) => failed.drop(job),
-    };
+      left,
+      lettersOf,
+    });
     outboxes.add(outbox);
     sweeper.start();
     return { name: { pool, lane }, sweeper, outbox };
@@ -166,15 +135,15 @@ export class OtherLanes {
 
   /** What jobs wait in although nobody serves it, once as it begins and once as it ends. */
   async #tellUnserved(): Promise<void> {
-    const { redis, keySpace, emit } = this.#options;
-    const served = await readServed(redis, keySpace);
+    const { scope, fittings } = this.#options;
+    const served = await scope.open.served();
     for (const [queue, { name }] of this.#watched) {
-      const jobs = await unended(redis, keySpace, name);
+      const jobs = await scope.open.unended(name);
       const unserved = jobs > 0 && describeUnserved(served, queue) !== undefined;
       if (unserved === this.#unserved.has(queue)) continue;
       if (unserved) this.#unserved.add(queue);
       else this.#unserved.delete(queue);
-      emit("lane:unserved", { ...name, unserved, jobs });
+      fittings.emit("lane:unserved", { ...name, unserved, jobs });
     }
   }
 }

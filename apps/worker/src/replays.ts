@@ -1,21 +1,12 @@
 /** The reconciler of replays, wired: the lanes of every pool, how their jobs ended, and the dead letter store. */
-import type { Pool } from "@sluice/config";
 import type { DeadLetterStore } from "@sluice/dead-letter";
-import { laneOrPolls, Reconciler, type Outcomes, type ReconciledLane } from "@sluice/drain";
+import { laneOrPolls, Reconciler, type ReconciledLane } from "@sluice/drain";
+import type { OpenPool } from "@sluice/installation";
 import type { Clock, Emit, Listener } from "@sluice/job";
-import { LaneQueue, POLLS_LANE } from "@sluice/queue";
-import type { KeySpace } from "@sluice/redis";
-import { Lineage } from "@sluice/results";
-import type { Redis } from "ioredis";
 
 export interface ReplaysOptions {
-  readonly pools: readonly {
-    readonly pool: Pool;
-    readonly scope: { readonly keySpace: KeySpace; readonly outcomes: Outcomes };
-  }[];
+  readonly pools: readonly OpenPool[];
   readonly letters: DeadLetterStore;
-  /** A connection of the `command` profile. */
-  readonly redis: Redis;
   /** Milliseconds between sweeps. */
   readonly everyMs: number;
   readonly emit: Emit;
@@ -29,15 +20,12 @@ const ANSWERED: ReadonlySet<string> = new Set(["job:completed", "job:filtered", 
 const PAGE = 100;
 
 export class Replays {
-  readonly #options: ReplaysOptions;
-  readonly #queues: LaneQueue[] = [];
   readonly #reconciler: Reconciler;
 
   constructor(options: ReplaysOptions) {
-    this.#options = options;
     const { letters, everyMs, emit, clock } = options;
     this.#reconciler = new Reconciler({
-      lanes: options.pools.flatMap((parts) => this.#openLanes(parts)),
+      lanes: options.pools.flatMap(lanesOf),
       letters: {
         replaying: async (lane, cursor) => {
           const from = cursor === undefined ? {} : { cursor };
@@ -79,30 +67,20 @@ export class Replays {
 
   async stop(): Promise<void> {
     await this.#reconciler.stop();
-    await Promise.all(this.#queues.map(async (queue) => queue.close()));
   }
+}
 
-  #openLanes({ pool, scope }: ReplaysOptions["pools"][number]): ReconciledLane[] {
-    const polls = this.#open(pool, scope.keySpace, POLLS_LANE);
-    const lineage = new Lineage(this.#options.redis, scope.keySpace);
-    return pool.lanes.map((lane) => {
-      const queue = this.#open(pool, scope.keySpace, lane);
-      return {
-        pool: pool.name,
-        lane,
-        deadlineMs: pool.deadlineMs,
-        outcomes: scope.outcomes,
-        lineage,
-        find: laneOrPolls(queue, polls),
-        add: async (job) => queue.add(job),
-      };
-    });
-  }
-
-  #open(pool: Pool, keySpace: KeySpace, lane: string): LaneQueue {
-    const { redis, clock, onError } = this.#options;
-    const queue = new LaneQueue({ redis, keySpace, pool: pool.name, lane, clock, onError });
-    this.#queues.push(queue);
-    return queue;
-  }
+function lanesOf(pool: OpenPool): ReconciledLane[] {
+  return pool.lanes.map((lane) => {
+    const queue = pool.lane(lane);
+    return {
+      pool: pool.name,
+      lane,
+      deadlineMs: pool.deadlineMs,
+      outcomes: pool.outcomes,
+      lineage: pool.lineage,
+      find: laneOrPolls(queue, pool.polls),
+      add: async (job) => queue.add(job),
+    };
+  });
 }

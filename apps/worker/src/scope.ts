@@ -12,59 +12,48 @@ import {
   type Outcomes,
   type ProcessGuard,
 } from "@sluice/drain";
-import { queueName, type Emit, type Time } from "@sluice/job";
+import type { OpenScope } from "@sluice/installation";
+import { queueName } from "@sluice/job";
 import {
-  createQuotaLog,
-  createRedisLimiter,
   guardLimiter,
   isIdle,
   REDECLARE_MS,
   watchLimits,
   type LimitsChange,
-  type OperableLimiter,
   type PoolLimits,
 } from "@sluice/limits";
 import type { Need } from "@sluice/process";
 import { POLLS_LANE, type LaneName } from "@sluice/queue";
-import { connectionOptions, keySpace, type KeySpace } from "@sluice/redis";
+import { connectionOptions, type KeySpace } from "@sluice/redis";
 import {
   cacheKey,
-  CallLedger,
-  CancelFlags,
-  ChunkStream,
   Heartbeat,
   IdentityNote,
-  OutcomeStore,
-  ResponseCache,
+  type ResponseCache,
   ServedNote,
-  UsageStore,
   type CancelSubscription,
   type UsedCall,
 } from "@sluice/results";
-import type { Redis } from "ioredis";
+import { tellError, type Fittings } from "./fittings.ts";
 import { guardedBedrock, type GuardedBedrock } from "./guarded-bedrock.ts";
 import { tellOverrides } from "./quota-overrides.ts";
 import { SlowPools } from "./slow-pools.ts";
 import { tellChange } from "./tell-change.ts";
 
-export interface ScopeOptions {
+export interface WorkerScopeOptions {
+  readonly fittings: Fittings;
   readonly scope: Scope;
+  readonly open: OpenScope;
   /** Pools of this scope. */
   readonly pools: readonly Pool[];
-  readonly namespace: string;
-  /** A connection of the `command` profile. */
-  readonly redis: Redis;
   /** How long after its last beat this process counts as alive, milliseconds. */
   readonly heartbeatTtlMs: number;
-  readonly time: Time;
   /** A caller wants this job no more. */
   readonly onCancel: (id: string) => void;
   /** A pool takes no calls from now on. */
   readonly onShut: (pool: string) => void;
-  readonly emit: Emit;
   /** The jobs at the gate and in flight: asked after a reconnect, which may have missed somebody's cancelling. */
   readonly inHand: () => Iterable<string>;
-  readonly onError: (part: string) => (error: unknown) => void;
 }
 
 /** Well within the time after which a silent connection is cut, milliseconds. */
@@ -85,8 +74,10 @@ const DOUBTS_PER_BEAT_LIFE = 4;
 /** Beyond a leader's deadline: time for its end to be stored. */
 const LEAD_GRACE_MS = 60_000;
 
-export class ScopeParts {
-  readonly keySpace: KeySpace;
+export class WorkerScope {
+  readonly open: OpenScope;
+  /** The lanes that this worker serves. */
+  readonly lanes: readonly LaneName[];
   /** Whether this process is let in: it has credentials for the scope, and a way to its Bedrock. */
   readonly guard: ProcessGuard;
   /** Closed for admission while Redis is away, and while the process is not let in. */
@@ -98,26 +89,27 @@ export class ScopeParts {
   readonly cache: Cache;
   /** Losing a figure costs nothing but its weight in a report. */
   readonly onUsage: (call: UsedCall) => void;
-  readonly #options: ScopeOptions;
+  readonly #options: WorkerScopeOptions;
   readonly #bedrock: BedrockCaller;
-  readonly #limiter: OperableLimiter;
   readonly #slow: SlowPools;
   readonly #looks = new Map<string, { readonly at: number; readonly idle: Promise<boolean> }>();
   readonly #heartbeat: Heartbeat;
   readonly #note: IdentityNote;
   readonly #served: ServedNote;
-  readonly #flags: CancelFlags;
   readonly #answerDoubts: () => Promise<unknown>;
   #subscription: CancelSubscription | undefined;
   #doubting: NodeJS.Timeout | undefined;
   #stopListening: (() => void) | undefined;
   #redeclaring: NodeJS.Timeout | undefined;
 
-  constructor(options: ScopeOptions) {
-    const { scope, pools, namespace, redis, onError, heartbeatTtlMs: ttlMs } = options;
-    const space = keySpace(namespace, scope.name);
+  constructor(options: WorkerScopeOptions) {
+    const { fittings, scope, open, pools, heartbeatTtlMs: ttlMs } = options;
+    const { commandRedis: redis, time, emit } = fittings;
+    const onError = (part: string): ((error: unknown) => void) => tellError(emit, part);
+    const { keySpace, limiter } = open;
     this.#options = options;
-    this.keySpace = space;
+    this.open = open;
+    this.lanes = lanesOf(pools);
     this.#bedrock = createBedrock({
       region: scope.region,
       ...(scope.profile === null ? {} : { profile: scope.profile }),
@@ -126,15 +118,15 @@ export class ScopeParts {
       // AWS has a clock of its own, and so have its signatures.
       clock: Date.now,
     });
-    this.#heartbeat = new Heartbeat({ redis, keySpace: space, ttlMs, onError: onError("heartbeat") });
+    this.#heartbeat = new Heartbeat({ redis, keySpace, ttlMs, onError: onError("heartbeat") });
     const { owner } = this.#heartbeat;
-    this.#note = new IdentityNote({ redis, keySpace: space, owner, ttlMs, onError: onError("identity") });
+    this.#note = new IdentityNote({ redis, keySpace, owner, ttlMs, onError: onError("identity") });
     this.#served = new ServedNote({
       redis,
-      keySpace: space,
+      keySpace,
       owner,
       ttlMs,
-      lanes: lanesOf(pools).map(({ pool, lane }) => queueName(pool, lane)),
+      lanes: this.lanes.map(({ pool, lane }) => queueName(pool, lane)),
       onError: onError("served"),
     });
     this.guard = createProcessGuard({
@@ -145,21 +137,20 @@ export class ScopeParts {
         // What was granted and has not started would meet the same.
         if (out !== undefined) for (const { name } of pools) options.onShut(name);
       },
-      emit: options.emit,
-      clock: options.time.clock,
-      monotonic: options.time.monotonic,
+      emit,
+      clock: time.clock,
+      monotonic: time.monotonic,
     });
-    this.#limiter = createRedisLimiter({ redis, keySpace: space });
     const slow = new SlowPools({
       scope: scope.name,
       pools: pools.map(({ name }) => name),
-      inspect: async (pool) => this.#limiter.inspect(pool),
-      emit: options.emit,
+      inspect: async (pool) => limiter.inspect(pool),
+      emit,
       onError: onError("limits"),
     });
     this.#slow = slow;
-    const guarded = guardLimiter(this.#limiter, { onUnanswered: onError("gate") });
-    const tell = (change: LimitsChange): void => tellChange(options.emit, change);
+    const guarded = guardLimiter(limiter, { onUnanswered: onError("gate") });
+    const tell = (change: LimitsChange): void => tellChange(emit, change);
     this.gate = this.guard.guard({
       async admit(request) {
         const admission = await guarded.admit({ ...request, process: owner });
@@ -175,7 +166,7 @@ export class ScopeParts {
         return reply;
       },
     });
-    const outcomes = new OutcomeStore(redis, space);
+    const { ledger, outcomes, chunks, usage } = open;
     this.outcomes = {
       get: async (id) => outcomes.get(id),
       put: async (outcome) => {
@@ -184,7 +175,6 @@ export class ScopeParts {
         return first;
       },
     };
-    const ledger = new CallLedger({ redis, keySpace: space, graceMs: ttlMs });
     this.#answerDoubts = async () => ledger.answerDoubts(owner);
     this.ledger = {
       begin: async (call) => ledger.begin({ ...call, owner }),
@@ -193,14 +183,18 @@ export class ScopeParts {
       left: async (id) => ledger.left(id),
       forget: async (id, reservations) => ledger.forget(id, reservations),
     };
-    this.#flags = new CancelFlags(redis, space);
-    this.cancels = this.#flags;
-    const chunks = new ChunkStream(redis, space);
+    this.cancels = open.cancels;
     this.chunks = { open: (stream) => chunks.open({ ...stream, onError: onError("chunks") }) };
-    const usage = new UsageStore(redis, space);
     this.onUsage = (call) => void usage.add(call).catch(onError("usage"));
-    this.cache = responseCache(new ResponseCache(redis, space, options.time.clock), pools);
+    this.cache = responseCache(open.cache, pools);
   }
+
+  get keySpace(): KeySpace {
+    return this.open.keySpace;
+  }
+
+  readonly #onError = (part: string): ((error: unknown) => void) =>
+    tellError(this.#options.fittings.emit, part);
 
   /** Calls to Bedrock for a pool of this scope. */
   bedrockFor(pool: string): GuardedBedrock {
@@ -209,13 +203,13 @@ export class ScopeParts {
 
   /** Publishes a pool's limits, as the pools file has them, and tells what an operator has set otherwise. */
   async configure(pool: Pool): Promise<void> {
-    await this.#limiter.configure(pool.name, this.limitsOf(pool));
+    await this.open.limiter.configure(pool.name, this.limitsOf(pool));
     await this.#tellOverrides(pool);
   }
 
   /** As `configure`, after Redis has lost its data. */
   async restore(pool: Pool): Promise<void> {
-    await this.#limiter.restore(pool.name, this.limitsOf(pool));
+    await this.open.limiter.restore(pool.name, this.limitsOf(pool));
   }
 
   /** What to look for when the process starts: without it every call would fail. */
@@ -242,22 +236,23 @@ export class ScopeParts {
 
   /** Whether the pool takes calls and has quota to spare. Looks at most once a second for all lanes of the pool. */
   async isIdle(pool: string): Promise<boolean> {
-    const now = this.#options.time.monotonic();
+    const now = this.#options.fittings.time.monotonic();
     const last = this.#looks.get(pool);
     if (last !== undefined && now - last.at < LOOK_AGE_MS) return last.idle;
-    const idle = this.#limiter.inspect(pool).then(isIdle);
+    const idle = this.open.limiter.inspect(pool).then(isIdle);
     this.#looks.set(pool, { at: now, idle });
     return idle;
   }
 
   async start(): Promise<void> {
-    const { onCancel, inHand, onError, heartbeatTtlMs } = this.#options;
+    const { onCancel, inHand, heartbeatTtlMs } = this.#options;
+    const onError = this.#onError;
     // First the note: who beats and says nothing is taken for one of a version before.
     await this.#served.start();
     await this.#heartbeat.start();
     const answer = (): void => void this.#answerDoubts().catch(onError("ledger"));
     this.#doubting = setInterval(answer, heartbeatTtlMs / DOUBTS_PER_BEAT_LIFE);
-    this.#subscription = this.#flags.subscribe({ onCancel, inHand, onError: onError("cancels") });
+    this.#subscription = this.open.cancels.subscribe({ onCancel, inHand, onError: onError("cancels") });
     this.#redeclaring = setInterval(() => void this.#redeclare(), REDECLARE_MS);
     await this.#listen();
     this.#slow.start();
@@ -265,16 +260,19 @@ export class ScopeParts {
 
   /** The limits of a file count for as long as a worker says them. */
   async #redeclare(): Promise<void> {
-    const { pools, onError } = this.#options;
-    for (const pool of pools) {
-      await this.#limiter.configure(pool.name, this.limitsOf(pool)).catch(onError("limits"));
+    for (const pool of this.#options.pools) {
+      await this.open.limiter.configure(pool.name, this.limitsOf(pool)).catch(this.#onError("limits"));
     }
   }
 
   /** Hears of pools that are shut, on a connection of its own. News that is missed costs calls, not correctness. */
   async #listen(): Promise<void> {
-    const { redis, onShut, onError, pools } = this.#options;
-    const subscriber = redis.duplicate({ ...connectionOptions("worker"), commandTimeout: undefined });
+    const { onShut, pools, fittings } = this.#options;
+    const onError = this.#onError;
+    const subscriber = fittings.commandRedis.duplicate({
+      ...connectionOptions("worker"),
+      commandTimeout: undefined,
+    });
     subscriber.on("error", onError("news"));
     // Else a connection without news is taken for dead and cut.
     const pinging = setInterval(() => void subscriber.ping().catch(onError("news")), PING_EVERY_MS);
@@ -287,7 +285,7 @@ export class ScopeParts {
       if (change.type === "hold") onShut(change.pool);
       if (change.type === "limits") this.#tellLimits(change);
       // Whoever acts by hand has no log of his own.
-      if (change.type === "operated") tellChange(this.#options.emit, change);
+      if (change.type === "operated") tellChange(fittings.emit, change);
       if (change.type === "day" && change.untilMs > 0) {
         const parked = change.alone === true ? [change.pool] : pools.map(({ name }) => name);
         parked.forEach(onShut);
@@ -297,17 +295,17 @@ export class ScopeParts {
   }
 
   async #tellOverrides(pool: Pool): Promise<void> {
-    const { scope, redis, emit } = this.#options;
-    const log = createQuotaLog(redis, this.keySpace);
-    await tellOverrides(pool, { limiter: this.#limiter, log, scope, emit });
+    const { scope, fittings } = this.#options;
+    const { limiter, quotaLog: log } = this.open;
+    await tellOverrides(pool, { limiter, log, scope, emit: fittings.emit });
   }
 
   /** A worker that started, or an operator, has changed a pool's limits. */
   #tellLimits({ pool: name, version }: { readonly pool: string; readonly version: number }): void {
-    const { pools, emit, onError } = this.#options;
-    emit("limits:changed", { pool: name, version });
+    const { pools, fittings } = this.#options;
+    fittings.emit("limits:changed", { pool: name, version });
     const pool = pools.find((each) => each.name === name);
-    if (pool !== undefined) void this.#tellOverrides(pool).catch(onError("limits"));
+    if (pool !== undefined) void this.#tellOverrides(pool).catch(this.#onError("limits"));
   }
 
   /** Says farewell, so that calls it left open may be repeated at once. */
@@ -326,7 +324,7 @@ export class ScopeParts {
 }
 
 /** The lanes of these pools, and the queues of their polls. */
-export function lanesOf(pools: readonly Pool[]): LaneName[] {
+function lanesOf(pools: readonly Pool[]): LaneName[] {
   return pools.flatMap(({ name, lanes }) => [...lanes, POLLS_LANE].map((lane) => ({ pool: name, lane })));
 }
 

@@ -40,6 +40,7 @@ export {
 } from "./process-guard.ts";
 export { HungCalls, type HungCallsOptions, type LendingSlots } from "./hung-calls.ts";
 export { describe, insist } from "./insist.ts";
+export { laneOfRank } from "./lane-of-rank.ts";
 export { LeftCalls, type LeftCallsOptions, type LeftJob } from "./left-calls.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";
 export { POLL_GRACE_MS, pollDelayMs, Poller, type PollerOptions, type PollResult } from "./poll.ts";

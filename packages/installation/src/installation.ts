@@ -78,9 +78,14 @@ export class Installation implements AsyncDisposable {
     this.redis.disconnect();
   }
 
+  /** Closes the queues; the connections stay. */
+  async closeLanes(): Promise<void> {
+    await Promise.all([...this.scopes.values()].map(async (scope) => scope.close()));
+  }
+
   /** Closes the queues, then the connections. */
   async close(): Promise<void> {
-    await Promise.all([...this.scopes.values()].map(async (scope) => scope.close()));
+    await this.closeLanes();
     this.disconnect();
   }
 
