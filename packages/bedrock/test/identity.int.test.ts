@@ -4,11 +4,11 @@
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -31,7 +31,14 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "sluice-identity-"));
 });
 
+/** They end with the last test: of tests that run at once, none knows which of them has asked for one. */
+const servers: Server[] = [];
+
 afterAll(async () => {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -64,10 +71,7 @@ async function service(status: number, type: string, body: string): Promise<stri
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);
   });
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  servers.push(server);
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("Expected a port");
   return `http://127.0.0.1:${address.port}`;

@@ -35,6 +35,8 @@ export interface TestIntake {
   readonly intake: Intake;
   readonly errors: unknown[];
   readonly lost: HeldJob[];
+  /** As if the process stood still: locks are not renewed from now on. */
+  readonly pause: () => void;
   /** As if the process had vanished: connections closed, locks not renewed, jobs not ended. */
   readonly vanish: () => Promise<void>;
 }
@@ -113,7 +115,7 @@ export function testLane(url: string = inject("redisUrl"), clock: Clock = Date.n
       await vanish();
     });
     await intake.start();
-    return { intake, errors, lost, vanish };
+    return { intake, errors, lost, pause: () => locks.stop(), vanish };
   };
 
   return {

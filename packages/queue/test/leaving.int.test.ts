@@ -131,10 +131,11 @@ describe("a job whose process vanished", () => {
     const lane = testLane();
     const [id = ""] = await lane.addMany(1);
     const first = takeOne();
-    const { vanish } = await lane.startIntake(first.take, short);
+    const { pause, vanish } = await lane.startIntake(first.take, short);
     const late = await first.job;
     const second = takeOne();
     // Its locks are not renewed any more, but it lives: as after a long pause of the process.
+    pause();
     await lane.redis.del(`${lane.keys.jobPrefix}${id}:lock`);
     await lane.startIntake(second.take, short);
     const owner = await second.job;

@@ -1,5 +1,4 @@
 /** Redis's own clock is set, as a fail-over to a machine whose clock is off sets it. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { canSetClockOfRedis, startClockedRedis } from "../../clocks/redis.ts";
 import { must, type Trial, type TrialCase } from "../../trials/trial.ts";
 import { hears, until, type Fleet } from "../fleet.ts";
@@ -7,8 +6,6 @@ import { SLOW_POOL } from "../pools.ts";
 import type { Site } from "../site.ts";
 
 const STEP_S = 600;
-/** Several looks of the sweepers, and of those who look for stalled jobs. */
-const LOOKS_MS = 5_000;
 
 /** Of two workers with 8 slots each, one of which is kept for the lane above. */
 const BUSY = 12;
@@ -37,11 +34,7 @@ const back: Trial<Site> = {
     const [killed, left] = await Promise.all([fleet.worker(machine.env), fleet.worker(machine.env)]);
     if (killed === undefined || left === undefined) throw new Error("Expected two workers");
     const ids = await slowJobs(fleet, 30);
-    await until(
-      "both work",
-      async () => fleet.installation.records.counts(),
-      ({ active }) => active >= BUSY,
-    );
+    await atWork(fleet);
     killed.kill("SIGKILL");
     await Promise.all([redis.set(-STEP_S), machine.set(-STEP_S * 1_000)]);
     await killed.exit;
@@ -52,39 +45,62 @@ const back: Trial<Site> = {
   },
 };
 
+const forward: Trial<Site> = {
+  name: "forward, with all programs",
+  holds: "Every clock goes ahead 10 minutes: no job dies of its deadline, and all are answered",
+  run: async (site) => {
+    await using redis = await startClockedRedis(await site.folder());
+    await using fleet = await site.fleet({ redisUrl: redis.url });
+    const machine = await site.machine(0);
+    const workers = await Promise.all([fleet.worker(machine.env), fleet.worker(machine.env)]);
+    const ids = await slowJobs(fleet, 40);
+    await atWork(fleet);
+    await Promise.all([redis.set(STEP_S), machine.set(STEP_S * 1_000)]);
+    for (const worker of workers) await hears(worker, "redis:trouble", { code: "clock-set" });
+    const drainedMs = await fleet.untilAll("completed", ids, 60_000);
+    await nothingLeft(fleet);
+    return { drainedMs, mostCalls: await mostCalls(fleet, ids) };
+  },
+};
+
 const backAlone: Trial<Site> = {
   name: "back, Redis alone",
   holds:
-    "Only Redis goes back 10 minutes: no job dies, nothing is fetched until it is right, and then all is answered",
+    "Only Redis goes back 10 minutes: it is said, no job dies, and all are answered, before it is right and after",
   run: async (site) => astray(site, -STEP_S),
 };
 
-const forward: Trial<Site> = {
+const forwardAlone: Trial<Site> = {
   name: "forward, Redis alone",
   holds:
-    "Only Redis goes ahead 10 minutes: no job dies of its deadline, and when it is right again all are answered",
+    "Only Redis goes ahead 10 minutes: it is said, no job dies, and all are answered, before it is right and after",
   run: async (site) => astray(site, STEP_S),
 };
 
-/** Redis alone goes by so many seconds, while calls are in flight and jobs wait, and is right again some seconds after all have noticed. */
+/** Redis alone goes by so many seconds, while calls are in flight and jobs wait, and is right again when all have been answered. */
 async function astray(site: Site, aheadS: number): Promise<{ drainedMs: number; mostCalls: number }> {
   await using redis = await startClockedRedis(await site.folder());
   await using fleet = await site.fleet({ redisUrl: redis.url });
   const workers = await Promise.all([fleet.worker(), fleet.worker()]);
   const ids = await slowJobs(fleet, 40);
+  await atWork(fleet);
+  await redis.set(aheadS);
+  for (const worker of workers) await hears(worker, "redis:trouble", { code: "clock-set" });
+  const drainedMs = await fleet.untilAll("completed", ids, 60_000);
+  await redis.set(0);
+  for (const worker of workers) await hears(worker, "redis:recovered", { code: "clock-set" });
+  const later = await slowJobs(fleet, 10);
+  await fleet.untilAll("completed", later, 60_000);
+  await nothingLeft(fleet);
+  return { drainedMs, mostCalls: await mostCalls(fleet, [...ids, ...later]) };
+}
+
+async function atWork(fleet: Fleet): Promise<void> {
   await until(
     "both work",
     async () => fleet.installation.records.counts(),
     ({ active }) => active >= BUSY,
   );
-  await redis.set(aheadS);
-  for (const worker of workers) await hears(worker, "redis:trouble", { code: "clock-apart" });
-  await sleep(LOOKS_MS);
-  await redis.set(0);
-  for (const worker of workers) await hears(worker, "redis:recovered", { code: "clock-apart" });
-  const drainedMs = await fleet.untilAll("completed", ids, 60_000);
-  await nothingLeft(fleet);
-  return { drainedMs, mostCalls: await mostCalls(fleet, ids) };
 }
 
 const without: Trial<Site> = {
@@ -95,5 +111,5 @@ const without: Trial<Site> = {
 
 export const redisClock = (): TrialCase<Site> => ({
   name: "redis-clock",
-  trials: canSetClockOfRedis() ? [back, backAlone, forward] : [without],
+  trials: canSetClockOfRedis() ? [back, forward, backAlone, forwardAlone] : [without],
 });
