@@ -44,6 +44,8 @@ export function httpServer(
     handler,
   );
   server.maxConnections = maxConnections;
+  // A socket that has been reset knows no address any more, but for one that was asked for before: who asked is on record.
+  server.on("connection", ({ remoteAddress }) => void remoteAddress);
   server.on("drop", () =>
     onError?.(new Error(`Refused a connection: ${maxConnections} are open (SLUICE_MAX_CONNECTIONS)`)),
   );

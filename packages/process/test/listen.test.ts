@@ -132,3 +132,16 @@ describe("closeServer", () => {
     await expect(closeServer(httpServer(() => {}))).resolves.toBeUndefined();
   });
 });
+
+test("who asked is known also when the connection has been reset by then", async () => {
+  const asked = Promise.withResolvers<string | undefined>();
+  const server = httpServer((request) => {
+    request.socket.once("close", () => asked.resolve(request.socket.remoteAddress));
+    client.resetAndDestroy();
+  });
+  const url = new URL(await listen(server, "127.0.0.1", 0));
+  const client = connect(Number(url.port), url.hostname);
+  onTestFinished(async () => closeServer(server));
+  client.write("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
+  expect(await asked.promise).toBe("127.0.0.1");
+});

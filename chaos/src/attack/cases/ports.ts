@@ -25,7 +25,7 @@ async function listening(pid: number): Promise<string[]> {
 }
 
 /** Not loopback, though some of them look like it. */
-const ADDRESSES = ["0.0.0.0", "::", "", "0", "localhost.", "127.0.0.1.", " 127.0.0.1", "::ffff:0.0.0.0"];
+const ADDRESSES = ["0.0.0.0", "::", "0", "localhost.", "127.0.0.1.", " 127.0.0.1", "::ffff:0.0.0.0"];
 
 async function refuses(
   site: Site,
