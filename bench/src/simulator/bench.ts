@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import type { Bench } from "../scenario.ts";
 
 /** What was measured. */
-export interface SimulatorFigures {
+interface SimulatorFigures {
   readonly callsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;

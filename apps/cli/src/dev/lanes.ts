@@ -10,6 +10,9 @@ export interface LaneState {
   readonly failed: number;
 }
 
+/** The next look tells whether Redis is back; there is nothing else to do about an error here. */
+const onError = (): void => {};
+
 export class Lanes {
   readonly #installation: Installation;
   readonly #pool: string;
@@ -20,8 +23,6 @@ export class Lanes {
     pool: string,
     lanes: readonly string[],
   ) {
-    // The next look tells whether Redis is back; there is nothing else to do about an error here.
-    const onError = (): void => {};
     this.#installation = new Installation({ pools, namespace, redisUrl, profile: "command", onError });
     this.#pool = pool;
     this.#lanes = lanes;
