@@ -11,20 +11,6 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Bench } from "../scenario.ts";
 
-/** What was measured. */
-interface SimulatorFigures {
-  readonly callsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Calls per second of the simulator's own CPU time: what one free core would hold. Null outside Linux. */
-  readonly callsPerCpuSecond: number | null;
-  readonly calls: number;
-  readonly inFlight: number;
-  readonly node: string;
-  readonly cores: number;
-  readonly [figure: string]: number | string | null;
-}
-
 const MODEL = "us.amazon.nova-micro-v1:0";
 const BODY = JSON.stringify({
   messages: [{ role: "user", content: [{ text: "Why is the sky blue? Answer in one sentence." }] }],
