@@ -10,13 +10,9 @@ export {
 export { canSetClockOfRedis, startClockedRedis, type ClockedRedis } from "./clocks/redis.ts";
 export { addFaults } from "./faults.ts";
 export { hasFormerVersion, unpackFormerVersion, type FormerVersion } from "./former-version.ts";
-export {
-  startInstallation,
-  type Installation,
-  type InstallationOptions,
-  type PoolsFile,
-} from "./installation.ts";
+export { startInstallation, type Installation, type InstallationOptions } from "./installation.ts";
 export { startProcess, type Exit, type LogLine, type Started } from "./process.ts";
 export { submitAll } from "./producer.ts";
 export { startFaultProxy, startProxyTo, type FaultProxy, type Weather } from "./proxy.ts";
 export { Records, type Found, type RecordsOptions } from "./records.ts";
+export type { PoolsFile } from "./pools-file.ts";

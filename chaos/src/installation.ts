@@ -9,16 +9,9 @@ import { createDynamoDbStore, ensureTable, type DynamoDbStore } from "@sluice/de
 import { createRedisLimiter, type OperableLimiter } from "@sluice/limits";
 import { connect, keySpace } from "@sluice/redis";
 import type { Redis } from "ioredis";
+import type { PoolsFile } from "./pools-file.ts";
 import { startProcess, type Started } from "./process.ts";
 import { Records } from "./records.ts";
-
-/** What is needed of a pools file. Further keys of a pool are passed on as they are. */
-export interface PoolsFile {
-  readonly scopes: Readonly<Record<string, { readonly region: string }>>;
-  readonly pools: Readonly<
-    Record<string, { readonly scope: string; readonly model: string; readonly lanes: readonly string[] }>
-  >;
-}
 
 export interface InstallationOptions {
   readonly pools: PoolsFile;

@@ -5,7 +5,7 @@ import { LaneQueue, POLLS_LANE, type LaneCounts, type LaneState } from "@sluice/
 import { keySpace } from "@sluice/redis";
 import { OutcomeStore } from "@sluice/results";
 import type { Redis } from "ioredis";
-import type { PoolsFile } from "./installation.ts";
+import type { PoolsFile } from "./pools-file.ts";
 
 /** Every place in which a job can be found. A job that is in none of them is lost. */
 export interface Found {

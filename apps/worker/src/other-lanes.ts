@@ -48,7 +48,6 @@ export class OtherLanes {
     this.#rounds = new Rounds({
       work: async () => this.#look(),
       everyMs: LOOK_EVERY_MS,
-      random: Math.random,
       onError: tellError(fittings.emit, "other lanes"),
     });
   }

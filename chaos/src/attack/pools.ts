@@ -1,5 +1,5 @@
 /** The one pool that attacks know. */
-import type { PoolsFile } from "../installation.ts";
+import type { PoolsFile } from "../pools-file.ts";
 
 export const POOL = "claude";
 export const LANE = "standard";

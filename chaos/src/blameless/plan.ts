@@ -1,5 +1,5 @@
 /** From a seed to arms: which fault meets how many jobs, asked for how, on how many workers, and when. Pure. */
-import type { PoolsFile } from "../installation.ts";
+import type { PoolsFile } from "../pools-file.ts";
 import type { Shape } from "../orders.ts";
 import { seeded } from "../random.ts";
 import type { BlamelessFault } from "./faults.ts";

@@ -1,5 +1,5 @@
 /** The pools that the trials know, and the files that name some of them. */
-import type { PoolsFile } from "../installation.ts";
+import type { PoolsFile } from "../pools-file.ts";
 
 export const SCOPE = "main";
 export const POOL = "claude";

@@ -1,7 +1,7 @@
 /** From a seed to jobs: what is submitted, to which pool, and how each must end. Pure. */
 import type { JobKind } from "@sluice/job";
 import type { Expected } from "../check.ts";
-import type { PoolsFile } from "../installation.ts";
+import type { PoolsFile } from "../pools-file.ts";
 import { seeded, shuffled } from "../random.ts";
 import { HEALTHY, MAX_ATTEMPTS, ROWS, type Row } from "./rows.ts";
 

@@ -1,5 +1,5 @@
 /** A healthy model that is slow to answer and quick to fail now and then: how much of what is offered gets through? */
-import type { PoolsFile } from "../installation.ts";
+import type { PoolsFile } from "../pools-file.ts";
 
 export interface SporadicArm {
   readonly name: string;

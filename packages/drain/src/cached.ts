@@ -1,6 +1,6 @@
 /** A job whose request was answered before, or is being answered for another job. */
 import type { Candidate, DrainOptions } from "./candidate.ts";
-import { names, type Hands } from "./hands.ts";
+import { refsOf, type JobEnds } from "./job-ends.ts";
 import { pollDelayMs } from "./poll.ts";
 import type { Runner } from "./run.ts";
 import type { Starter } from "./start.ts";
@@ -9,7 +9,7 @@ import type { Starter } from "./start.ts";
 export async function tryCache(
   { job, data, work }: Omit<Candidate, "notes">,
   { cache, emit, clock }: Pick<DrainOptions, "cache" | "emit" | "clock">,
-  { starter, hands, runner }: { readonly starter: Starter; readonly hands: Hands; readonly runner: Runner },
+  { starter, ends, runner }: { readonly starter: Starter; readonly ends: JobEnds; readonly runner: Runner },
   stopping: AbortSignal,
 ): Promise<boolean> {
   if (data.cacheMs === undefined) return false;
@@ -22,9 +22,9 @@ export async function tryCache(
   if (lead.type === "follow") {
     // Nobody wakes it when the answer is there: it looks again, ever less often.
     const delayMs = Math.min(lead.retryAfterMs, pollDelayMs(job.attemptsStarted - 1, 0));
-    await hands.defer(job, data, "shared", delayMs);
+    await ends.defer(job, data, "shared", delayMs);
   } else {
-    emit("job:cache-hit", names(data));
+    emit("job:cache-hit", refsOf(data));
     await runner.finish(job, data, "completed", { ...lead.answer, cached: true });
   }
   return true;

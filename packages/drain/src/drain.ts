@@ -18,8 +18,8 @@ import type { Candidate, DrainOptions, Grant, Turn } from "./candidate.ts";
 import { tryCache } from "./cached.ts";
 import { askChain } from "./chain.ts";
 import { openDeadline } from "./deadline.ts";
-import { Hands } from "./hands.ts";
-import { describe } from "./insist.ts";
+import { JobEnds } from "./job-ends.ts";
+import { describe } from "./describe.ts";
 import { leftInChain, type LeftCalls } from "./left-calls.ts";
 import { Line } from "./line.ts";
 import { NewerRecords } from "./newer.ts";
@@ -56,7 +56,7 @@ interface Visit {
 
 export class Drain {
   readonly #options: DrainOptions;
-  readonly #hands: Hands;
+  readonly #ends: JobEnds;
   readonly #newer: NewerRecords;
   readonly #runner: Runner;
   readonly #starter: Starter;
@@ -71,13 +71,13 @@ export class Drain {
 
   constructor(options: DrainOptions) {
     this.#options = options;
-    this.#hands = new Hands(options.emit);
+    this.#ends = new JobEnds(options.emit);
     this.#newer = new NewerRecords(options);
     this.#rest = new Rest(options);
-    this.#runner = new Runner(options, this.#hands);
+    this.#runner = new Runner(options, this.#ends);
     this.#left = leftInChain(options);
-    this.#starter = new Starter(options, this.#hands, this.#runner, this.#left);
-    this.#stalled = new StalledJobs(options, this.#hands, this.#runner, this.#starter, this.#left);
+    this.#starter = new Starter(options, this.#ends, this.#runner, this.#left);
+    this.#stalled = new StalledJobs(options, this.#ends, this.#runner, this.#starter, this.#left);
   }
 
   /**
@@ -169,7 +169,7 @@ export class Drain {
     const left = { id: job.id, fetched: job.attemptsStarted - 1, stalls: job.stalls };
     if (ended !== undefined) {
       await this.#left.settleAll(left, ended);
-      return this.#hands.recover(job, data, ended);
+      return this.#ends.recover(job, data, ended);
     }
     // Before all that speaks against a call: there is none to make, and Bedrock may have answered.
     if (invocation !== undefined) {
@@ -179,21 +179,21 @@ export class Drain {
     }
     const stalls = job.stalls - notes.stallsOutlived;
     if (job.deferredFailure !== undefined || stalls > MAX_STALLS) {
-      return this.#hands.die(job, data, stalledTooOften(stalls, job.deferredFailure));
+      return this.#ends.die(job, data, stalledTooOften(stalls, job.deferredFailure));
     }
-    if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure(notes.last));
+    if (clock() >= data.deadlineAt) return this.#ends.die(job, data, deadlineFailure(notes.last));
     if (cancelled) {
       await this.#left.settleAll(left);
       return this.#runner.cancel({ job, data });
     }
-    if (this.#running.has(job.id)) return this.#hands.defer(job, data, "running-here", ELSEWHERE_MS);
+    if (this.#running.has(job.id)) return this.#ends.defer(job, data, "running-here", ELSEWHERE_MS);
 
     const work = await this.#readWork(job, data, stopping);
     if (work === undefined) return undefined;
     const shared = await tryCache(
       { job, data, work },
       this.#options,
-      { starter: this.#starter, hands: this.#hands, runner: this.#runner },
+      { starter: this.#starter, ends: this.#ends, runner: this.#runner },
       stopping,
     );
     if (shared) return undefined;
@@ -210,7 +210,7 @@ export class Drain {
     this.#lines.set(lane, line);
     if (hasFailed(candidate) && line.goesBack()) {
       const delayMs = SHUT_AGAIN_MS * (1 + this.#options.random());
-      return this.#hands.defer(candidate.job, candidate.data, "pool-shut", delayMs);
+      return this.#ends.defer(candidate.job, candidate.data, "pool-shut", delayMs);
     }
     // Who waits behind another in the line ends at its own deadline, not at the other's.
     const deadline = openDeadline(candidate.data.deadlineAt, this.#options.clock);
@@ -237,7 +237,7 @@ export class Drain {
     for (let denied = false; ; denied = true) {
       // While the pool takes no calls, one that has not failed shall make the probe, if one waits.
       if (hasFailed(candidate)) await line.giveWay(gone);
-      if (stopping.aborted) return this.#hands.defer(job, data, "shutdown", 0);
+      if (stopping.aborted) return this.#ends.defer(job, data, "shutdown", 0);
       if (cancelled.signal.aborted) return this.#runner.cancel(candidate);
       if (clock() >= data.deadlineAt) {
         return this.#runner.die(candidate, deadlineFailure(candidate.notes.last));
@@ -253,7 +253,7 @@ export class Drain {
       if (asked.type !== "wait") {
         const { reason, delayMs, restMs } = putOff(asked, candidate, this.#options);
         if (restMs > 0) this.#rest.begin(restMs);
-        return this.#hands.defer(job, data, reason, delayMs);
+        return this.#ends.defer(job, data, reason, delayMs);
       }
       await sleep(Math.min(asked.afterMs, data.deadlineAt - clock()) + random() * 2, woken);
     }
@@ -319,7 +319,7 @@ export class Drain {
       }
     };
     if (job.stalls > 0) return this.#stalled.read(job, data, decode, stopping);
-    return (await decode()) ?? this.#hands.die(job, data, malformed());
+    return (await decode()) ?? this.#ends.die(job, data, malformed());
   }
 }
 

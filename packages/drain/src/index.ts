@@ -39,7 +39,8 @@ export {
   type Told,
 } from "./process-guard.ts";
 export { HungCalls, type HungCallsOptions, type LendingSlots } from "./hung-calls.ts";
-export { describe, insist } from "./insist.ts";
+export { describe } from "./describe.ts";
+export { insist } from "./insist.ts";
 export { laneOfRank } from "./lane-of-rank.ts";
 export { LeftCalls, type LeftCallsOptions, type LeftJob } from "./left-calls.ts";
 export { Mover, type Dead, type DeadLetters, type MoverOptions, type Outbox } from "./mover.ts";

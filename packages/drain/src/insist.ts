@@ -1,5 +1,6 @@
 /** Trying again until it works: for what must not be lost while Redis is away. */
-import { localTime, NewerVersionError, scrubError, type Emit, type Sleep } from "@sluice/job";
+import { localTime, NewerVersionError, type Emit, type Sleep } from "@sluice/job";
+import { describe } from "./describe.ts";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
@@ -36,15 +37,4 @@ export async function insist<T>(
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     }
   }
-}
-
-/** Room for what AWS says of a denial, whose end says why. Characters. */
-const LINE_LENGTH = 1_000;
-
-/** The first line of an error, short enough for a log, and of it only what may be told. */
-export function describe(error: unknown): string {
-  const { name, message, code } = scrubError(error);
-  const said = message === "" ? String(code ?? "") : message;
-  const text = error instanceof Error ? `${name}: ${said}` : said;
-  return (text.split("\n", 1)[0] ?? "").slice(0, LINE_LENGTH);
 }

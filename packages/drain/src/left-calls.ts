@@ -7,7 +7,7 @@
  */
 import type { Answer, Outcome } from "@sluice/job";
 import type { DrainOptions } from "./candidate.ts";
-import { describe } from "./insist.ts";
+import { describe } from "./describe.ts";
 import type { Cost, Entry, Gate, HeldQuota, Ledger } from "./ports.ts";
 import { NOTHING } from "./settlement.ts";
 

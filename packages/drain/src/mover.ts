@@ -7,6 +7,7 @@ import {
   JOB_DATA_VERSION,
   NewerVersionError,
   readJobData,
+  Rounds,
   type Clock,
   type Emit,
   type Failure,
@@ -14,7 +15,7 @@ import {
   type Random,
 } from "@sluice/job";
 import { adopted, type FoundDead, type ReadDead } from "./adopt.ts";
-import { describe } from "./insist.ts";
+import { describe } from "./describe.ts";
 import type { LeftCalls } from "./left-calls.ts";
 import type { NewerRecord } from "./newer.ts";
 import type { Cancels, Outcomes } from "./ports.ts";
@@ -65,44 +66,31 @@ const BATCH = 50;
 
 export class Mover {
   readonly #options: MoverOptions;
-  #timer: NodeJS.Timeout | undefined;
-  #sweep: Promise<unknown> | undefined;
-  #again = false;
-  #stopped = false;
+  readonly #rounds: Rounds;
   /** Kinds of records and versions that were told of. */
   readonly #newer = new Set<string>();
 
   constructor(options: MoverOptions) {
     this.#options = options;
+    this.#rounds = new Rounds({
+      work: async () => this.sweep(),
+      everyMs: options.everyMs ?? 5_000,
+      random: options.random,
+      onError: (error) => options.emit("worker:error", { part: "mover", error: describe(error) }),
+    });
   }
 
   start(): void {
-    this.nudge();
+    this.#rounds.start();
   }
 
   /** A job has just died: sweep now, or once more after the sweep under way. */
   nudge(): void {
-    if (this.#stopped) return;
-    if (this.#sweep !== undefined) {
-      this.#again = true;
-      return;
-    }
-    clearTimeout(this.#timer);
-    this.#sweep = this.sweep().finally(() => {
-      this.#sweep = undefined;
-      if (this.#again) {
-        this.#again = false;
-        this.nudge();
-      } else {
-        this.#schedule();
-      }
-    });
+    this.#rounds.nudge();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#sweep;
+    await this.#rounds.stop();
   }
 
   /** Moves everything that is dead by now. Resolves to how many were moved; a store that fails is told, not thrown. */
@@ -190,12 +178,6 @@ export class Mover {
     const dropped = await outbox.drop(job);
     if (dropped) this.#options.emit("job:cancelled", { id, tenant, pool, lane });
     return dropped;
-  }
-
-  #schedule(): void {
-    if (this.#stopped) return;
-    const everyMs = this.#options.everyMs ?? 5_000;
-    this.#timer = setTimeout(() => this.nudge(), everyMs * (0.75 + this.#options.random() / 2));
   }
 }
 

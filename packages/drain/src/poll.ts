@@ -18,7 +18,7 @@ import {
   type Outcome,
   type Random,
 } from "@sluice/job";
-import { ending, Hands } from "./hands.ts";
+import { ending, JobEnds } from "./job-ends.ts";
 import { insist } from "./insist.ts";
 import { NewerRecords } from "./newer.ts";
 import type { Cancels, Held, Outcomes } from "./ports.ts";
@@ -70,12 +70,12 @@ function orNewer(error: unknown): NewerVersionError {
 
 export class Poller {
   readonly #options: PollerOptions;
-  readonly #hands: Hands;
+  readonly #ends: JobEnds;
   readonly #newer: NewerRecords;
 
   constructor(options: PollerOptions) {
     this.#options = options;
-    this.#hands = new Hands(options.emit);
+    this.#ends = new JobEnds(options.emit);
     this.#newer = new NewerRecords(options);
   }
 
@@ -101,7 +101,7 @@ export class Poller {
     }).catch(orNewer);
     if (asked instanceof NewerVersionError) return this.#newer.handBack(job, data, asked, stopping);
     const [ended, cancelled] = asked;
-    if (ended !== undefined) return this.#hands.recover(job, data, ended);
+    if (ended !== undefined) return this.#ends.recover(job, data, ended);
     // Bedrock offers no way to stop an async call: nobody waits for it any more, that is all.
     if (cancelled)
       return this.#end(job, data, { outcome: "cancelled", ...ending(job, data, this.#options.clock()) });
@@ -125,19 +125,19 @@ export class Poller {
           ...ending(job, data, clock()),
         });
       case "stopped":
-        return this.#hands.die(job, data, result.failure);
+        return this.#ends.die(job, data, result.failure);
       case "aborted":
-        return this.#hands.defer(job, data, "shutdown", 0);
+        return this.#ends.defer(job, data, "shutdown", 0);
       case "in-progress":
         if (clock() - invocation.startedAt >= limitMs) {
-          return this.#hands.die(job, data, asyncTimeout(limitMs));
+          return this.#ends.die(job, data, asyncTimeout(limitMs));
         }
-        if (clock() >= data.deadlineAt) return this.#hands.die(job, data, deadlineFailure());
+        if (clock() >= data.deadlineAt) return this.#ends.die(job, data, deadlineFailure());
         return this.#again(job, data);
       case "failed":
         // Nothing is known of the call, and the answer may be there: that polls fail is no reason to give it up.
         if (clock() >= data.deadlineAt + POLL_GRACE_MS) {
-          return this.#hands.die(job, data, deadlineFailure(result.failure));
+          return this.#ends.die(job, data, deadlineFailure(result.failure));
         }
         return this.#again(job, data, result.failure);
     }
@@ -163,8 +163,8 @@ export class Poller {
     const first = await insist(() => outcomes.put(outcome), insisting);
     const ended = first ? outcome : await insist(() => outcomes.get(job.id), insisting);
     // Somebody cancelled it meanwhile: that is how it ended.
-    if (ended?.outcome === "dead") return this.#hands.recover(job, data, ended);
-    return this.#hands.end(job, data, ended ?? outcome);
+    if (ended?.outcome === "dead") return this.#ends.recover(job, data, ended);
+    return this.#ends.end(job, data, ended ?? outcome);
   }
 }
 

@@ -4,9 +4,9 @@
  * a letter, and that Redis brought back and that was answered then. Runs in every worker without a leader: the store claims, resolves and releases by condition, and a job is
  * added under one id, so two reconcilers with the same letter do no harm.
  */
-import { lifeOf, type Clock, type Emit, type JobData, type Random } from "@sluice/job";
+import { lifeOf, Rounds, type Clock, type Emit, type JobData, type Random } from "@sluice/job";
 import { formerLife } from "./former-life.ts";
-import { describe } from "./insist.ts";
+import { describe } from "./describe.ts";
 import { LookBack, type Change, type LookedBackLetters } from "./look-back.ts";
 import type { Outcomes } from "./ports.ts";
 import { revived, type ClaimRefusal } from "./replay.ts";
@@ -81,23 +81,31 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #resolving = new Set<Promise<void>>();
   readonly #lookBack: LookBack;
-  #timer: NodeJS.Timeout | undefined;
-  #sweep: Promise<unknown> = Promise.resolve();
+  readonly #rounds: Rounds;
   #stopped = false;
+
+  readonly #onError = (error: unknown): void => {
+    this.#options.emit("worker:error", { part: "reconciler", error: describe(error) });
+  };
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#lookBack = new LookBack(options.letters);
+    this.#rounds = new Rounds({
+      work: async () => this.sweep(),
+      everyMs: options.everyMs ?? DEFAULTS.everyMs,
+      random: options.random,
+      onError: this.#onError,
+    });
   }
 
   start(): void {
-    this.#schedule();
+    this.#rounds.startLater();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#sweep;
+    await this.#rounds.stop();
     await Promise.all(this.#resolving);
   }
 
@@ -239,19 +247,4 @@ export class Reconciler {
     await this.#options.letters.resolve(jobId);
     return true;
   }
-
-  #schedule(): void {
-    if (this.#stopped) return;
-    const { everyMs = DEFAULTS.everyMs, random } = this.#options;
-    this.#timer = setTimeout(
-      () => {
-        this.#sweep = this.sweep().finally(() => this.#schedule());
-      },
-      everyMs * (0.75 + random() / 2),
-    );
-  }
-
-  readonly #onError = (error: unknown): void => {
-    this.#options.emit("worker:error", { part: "reconciler", error: describe(error) });
-  };
 }

@@ -5,7 +5,7 @@
  */
 import { localTime, type Clock, type JobData, type LocalTime } from "@sluice/job";
 import { formerLife, laneOrPolls, type LifeRecords } from "./former-life.ts";
-import { describe } from "./insist.ts";
+import { describe } from "./describe.ts";
 import { LanePlaces } from "./lane-places.ts";
 import type { Outcomes } from "./ports.ts";
 

@@ -15,8 +15,9 @@ import {
 } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
 import { openDeadline } from "./deadline.ts";
-import { ending, names, type Hands } from "./hands.ts";
-import { describe, insist } from "./insist.ts";
+import { ending, refsOf, type JobEnds } from "./job-ends.ts";
+import { describe } from "./describe.ts";
+import { insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { mayBePaid, nextStep } from "./retry.ts";
 import { costOf, ONE_REQUEST, settlementOf, type Failed } from "./settlement.ts";
@@ -28,11 +29,11 @@ type Ending = Pick<Candidate, "job" | "data"> & { readonly work?: JobRequest };
 
 export class Runner {
   readonly #options: DrainOptions;
-  readonly #hands: Hands;
+  readonly #ends: JobEnds;
 
-  constructor(options: DrainOptions, hands: Hands) {
+  constructor(options: DrainOptions, ends: JobEnds) {
     this.#options = options;
-    this.#hands = hands;
+    this.#ends = ends;
   }
 
   /** Makes the `call`-th call of a job and sees it through. `cancelled` fires when its caller wants it no more. */
@@ -129,9 +130,9 @@ export class Runner {
     const ended = first ? outcome : ((await this.#firstEnd(job.id)) ?? outcome);
     await this.#endStream(writer, streamEnd(ended, ended === outcome));
     await this.#share(data, work, filtered ? undefined : answer);
-    if (ended === outcome) return this.#hands.end(job, data, outcome);
-    if (ended.outcome === "cancelled") return this.#hands.end(job, data, ended);
-    return this.#hands.recover(job, data, ended);
+    if (ended === outcome) return this.#ends.end(job, data, outcome);
+    if (ended.outcome === "cancelled") return this.#ends.end(job, data, ended);
+    return this.#ends.recover(job, data, ended);
   }
 
   /** Bedrock has taken an async call on: from now on it is polled, and holds nothing here. */
@@ -189,7 +190,7 @@ export class Runner {
       reason: `${failure.errorClass}: ${failure.message}`,
       notes: step.notes,
     });
-    emit("job:retry", { ...names(data), failure, delayMs, attempt });
+    emit("job:retry", { ...refsOf(data), failure, delayMs, attempt });
   }
 
   /** Our own signal ended the call. It may have been answered and billed: it is charged as one that was cut. */
@@ -208,14 +209,14 @@ export class Runner {
     await this.#closeLedger(job.id, true);
     if (deadline.aborted) return this.die(candidate, deadlineFailure(candidate.notes.last), writer);
     await writer?.leave();
-    return this.#hands.defer(job, data, "shutdown", 0);
+    return this.#ends.defer(job, data, "shutdown", 0);
   }
 
   /** Ends a job that failed for good. */
   async die({ job, data, work }: Candidate, failure: Failure, writer?: ChunkWriter): Promise<undefined> {
     await this.#endStream(writer, "failed");
     await this.#share(data, work, undefined);
-    return this.#hands.die(job, data, failure);
+    return this.#ends.die(job, data, failure);
   }
 
   /** Gives the answer to equal requests that wait for it; without one, the right to ask for it to the next of them. */
@@ -246,8 +247,8 @@ export class Runner {
     const first = await this.#store(outcome);
     const ended = first ? outcome : ((await this.#firstEnd(job.id)) ?? outcome);
     await this.#endStream(writer, streamEnd(ended, false));
-    if (ended.outcome === "dead") return this.#hands.recover(job, data, ended);
-    return this.#hands.end(job, data, ended);
+    if (ended.outcome === "dead") return this.#ends.recover(job, data, ended);
+    return this.#ends.end(job, data, ended);
   }
 
   /** Readers find the outcome by themselves, just later: losing this event is not worth holding the job for. */

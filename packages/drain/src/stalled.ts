@@ -4,7 +4,7 @@
  */
 import type { JobData, JobRequest, Notes } from "@sluice/job";
 import type { DrainOptions } from "./candidate.ts";
-import type { Hands } from "./hands.ts";
+import type { JobEnds } from "./job-ends.ts";
 import type { LeftCalls } from "./left-calls.ts";
 import type { Held } from "./ports.ts";
 import { MAX_LOST_CALLS, malformed, stalledTooOften } from "./reasons.ts";
@@ -13,14 +13,14 @@ import { LEASE_GRACE_MS, type Starter } from "./start.ts";
 
 export class StalledJobs {
   readonly #options: DrainOptions;
-  readonly #hands: Hands;
+  readonly #ends: JobEnds;
   readonly #runner: Runner;
   readonly #starter: Starter;
   readonly #left: LeftCalls;
 
-  constructor(options: DrainOptions, hands: Hands, runner: Runner, starter: Starter, left: LeftCalls) {
+  constructor(options: DrainOptions, ends: JobEnds, runner: Runner, starter: Starter, left: LeftCalls) {
     this.#options = options;
-    this.#hands = hands;
+    this.#ends = ends;
     this.#runner = runner;
     this.#starter = starter;
     this.#left = left;
@@ -41,7 +41,7 @@ export class StalledJobs {
     const begun = await this.#starter.begin(job, data, LEASE_GRACE_MS, stopping);
     if (begun.type === "busy" || begun.type === "ended") {
       const delayMs = begun.type === "busy" ? begun.retryAfterMs : 0;
-      return this.#hands.defer(job, data, "running-elsewhere", delayMs);
+      return this.#ends.defer(job, data, "running-elsewhere", delayMs);
     }
     // Before anything puts the job off: later fetches do not know any more which one it was.
     const fetched = job.attemptsStarted - 1;
@@ -64,12 +64,12 @@ export class StalledJobs {
     await close();
     if (lost <= MAX_LOST_CALLS) return this.#orDie(job, data, work);
     const failure = stalledTooOften(lost);
-    if (work === undefined) return this.#hands.die(job, data, failure);
+    if (work === undefined) return this.#ends.die(job, data, failure);
     return this.#runner.die({ job, data, work, notes: await job.notes() }, failure);
   }
 
   async #orDie(job: Held, data: JobData, work: JobRequest | undefined): Promise<JobRequest | undefined> {
-    return work ?? this.#hands.die(job, data, malformed());
+    return work ?? this.#ends.die(job, data, malformed());
   }
 }
 

@@ -1,7 +1,7 @@
 /** From the grant to the call: the last look, the ledger, and the way back for a job that does not start after all. */
 import { deadlineFailure, type JobData } from "@sluice/job";
 import type { Candidate, DrainOptions, Grant } from "./candidate.ts";
-import { names, type Hands } from "./hands.ts";
+import { refsOf, type JobEnds } from "./job-ends.ts";
 import { insist } from "./insist.ts";
 import type { LeftCalls } from "./left-calls.ts";
 import type { Held, HeldQuota, LedgerAnswer } from "./ports.ts";
@@ -47,13 +47,13 @@ export interface Signals {
 export class Starter {
   readonly suspects: Suspects = new Suspects(MAX_LOST_CALLS);
   readonly #options: DrainOptions;
-  readonly #hands: Hands;
+  readonly #ends: JobEnds;
   readonly #runner: Runner;
   readonly #left: LeftCalls;
 
-  constructor(options: DrainOptions, hands: Hands, runner: Runner, left: LeftCalls) {
+  constructor(options: DrainOptions, ends: JobEnds, runner: Runner, left: LeftCalls) {
     this.#options = options;
-    this.#hands = hands;
+    this.#ends = ends;
     this.#runner = runner;
     this.#left = left;
   }
@@ -67,13 +67,13 @@ export class Starter {
     const { emit, clock, ledger } = this.#options;
     const { job, data } = candidate;
     const hasSlot = grant.index === 0 || (await takeSlot(grant, [stopping, cancelled, shut]));
-    if (stopping.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "shutdown", 0));
+    if (stopping.aborted) return this.#refund(grant, () => this.#ends.defer(job, data, "shutdown", 0));
     if (cancelled.aborted) return this.#refund(grant, () => this.#runner.cancel(candidate));
     if (clock() >= data.deadlineAt) {
       return this.#refund(grant, () => this.#runner.die(candidate, deadlineFailure(candidate.notes.last)));
     }
-    if (shut.aborted) return this.#refund(grant, () => this.#hands.defer(job, data, "pool-shut", 0));
-    if (!hasSlot) return this.#refund(grant, () => this.#hands.defer(job, data, "no-slot", NO_SLOT_MS));
+    if (shut.aborted) return this.#refund(grant, () => this.#ends.defer(job, data, "pool-shut", 0));
+    if (!hasSlot) return this.#refund(grant, () => this.#ends.defer(job, data, "no-slot", NO_SLOT_MS));
     const { isCancelled, begun } = await this.#lastLook(candidate, grant, stopping);
     const giveBack = async (then: () => Promise<undefined>): Promise<undefined> => {
       if (begun.type === "go") await this.ask(() => ledger.abandon(job.id), "ledger", stopping);
@@ -83,10 +83,10 @@ export class Starter {
     if (isCancelled) return this.#refund(grant, () => this.#runner.cancel(candidate));
     switch (begun.type) {
       case "busy":
-        return giveBack(() => this.#hands.defer(job, data, "running-elsewhere", begun.retryAfterMs));
+        return giveBack(() => this.#ends.defer(job, data, "running-elsewhere", begun.retryAfterMs));
       case "ended":
         // Its outcome was stored between the first look and this one: the next fetch finds it.
-        return giveBack(() => this.#hands.defer(job, data, "running-elsewhere", 0));
+        return giveBack(() => this.#ends.defer(job, data, "running-elsewhere", 0));
       case "cap":
         return giveBack(() => this.#runner.die(candidate, callCap(begun.calls)));
       case "go":
@@ -95,8 +95,8 @@ export class Starter {
     const { lost, call } = begun;
     if (lost > MAX_LOST_CALLS) return giveBack(() => this.#runner.die(candidate, stalledTooOften(lost)));
     if (!this.suspects.tryEnter(job.id, lost)) return giveBack(() => this.deferSuspect(job, data));
-    emit("job:granted", { ...names(data), waitedMs: clock() - data.acceptedAt });
-    if (grant.index > 0) emit("job:fallback", { ...names(data), to: grant.entry.pool });
+    emit("job:granted", { ...refsOf(data), waitedMs: clock() - data.acceptedAt });
+    if (grant.index > 0) emit("job:fallback", { ...refsOf(data), to: grant.entry.pool });
     return async () => {
       try {
         await this.#runner.run(candidate, grant, call, cancelled);
@@ -147,7 +147,7 @@ export class Starter {
   }
 
   async deferSuspect(job: Held, data: JobData): Promise<undefined> {
-    return this.#hands.defer(job, data, "suspect", SUSPECT_MS * (1 + this.#options.random()));
+    return this.#ends.defer(job, data, "suspect", SUSPECT_MS * (1 + this.#options.random()));
   }
 
   /** Asks until there is an answer. */

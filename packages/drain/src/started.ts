@@ -5,7 +5,7 @@
  */
 import type { Invocation, JobData } from "@sluice/job";
 import type { DrainOptions, Turn } from "./candidate.ts";
-import { names } from "./hands.ts";
+import { refsOf } from "./job-ends.ts";
 import { insist } from "./insist.ts";
 import type { Held } from "./ports.ts";
 
@@ -18,7 +18,7 @@ export class StartedCalls {
     this.#options = options;
   }
 
-  /** Hands a call over to the polls that Bedrock has just taken on. Rejects when the process has no time left. */
+  /** JobEnds a call over to the polls that Bedrock has just taken on. Rejects when the process has no time left. */
   async handOver(job: Held, data: JobData, arn: string): Promise<void> {
     const invocation = { arn, startedAt: this.#options.clock() };
     await this.#insist(async () => job.keepInvocation(invocation));
@@ -28,7 +28,7 @@ export class StartedCalls {
   /** Its lane lets the job go. */
   async complete(job: Held, data: JobData, invocationArn: string): Promise<void> {
     await job.complete({ outcome: "started" });
-    this.#options.emit("job:started", { ...names(data), invocationArn });
+    this.#options.emit("job:started", { ...refsOf(data), invocationArn });
   }
 
   /** The turn of a job whose call an earlier try has started: it needs no quota, and nothing is called again. */

@@ -9,7 +9,8 @@ export interface RoundsOptions {
   readonly work: () => Promise<unknown>;
   /** Pause between the end of one round and the begin of the next, milliseconds: three to five quarters of it. */
   readonly everyMs: number;
-  readonly random: Random;
+  /** Spreads the pauses. Default `Math.random`. */
+  readonly random?: Random;
   readonly onError: (error: unknown) => void;
 }
 
@@ -72,7 +73,7 @@ export class Rounds {
   }
 
   #pause(): void {
-    const { everyMs, random } = this.#options;
+    const { everyMs, random = Math.random } = this.#options;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.nudge(), everyMs * (SHORTEST + SPREAD * random()));
   }

@@ -67,12 +67,13 @@ describe("randomness", () => {
       if (text.includes("Math.random")) found.push(file);
     }
     expect(found.toSorted()).toEqual([
+      "apps/worker/src/pool.ts",
       "apps/worker/src/replays.ts",
       "apps/worker/src/worker.ts",
       "packages/dead-letter/src/dynamodb/client.ts",
       "packages/dead-letter/src/engine.ts",
       "packages/dead-letter/src/store.ts",
-      "packages/queue/src/sweeper.ts",
+      "packages/job/src/rounds.ts",
     ]);
   });
 });

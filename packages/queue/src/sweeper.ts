@@ -4,7 +4,7 @@
  * pool, drops completed jobs in time, and cuts lives that a clock which was set back has made longer. Each is a script, so
  * that a second sweep of the same job does no harm.
  */
-import { deadlineFailure, queueName, readNotes, type Clock, type Failure } from "@sluice/job";
+import { deadlineFailure, queueName, readNotes, Rounds, type Clock, type Failure } from "@sluice/job";
 import { defineScript, type KeySpace, type Script } from "@sluice/redis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
@@ -104,9 +104,7 @@ export class Sweeper {
   readonly #options: SweeperOptions;
   readonly #keys: LaneKeys;
   readonly #queue: Queue;
-  #timer: NodeJS.Timeout | undefined;
-  #sweep: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #rounds: Rounds;
   #shedAt = 0;
   #recoveredAt = 0;
 
@@ -119,16 +117,16 @@ export class Sweeper {
       streams: EVENTS_KEPT,
     });
     this.#queue.on("error", options.onError);
+    const { everyMs = 1_000, onError } = options;
+    this.#rounds = new Rounds({ work: async () => this.sweep(), everyMs, onError });
   }
 
   start(): void {
-    this.#schedule();
+    this.#rounds.startLater();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#sweep;
+    await this.#rounds.stop();
     await this.#queue.close();
   }
 
@@ -148,22 +146,6 @@ export class Sweeper {
     const keys = this.#keys;
     const notes = await unlessWrongType(redis.hget(keys.jobPrefix + id, NOTES_FIELD), null);
     return expire.run(redis, { keys, id, now, failure: deadlineFailure(readNotes(notes).last) });
-  }
-
-  #schedule(): void {
-    const everyMs = this.#options.everyMs ?? 1_000;
-    // Jitter, so that the workers of a fleet do not sweep in step.
-    this.#timer = setTimeout(
-      () => {
-        this.#sweep = this.sweep()
-          .then(() => undefined)
-          .catch(this.#options.onError)
-          .finally(() => {
-            if (!this.#stopped) this.#schedule();
-          });
-      },
-      everyMs * (0.75 + Math.random() / 2),
-    );
   }
 
   async #shed(now: number): Promise<void> {

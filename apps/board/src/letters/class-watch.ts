@@ -1,5 +1,5 @@
 /** Finds the error classes there are, again and again: other processes write letters of new ones at any time. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { Rounds } from "@sluice/job";
 
 export interface ClassWatchOptions {
   readonly classes: () => Promise<readonly string[]>;
@@ -12,11 +12,12 @@ export interface ClassWatchOptions {
 export class ClassWatch {
   readonly #options: ClassWatchOptions;
   readonly #known = new Set<string>();
-  readonly #stop = new AbortController();
-  #watching: Promise<void> = Promise.resolve();
+  readonly #rounds: Rounds;
 
   constructor(options: ClassWatchOptions) {
     this.#options = options;
+    const { everyMs, onError } = options;
+    this.#rounds = new Rounds({ work: async () => this.look(), everyMs, onError });
   }
 
   get known(): readonly string[] {
@@ -24,12 +25,11 @@ export class ClassWatch {
   }
 
   start(): void {
-    this.#watching = this.#watch();
+    this.#rounds.start();
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#watching;
+    await this.#rounds.stop();
   }
 
   /** Looks once. Rejects when the store does not answer. */
@@ -38,15 +38,6 @@ export class ClassWatch {
       if (this.#known.has(errorClass)) continue;
       this.#known.add(errorClass);
       this.#options.onClass(errorClass);
-    }
-  }
-
-  async #watch(): Promise<void> {
-    const { everyMs, onError } = this.#options;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      await this.look().catch(onError);
-      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Fleets whose programs have different pools files: what nobody serves, what was taken out, who is the newer. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startRedis } from "@sluice/services";
-import type { PoolsFile } from "../../installation.ts";
+import type { PoolsFile } from "../../pools-file.ts";
 import { must, type Trial, type TrialCase } from "../../trials/trial.ts";
 import { hears, told, until, type Env, type Fleet } from "../fleet.ts";
 import { askFor, boardQueue, post, tryPost } from "../http.ts";

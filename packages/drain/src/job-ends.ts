@@ -1,8 +1,8 @@
-/** The ways a job leaves our hands, each with its event: every path of the drain ends in one of these. */
+/** The ways in which a job ends here, each with its event: every path of the drain comes to one of these. */
 import type { AnsweredOutcome, DeferReason, Emit, Failure, JobData, Outcome } from "@sluice/job";
 import type { Held } from "./ports.ts";
 
-export class Hands {
+export class JobEnds {
   readonly #emit: Emit;
 
   constructor(emit: Emit) {
@@ -13,15 +13,15 @@ export class Hands {
   async end(job: Held, data: JobData, outcome: Exclude<Outcome, { outcome: "dead" }>): Promise<undefined> {
     await job.complete(reference(outcome));
     if (outcome.outcome === "cancelled") {
-      this.#emit("job:cancelled", names(data));
+      this.#emit("job:cancelled", refsOf(data));
       return;
     }
     const { usage, latencyMs, model, stopReason } = outcome.answer;
     if (outcome.outcome === "filtered") {
-      this.#emit("job:filtered", { ...names(data), usage, stopReason, model });
+      this.#emit("job:filtered", { ...refsOf(data), usage, stopReason, model });
     } else {
       const waitedMs = outcome.endedAt - data.acceptedAt - latencyMs;
-      this.#emit("job:completed", { ...names(data), waitedMs, latencyMs, usage, model });
+      this.#emit("job:completed", { ...refsOf(data), waitedMs, latencyMs, usage, model });
     }
   }
 
@@ -29,19 +29,19 @@ export class Hands {
   async recover(job: Held, data: JobData, outcome: Outcome): Promise<undefined> {
     if (outcome.outcome === "dead") await job.fail(outcome.failure);
     else await job.complete(reference(outcome));
-    this.#emit("job:recovered", names(data));
+    this.#emit("job:recovered", refsOf(data));
   }
 
   /** Back to where it came from, at no cost to the job. */
   async defer(job: Held, data: JobData, reason: DeferReason, delayMs: number): Promise<undefined> {
     await job.defer({ delayMs, attempt: false });
-    this.#emit("job:deferred", { ...names(data), reason, delayMs });
+    this.#emit("job:deferred", { ...refsOf(data), reason, delayMs });
   }
 
   /** Into the failed set, from where the mover takes it. */
   async die(job: Held, data: JobData, failure: Failure): Promise<undefined> {
     await job.fail(failure);
-    this.#emit("job:dead", { ...names(data), failure, attempts: job.attemptsMade + 1 });
+    this.#emit("job:dead", { ...refsOf(data), failure, attempts: job.attemptsMade + 1 });
   }
 }
 
@@ -55,7 +55,12 @@ export function ending(
 }
 
 /** The references an event carries. */
-export function names({ id, tenant, pool, lane }: JobData): Pick<JobData, "id" | "tenant" | "pool" | "lane"> {
+export function refsOf({
+  id,
+  tenant,
+  pool,
+  lane,
+}: JobData): Pick<JobData, "id" | "tenant" | "pool" | "lane"> {
   return { id, tenant, pool, lane };
 }
 
