@@ -11,7 +11,7 @@ export interface DrainOptions extends Time {
   readonly cache: Cache;
   readonly chunks: Chunks;
   readonly decodePayload: (payload: Payload) => Promise<unknown>;
-  /** JobEnds a started async call over to the poller. Adding it again is harmless. */
+  /** Hands a started async call over to the poller. Adding it again is harmless. */
   readonly startPolling: (data: JobData) => Promise<void>;
   /** What callers get instead of an answer that a content filter stopped. Default: what the model said. */
   readonly filteredMessage?: string | undefined;

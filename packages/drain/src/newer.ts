@@ -41,7 +41,7 @@ export class NewerRecords {
     this.#random = random;
   }
 
-  /** JobEnds the job back at no cost to it, and says so once per pool, kind of record and version. */
+  /** Hands the job back at no cost to it, and says so once per pool, kind of record and version. */
   async handBack(
     job: Held,
     { id, tenant, pool, lane }: Pick<JobEnvelope, "id" | "tenant" | "pool" | "lane">,

@@ -18,7 +18,7 @@ export class StartedCalls {
     this.#options = options;
   }
 
-  /** JobEnds a call over to the polls that Bedrock has just taken on. Rejects when the process has no time left. */
+  /** Hands a call over to the polls that Bedrock has just taken on. Rejects when the process has no time left. */
   async handOver(job: Held, data: JobData, arn: string): Promise<void> {
     const invocation = { arn, startedAt: this.#options.clock() };
     await this.#insist(async () => job.keepInvocation(invocation));
