@@ -102,12 +102,15 @@ export class WorkerScope {
   #stopListening: (() => void) | undefined;
   #redeclaring: NodeJS.Timeout | undefined;
 
+  readonly #onError = (part: string): ((error: unknown) => void) =>
+    tellError(this.#options.fittings.emit, part);
+
   constructor(options: WorkerScopeOptions) {
     const { fittings, scope, open, pools, heartbeatTtlMs: ttlMs } = options;
     const { commandRedis: redis, time, emit } = fittings;
-    const onError = (part: string): ((error: unknown) => void) => tellError(emit, part);
     const { keySpace, limiter } = open;
     this.#options = options;
+    const onError = this.#onError;
     this.open = open;
     this.lanes = lanesOf(pools);
     this.#bedrock = createBedrock({
@@ -192,9 +195,6 @@ export class WorkerScope {
   get keySpace(): KeySpace {
     return this.open.keySpace;
   }
-
-  readonly #onError = (part: string): ((error: unknown) => void) =>
-    tellError(this.#options.fittings.emit, part);
 
   /** Calls to Bedrock for a pool of this scope. */
   bedrockFor(pool: string): GuardedBedrock {

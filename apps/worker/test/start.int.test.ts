@@ -1,25 +1,15 @@
 /** What a worker lacks when it starts: said within seconds, once each; and it leaves at once. */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "@sluice/services";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { testRedis } from "../../../packages/redis/test/redis.ts";
 import { ownRedis } from "../../../packages/services/test/own-redis.ts";
 import { startFleet } from "./fleet.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
-
-/** Nothing listens there. */
-async function deadPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port }: Pick<AddressInfo, "port"> = Object(server.address());
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 const start = async () =>
   startFleet({ redisUrl: inject("redisUrl"), dynamoDbUrl: inject("dynamoDbUrl"), latencyMs: 10 });
@@ -45,7 +35,7 @@ function forked(folder: string, env: Readonly<Record<string, string>>): ChildPro
 
 test("Redis, DynamoDB and credentials away: a line for each, and SIGTERM ends it at once", async () => {
   await using fleet = await start();
-  const port = await deadPort();
+  const port = await freePort();
   const worker = forked(fleet.folder, {
     REDIS_URL: `redis://127.0.0.1:${port}`,
     AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${port}`,

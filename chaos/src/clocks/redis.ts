@@ -4,10 +4,10 @@
  */
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { freePort } from "@sluice/services";
 import { put } from "./machine.ts";
 
 const SHIM = fileURLToPath(new URL("clock-off.c", import.meta.url));
@@ -52,13 +52,4 @@ export async function startClockedRedis(folder: string): Promise<ClockedRedis> {
       await ended;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port }: Pick<AddressInfo, "port"> = Object(server.address());
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -60,6 +60,7 @@ export class Drain {
   readonly #newer: NewerRecords;
   readonly #runner: Runner;
   readonly #starter: Starter;
+  readonly #started: StartedCalls;
   readonly #stalled: StalledJobs;
   readonly #left: LeftCalls;
   readonly #visits = new Set<Visit>();
@@ -74,7 +75,8 @@ export class Drain {
     this.#ends = new JobEnds(options.emit);
     this.#newer = new NewerRecords(options);
     this.#rest = new Rest(options);
-    this.#runner = new Runner(options, this.#ends);
+    this.#started = new StartedCalls(options);
+    this.#runner = new Runner(options, this.#ends, this.#started);
     this.#left = leftInChain(options);
     this.#starter = new Starter(options, this.#ends, this.#runner, this.#left);
     this.#stalled = new StalledJobs(options, this.#ends, this.#runner, this.#starter, this.#left);
@@ -174,8 +176,7 @@ export class Drain {
     // Before all that speaks against a call: there is none to make, and Bedrock may have answered.
     if (invocation !== undefined) {
       await this.#left.settleAll(left);
-      const started = new StartedCalls(this.#options);
-      return started.turn(job, data, invocation, () => this.#visits.delete(visit));
+      return this.#started.turn(job, data, invocation, () => this.#visits.delete(visit));
     }
     const stalls = job.stalls - notes.stallsOutlived;
     if (job.deferredFailure !== undefined || stalls > MAX_STALLS) {

@@ -21,7 +21,7 @@ import { insist } from "./insist.ts";
 import type { CallResult, ChunkWriter, Gate, Held, Settlement } from "./ports.ts";
 import { mayBePaid, nextStep } from "./retry.ts";
 import { costOf, ONE_REQUEST, settlementOf, type Failed } from "./settlement.ts";
-import { StartedCalls } from "./started.ts";
+import type { StartedCalls } from "./started.ts";
 import { filteredAnswer, streamEnd } from "./told.ts";
 
 /** A job that ends; its request is known once it has been read. */
@@ -30,10 +30,12 @@ type Ending = Pick<Candidate, "job" | "data"> & { readonly work?: JobRequest };
 export class Runner {
   readonly #options: DrainOptions;
   readonly #ends: JobEnds;
+  readonly #startedCalls: StartedCalls;
 
-  constructor(options: DrainOptions, ends: JobEnds) {
+  constructor(options: DrainOptions, ends: JobEnds, startedCalls: StartedCalls) {
     this.#options = options;
     this.#ends = ends;
+    this.#startedCalls = startedCalls;
   }
 
   /** Makes the `call`-th call of a job and sees it through. `cancelled` fires when its caller wants it no more. */
@@ -137,8 +139,7 @@ export class Runner {
 
   /** Bedrock has taken an async call on: from now on it is polled, and holds nothing here. */
   async #started({ job, data, work }: Candidate, grant: Grant, arn: string): Promise<void> {
-    const started = new StartedCalls(this.#options);
-    await started.handOver(job, data, arn);
+    await this.#startedCalls.handOver(job, data, arn);
     await this.settle(grant, {
       pool: grant.entry.pool,
       outcome: "ok",
@@ -146,7 +147,7 @@ export class Runner {
       operation: factsOf(work).operation,
     });
     await this.#closeLedger(job.id, true);
-    await started.complete(job, data, arn);
+    await this.#startedCalls.complete(job, data, arn);
   }
 
   async #failed(
